@@ -1,0 +1,65 @@
+/**
+ * Every close code that has a name, and the rules of the close handshake.
+ *
+ * Codes below 3000 are those of RFC 6455, section 7.4.1. Of the application's own, 4000–4499 mean "reconnect" and
+ * 4500–4999 "do not".
+ */
+import * as Limits from "./Limits.ts"
+
+/** The named codes. `reconnect` tells whether a client does well to come back. */
+export const table = {
+  normal: { code: 1000, reconnect: false, meaning: "the purpose of the connection is fulfilled" },
+  goingAway: { code: 1001, reconnect: true, meaning: "the page was left, or the server goes down" },
+  protocolError: { code: 1002, reconnect: false, meaning: "a frame broke the WebSocket protocol" },
+  unsupportedData: { code: 1003, reconnect: false, meaning: "a kind of frame that the room does not take" },
+  noStatus: { code: 1005, reconnect: false, meaning: "closed without a code; never sent" },
+  abnormal: { code: 1006, reconnect: true, meaning: "the connection broke off without a close; never sent" },
+  invalidPayload: { code: 1007, reconnect: false, meaning: "a text that is no UTF-8, or data of the wrong form" },
+  policyViolation: { code: 1008, reconnect: false, meaning: "a message that is not allowed" },
+  messageTooBig: { code: 1009, reconnect: false, meaning: "a message over the size that is taken" },
+  internalError: { code: 1011, reconnect: true, meaning: "the server failed" },
+  serviceRestart: { code: 1012, reconnect: true, meaning: "the server restarts" },
+  tryAgainLater: { code: 1013, reconnect: true, meaning: "the server is overloaded" }
+} as const satisfies Record<string, {
+  readonly code: number
+  readonly reconnect: boolean
+  readonly meaning: string
+}>
+
+/** How a connection ended. */
+export interface Close {
+  /** The code that the peer sent; 1005 where it sent none, 1006 where the connection broke off. */
+  readonly code: number
+  /** At most 123 UTF-8 bytes. */
+  readonly reason: string
+  /** Whether a close handshake took place. */
+  readonly wasClean: boolean
+}
+
+/**
+ * Whether `socket.close(code)` takes a code: an integer from 1000 to 4999, but for 1004, 1005, 1006 and 1015, which
+ * only ever describe what happened.
+ */
+export const isSendable = (code: number): boolean =>
+  Number.isInteger(code) && code >= 1000 && code <= 4999 && code !== 1004 && code !== 1005 && code !== 1006 &&
+  code !== 1015
+
+/** Whether a reason fits in a close frame. */
+export const isReason = (reason: string): boolean => Limits.utf8Bytes(reason) <= Limits.closeReasonBytes
+
+/**
+ * The close that answers a peer's: the code and the reason that it sent, or nothing where it sent no code that can be
+ * sent back. Passing anything else on to `socket.close` throws, and the peer waits for its answer in vain.
+ */
+export const answer = (close: Close): readonly [code?: number, reason?: string] =>
+  isSendable(close.code) && isReason(close.reason) ? [close.code, close.reason] : []
+
+/**
+ * The close that an error of the runtime stands for. The runtime names the code of a protocol error or of a refused
+ * frame in the error's text only (`protocolError.statusCode = 1009`); any other error is a connection that broke off.
+ */
+export const fromError = (error: unknown): Close => {
+  const text = error instanceof Error ? error.message : String(error)
+  const code = Number(/statusCode = (\d{4})\b/.exec(text)?.[1] ?? table.abnormal.code)
+  return { code: isSendable(code) ? code : table.abnormal.code, reason: "", wasClean: false }
+}

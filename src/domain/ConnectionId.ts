@@ -1,0 +1,17 @@
+/**
+ * The name of one connection, minted by the server.
+ *
+ * A client never chooses it, so two sockets can never share one and nobody can take another's.
+ */
+import * as Schema from "effect/Schema"
+
+/** A lower-case UUID, version 4. */
+export const ConnectionId = Schema.String.pipe(
+  Schema.check(Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)),
+  Schema.brand("ConnectionId")
+)
+
+export type ConnectionId = typeof ConnectionId.Type
+
+/** Tells a connection id from any other value. */
+export const is: (value: unknown) => value is ConnectionId = Schema.is(ConnectionId)

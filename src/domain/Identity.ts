@@ -1,0 +1,95 @@
+/**
+ * Who a connection is, and the socket tags that say so.
+ *
+ * Tags are the one thing that the runtime keeps beside a sleeping socket and that nobody can change afterwards. Each is
+ * namespaced by a prefix, so that nothing a client chooses can collide with anything else:
+ *
+ * | tag | meaning |
+ * |---|---|
+ * | `c:<connection id>` | the connection; exactly one |
+ * | `p:<protocol>` | the wire protocol that it speaks; exactly one |
+ * | `u:<user id>` | the user behind it; at most one |
+ * | `l:<label>` | a label; any number, as far as the runtime's ten tags reach |
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as ConnectionId from "./ConnectionId.ts"
+import * as Limits from "./Limits.ts"
+
+/** Who a connection is. It never changes while the connection lives. */
+export interface Identity {
+  readonly id: ConnectionId.ConnectionId
+  /** The user behind the connection, where the room's `connect` named one. */
+  readonly user: string | undefined
+  readonly labels: ReadonlyArray<string>
+  /** The wire protocol that the connection speaks. */
+  readonly protocol: string
+}
+
+/** The tag that names a connection. */
+export const connectionTag = (id: ConnectionId.ConnectionId): string => `c:${id}`
+
+/** The tag that all connections of a user carry. */
+export const userTag = (user: string): string => `u:${user}`
+
+/** The tag that all connections with a label carry. */
+export const labelTag = (label: string): string => `l:${label}`
+
+/** An identity has more tags than a socket can carry. */
+export class TooManyTags extends Schema.TaggedError<TooManyTags>()("TooManyTags", {
+  count: Schema.Int,
+  limit: Schema.Int
+}) {
+  override get message() {
+    return `The connection needs ${this.count} tags, a socket carries ${this.limit}`
+  }
+}
+
+/** A user id or a label does not fit in a tag. Lengths are in UTF-8 bytes and include the prefix of two. */
+export class TagTooLong extends Schema.TaggedError<TagTooLong>()("TagTooLong", {
+  tag: Schema.String,
+  bytes: Schema.Int,
+  limit: Schema.Int
+}) {
+  override get message() {
+    return `The tag has ${this.bytes} bytes, a socket's tag has at most ${this.limit}: ${this.tag.slice(0, 64)}…`
+  }
+}
+
+/**
+ * The tags that say who a connection is. Repeated labels are folded into one.
+ *
+ * **Example** (a user with one label)
+ *
+ * ```ts
+ * const tags = Identity.toTags({ id, user: "ada", labels: ["admin"], protocol: "plain" })
+ * // Result.succeed([`c:${id}`, "p:plain", "u:ada", "l:admin"])
+ * ```
+ */
+export const toTags = (identity: Identity): Result.Result<ReadonlyArray<string>, TooManyTags | TagTooLong> => {
+  const tags = [connectionTag(identity.id), `p:${identity.protocol}`]
+  if (identity.user !== undefined) tags.push(userTag(identity.user))
+  for (const label of new Set(identity.labels)) tags.push(labelTag(label))
+  if (tags.length > Limits.tagsPerSocket) {
+    return Result.fail(new TooManyTags({ count: tags.length, limit: Limits.tagsPerSocket }))
+  }
+  for (const tag of tags) {
+    const bytes = Limits.utf8Bytes(tag)
+    if (bytes > Limits.tagBytes) return Result.fail(new TagTooLong({ tag, bytes, limit: Limits.tagBytes }))
+  }
+  return Result.succeed(tags)
+}
+
+/**
+ * Reads an identity back from a socket's tags; `undefined` where they do not name exactly one connection and one
+ * protocol. Tags without one of the prefixes are somebody else's and are passed over.
+ */
+export const fromTags = (tags: ReadonlyArray<string>): Identity | undefined => {
+  const of = (prefix: string) => tags.filter((tag) => tag.startsWith(prefix)).map((tag) => tag.slice(2))
+  const [id, ...otherIds] = of("c:")
+  const [protocol, ...otherProtocols] = of("p:")
+  const [user, ...otherUsers] = of("u:")
+  if (!ConnectionId.is(id) || protocol === undefined) return undefined
+  if (otherIds.length > 0 || otherProtocols.length > 0 || otherUsers.length > 0) return undefined
+  return { id, user, labels: of("l:"), protocol }
+}

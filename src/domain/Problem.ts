@@ -1,0 +1,54 @@
+/**
+ * What a client is told over HTTP when it gets no room: a problem document (RFC 9457).
+ *
+ * It carries what the client can act on and never a stack trace.
+ */
+import * as Schema from "effect/Schema"
+
+/** A refusal over HTTP. Fails an Effect, and is the body of the response as `application/problem+json`. */
+export class Problem extends Schema.TaggedError<Problem>()("Problem", {
+  /** A URI that names the kind of the problem. */
+  type: Schema.String,
+  title: Schema.String,
+  /** The HTTP status. */
+  status: Schema.Int,
+  detail: Schema.String,
+  /** Headers of the response that belong to the problem, like `allow` or `retry-after`. */
+  headers: Schema.Record(Schema.String, Schema.String)
+}) {
+  override get message() {
+    return this.detail
+  }
+  /** The body of the response. */
+  override toJSON() {
+    return { type: this.type, title: this.title, status: this.status, detail: this.detail }
+  }
+}
+
+const titles: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  409: "Conflict",
+  426: "Upgrade Required",
+  429: "Too Many Requests",
+  500: "Internal Server Error",
+  503: "Service Unavailable"
+}
+
+/**
+ * Makes a problem of an HTTP status; use it to refuse a connection in a room's `connect`.
+ *
+ * **Example** (a door that opens for members only)
+ *
+ * ```ts
+ * connect: (request) => isMember(request) ? Effect.succeed({ state }) : Problem.make(403, "Members only.")
+ * ```
+ */
+export const make = (status: number, detail: string, headers: Readonly<Record<string, string>> = {}): Problem =>
+  new Problem({ type: "about:blank", title: titles[status] ?? "Error", status, detail, headers })
+
+/** The media type of a problem's body. */
+export const mediaType = "application/problem+json"

@@ -1,0 +1,133 @@
+/**
+ * The Durable Object of a room: the adapter between the runtime's events and the room's services.
+ *
+ * It decides nothing. Each event is handed to `Lifecycle`, whose promise the runtime waits for.
+ */
+import { DurableObject } from "cloudflare:workers"
+import * as Context from "effect/Context"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Result from "effect/Result"
+import * as Scheduler from "effect/Scheduler"
+import * as Scope from "effect/Scope"
+import * as Problem from "../domain/Problem.ts"
+import * as Plain from "../protocol/Plain.ts"
+import type * as Alarm from "../services/Alarm.ts"
+import * as Lifecycle from "../services/Lifecycle.ts"
+import * as Room from "../services/Room.ts"
+import * as DurableAlarm from "./DurableAlarm.ts"
+import * as DurableSockets from "./DurableSockets.ts"
+import * as ObjectContext from "./ObjectContext.ts"
+import * as ProblemResponse from "./ProblemResponse.ts"
+
+/** What a room's layer, and an effect that is run in the object, may use. */
+export type Services<Name extends string> =
+  | Room.Services<Name>
+  | Alarm.Alarm
+  | ObjectContext.ObjectContext
+  | SecureRandom.SecureRandom
+
+/** The object of a room. */
+export interface RoomObject<Name extends string> extends DurableObject<any> {
+  fetch(request: Request): Promise<Response>
+  webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void>
+  webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void>
+  webSocketError(socket: WebSocket, error: unknown): Promise<void>
+  alarm(): Promise<void>
+  /**
+   * Runs an effect inside the object. Use it in a subclass, for methods that other Workers call. It is no method of the
+   * class itself, so nothing outside the object can reach it.
+   */
+  readonly run: <A, E>(effect: Effect.Effect<A, E, Services<Name>>) => Promise<A>
+}
+
+/**
+ * Makes the class of a room's objects, to be exported by a Worker and named in its configuration.
+ *
+ * Where the room's layer fails to build, new connections are refused with 503; those that are open stay so.
+ *
+ * **Example** (a Worker with one class of rooms)
+ *
+ * ```ts
+ * export class ChatRoom extends RoomObject.make(Chat, ChatLive) {}
+ * ```
+ */
+export const make = <Name extends string, Receive, Send, State, E>(
+  room: Room.Room<Name, Receive, Send, State>,
+  live: Layer.Layer<never, E, Services<Name>>
+): new(ctx: DurableObjectState, env: any) => RoomObject<Name> =>
+  class extends DurableObject<any> implements RoomObject<Name> {
+    readonly #lifecycle: Lifecycle.Lifecycle["Service"]
+    readonly run: RoomObject<Name>["run"]
+
+    constructor(ctx: DurableObjectState, env: unknown) {
+      super(ctx, env)
+      const scope = Scope.makeUnsafe()
+      const services = Effect.runSync(Layer.buildWithScope(layer(room, ctx, env), scope))
+      this.run = Effect.runPromiseWith(services)
+      this.#lifecycle = Context.get(services, Lifecycle.Lifecycle)
+
+      // A constructor that fails, or waits for too long, would take every open connection with it.
+      const start = Layer.buildWithScope(live, scope).pipe(
+        Effect.timeout("20 seconds"),
+        Effect.catchCause((cause) => Effect.logError("The room could not be started", cause))
+      )
+      const starting = Effect.runForkWith(services)(start)
+      if (starting.pollUnsafe() === undefined) ctx.blockConcurrencyWhile(() => this.run(Fiber.await(starting)))
+    }
+
+    override async fetch(request: Request): Promise<Response> {
+      const { 0: client, 1: server } = new WebSocketPair()
+      const connected = await this.run(Effect.result(this.#lifecycle.connect(request, server)))
+      return Result.isSuccess(connected)
+        ? new Response(null, { status: 101, webSocket: client })
+        : ProblemResponse.make(connected.failure)
+    }
+
+    override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void> {
+      return this.run(this.#lifecycle.message(socket, frame))
+    }
+
+    override webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void> {
+      return this.run(this.#lifecycle.close(socket, { code, reason, wasClean }))
+    }
+
+    override webSocketError(socket: WebSocket, error: unknown): Promise<void> {
+      return this.run(this.#lifecycle.error(socket, error))
+    }
+
+    override alarm(): Promise<void> {
+      return this.run(this.#lifecycle.alarm)
+    }
+  }
+
+const layer = <Name extends string, Receive, Send, State>(
+  room: Room.Room<Name, Receive, Send, State>,
+  ctx: DurableObjectState,
+  env: unknown
+): Layer.Layer<Services<Name>> =>
+  Room.layer(room, ctx.id.name ?? ctx.id.toString()).pipe(
+    Layer.provide(Plain.layer(room)),
+    Layer.provideMerge(Layer.mergeAll(
+      DurableSockets.layer(ctx),
+      DurableAlarm.layer(ctx),
+      SecureRandom.layerWebCrypto,
+      Layer.succeed(ObjectContext.ObjectContext)({ ctx, env }),
+      Layer.succeed(Scheduler.Scheduler)(oneTurn),
+      Logger.layer([Logger.consoleJson])
+    ))
+  )
+
+// Yields take a microtask, so that no other event comes between two steps of one. It holds no state: objects share it.
+const oneTurn = new Scheduler.MixedScheduler("async", (task) => {
+  let cancelled = false
+  queueMicrotask(() => {
+    if (!cancelled) task()
+  })
+  return () => {
+    cancelled = true
+  }
+})

@@ -1,0 +1,152 @@
+/**
+ * Delivers frames: to one connection, or to an audience.
+ *
+ * A broadcast is one loop over the sockets of its audience. It reads no attachment, allocates nothing for a socket, and
+ * a socket that fails never stops the rest.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Audience from "../domain/Audience.ts"
+import * as ConnectionId from "../domain/ConnectionId.ts"
+import * as Identity from "../domain/Identity.ts"
+import * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import type * as Protocol from "./Protocol.ts"
+import * as Sockets from "./Sockets.ts"
+
+/** How a broadcast went. Delivered means that the runtime took the frame, not that the client has read it. */
+export interface Delivery {
+  readonly delivered: number
+  readonly failed: number
+}
+
+/** Whom a broadcast reaches. */
+export interface BroadcastOptions {
+  /** Everybody in the room, unless given. */
+  readonly to?: Audience.Audience | undefined
+  /** Connections to leave out. */
+  readonly except?: ConnectionId.ConnectionId | ReadonlyArray<ConnectionId.ConnectionId> | undefined
+}
+
+export class Broadcaster extends Context.Service<Broadcaster, {
+  /** Delivers a frame to one connection. */
+  readonly send: (
+    id: ConnectionId.ConnectionId,
+    frame: Protocol.Frame
+  ) => Effect.Effect<void, BroadcasterError | ConnectionRegistry.ConnectionRegistryError>
+  /** Delivers a frame to an audience. */
+  readonly broadcast: (frame: Protocol.Frame, options?: BroadcastOptions) => Effect.Effect<Delivery>
+  /**
+   * Runs an effect for a newcomer and holds back what it does through {@link Broadcaster} and `orHold`. Succeeds with
+   * the effect that lets it go, in order; where the effect fails, nothing ever leaves. The newcomer is in no audience
+   * of what was held, though it may have entered by then.
+   */
+  readonly hold: <A, E, R>(
+    newcomer: ConnectionId.ConnectionId,
+    effect: Effect.Effect<A, E, R>
+  ) => Effect.Effect<Effect.Effect<void>, E, R>
+  /** Runs an effect now, or when what is being held goes; `held` is the answer in that case. */
+  readonly orHold: <A, E>(effect: Effect.Effect<A, E>, held: A) => Effect.Effect<A, E>
+}>()("effect-dormouse/services/Broadcaster") {
+  static readonly layer: Layer.Layer<
+    Broadcaster,
+    never,
+    ConnectionRegistry.ConnectionRegistry | Sockets.Sockets
+  > = Layer.effect(
+    Broadcaster,
+    Effect.gen(function*() {
+      const registry = yield* ConnectionRegistry.ConnectionRegistry
+      const sockets = yield* Sockets.Sockets
+
+      const orHold = <A, E>(effect: Effect.Effect<A, E>, held: A): Effect.Effect<A, E> =>
+        Effect.flatMap(Held, (holding) => {
+          if (holding.effects === undefined) return effect
+          holding.effects.push(effect)
+          return Effect.succeed(held)
+        })
+
+      const deliver = (frame: Protocol.Frame, options: BroadcastOptions, newcomer?: ConnectionId.ConnectionId) => {
+        const except = excepted(sockets, options.except, newcomer)
+        let delivered = 0
+        let failed = 0
+        for (const socket of registry.open(options.to ?? Audience.all)) {
+          if (except?.has(socket)) continue
+          try {
+            socket.send(frame)
+            delivered++
+          } catch {
+            failed++
+          }
+        }
+        return { delivered, failed }
+      }
+
+      return Broadcaster.of({
+        send: (id, frame) =>
+          Effect.flatMap(registry.find(id), (socket) =>
+            orHold(
+              Effect.try({
+                try: () => socket.send(frame),
+                catch: (cause) => new BroadcasterError({ reason: new SendFailed({ connection: id, cause }) })
+              }),
+              undefined
+            )),
+        broadcast: (frame, options = {}) =>
+          Effect.flatMap(Held, ({ newcomer }) => orHold(Effect.sync(() => deliver(frame, options, newcomer)), nobody)),
+        hold: (newcomer, effect) =>
+          Effect.suspend(() => {
+            const holding: Holding = { newcomer, effects: [] }
+            const release = Effect.suspend(() => {
+              const effects = holding.effects ?? []
+              holding.effects = undefined
+              return Effect.forEach(effects, (held) => Effect.ignore(held), { discard: true })
+            })
+            return Effect.as(Effect.provideService(effect, Held, holding), release)
+          }),
+        orHold
+      })
+    })
+  )
+}
+
+// What the running fiber holds back; `effects` is `undefined` where it holds nothing.
+interface Holding {
+  readonly newcomer?: ConnectionId.ConnectionId
+  effects: Array<Effect.Effect<unknown, unknown>> | undefined
+}
+
+const Held = Context.Reference<Holding>("effect-dormouse/services/Broadcaster/Held", {
+  defaultValue: () => ({ effects: undefined })
+})
+
+const nobody: Delivery = { delivered: 0, failed: 0 }
+
+const excepted = (
+  sockets: Sockets.Sockets["Service"],
+  except: BroadcastOptions["except"] = [],
+  newcomer?: ConnectionId.ConnectionId
+): ReadonlySet<Sockets.Socket> | undefined => {
+  const ids = typeof except === "string" ? [except] : [...except]
+  if (newcomer !== undefined) ids.push(newcomer)
+  return ids.length === 0 ? undefined : new Set(ids.flatMap((id) => sockets.list(Identity.connectionTag(id))))
+}
+
+/** The runtime did not take the frame. */
+export class SendFailed extends Schema.TaggedError<SendFailed>()("SendFailed", {
+  connection: ConnectionId.ConnectionId,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `Nothing could be sent to the connection ${this.connection}`
+  }
+}
+
+/** What went wrong in a delivery. */
+export class BroadcasterError extends Schema.TaggedError<BroadcasterError>()("BroadcasterError", {
+  reason: SendFailed
+}) {
+  override get message() {
+    return this.reason.message
+  }
+}

@@ -1,0 +1,275 @@
+/**
+ * Who is connected.
+ *
+ * The registry keeps no list of its own that could be wrong after a sleep: identity is read from a socket's tags, state
+ * from its attachment, and membership from the runtime. What it holds in memory is a cache of what it read, and the
+ * connections that are just being opened, which no sleep can come upon.
+ */
+import * as Context from "effect/Context"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Audience from "../domain/Audience.ts"
+import * as ConnectionId from "../domain/ConnectionId.ts"
+import * as Identity from "../domain/Identity.ts"
+import * as Limits from "../domain/Limits.ts"
+import * as Sockets from "./Sockets.ts"
+
+/** A connection and the state that the room keeps for it. */
+export interface Connection<out State = unknown> extends Identity.Identity {
+  readonly state: State
+}
+
+/** What a new connection is let in with. */
+export interface Admission<out State = unknown> {
+  /** At most 16,384 serialized bytes, some ten of which are the registry's own. */
+  readonly state: State
+  /** The user behind the connection; the audience `Audience.user` reaches all connections of one. */
+  readonly user?: string | undefined
+  /** Labels of the connection; the audience `Audience.label` reaches all connections with one. Seven fit at least. */
+  readonly labels?: ReadonlyArray<string> | undefined
+}
+
+export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
+  /**
+   * Gives a socket an identity and its first state. Nothing is accepted yet: the connection can be found by its id, but
+   * is in no audience until it enters. Whatever does not fit in the socket fails here.
+   */
+  readonly admit: (
+    socket: Sockets.Socket,
+    protocol: string,
+    admission: Admission
+  ) => Effect.Effect<Connection, ConnectionRegistryError>
+  /** Hands an admitted socket to the runtime. From here on the connection is in the room. */
+  readonly enter: (id: ConnectionId.ConnectionId) => Effect.Effect<void, ConnectionRegistryError>
+  /** Drops an admitted connection that does not enter. */
+  readonly abandon: (id: ConnectionId.ConnectionId) => Effect.Effect<void>
+  /** Who a socket is, from its tags alone. */
+  readonly identify: (socket: Sockets.Socket) => Effect.Effect<Identity.Identity, ConnectionRegistryError>
+  /** Who a socket is, with its state. */
+  readonly connection: (socket: Sockets.Socket) => Effect.Effect<Connection, ConnectionRegistryError>
+  /** The socket of a connection that is open, or being opened. */
+  readonly find: (id: ConnectionId.ConnectionId) => Effect.Effect<Sockets.Socket, ConnectionRegistryError>
+  /** The open sockets of an audience, in no particular order. A plain function: a broadcast begins with it. */
+  readonly open: (audience: Audience.Audience) => ReadonlyArray<Sockets.Socket>
+  /** The open connections of an audience, the oldest first. */
+  readonly list: (audience: Audience.Audience) => Effect.Effect<ReadonlyArray<Connection>, ConnectionRegistryError>
+  /** How many connections of an audience are open. */
+  readonly count: (audience: Audience.Audience) => Effect.Effect<number>
+  /** Replaces a connection's state. Where it fails, the old state stays. */
+  readonly setState: (
+    id: ConnectionId.ConnectionId,
+    state: unknown
+  ) => Effect.Effect<void, ConnectionRegistryError>
+  /** Takes a socket out of the room; `true` the first time, also when the object slept in between. */
+  readonly forget: (socket: Sockets.Socket) => Effect.Effect<boolean>
+}>()("effect-dormouse/services/ConnectionRegistry") {
+  /**
+   * The registry of a room whose connections keep a state of the given schema.
+   */
+  static readonly layer = <State, Encoded>(
+    state: Schema.Codec<State, Encoded>
+  ): Layer.Layer<ConnectionRegistry, never, Sockets.Sockets | SecureRandom.SecureRandom> =>
+    Layer.effect(ConnectionRegistry, make(state))
+}
+
+// What an attachment holds. Both marks serialize to the same length, so a state that fitted can always be forgotten.
+type Attachment = readonly [forgotten: boolean, state: unknown]
+
+const readAttachment = (socket: Sockets.Socket): Attachment => {
+  const attachment = socket.deserializeAttachment()
+  return Array.isArray(attachment) ? [attachment[0] === true, attachment[1]] : [false, undefined]
+}
+
+const writeAttachment = (socket: Sockets.Socket, attachment: Attachment): void => socket.serializeAttachment(attachment)
+
+const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<State, Encoded>) {
+  const sockets = yield* Sockets.Sockets
+  const random = yield* SecureRandom.SecureRandom
+
+  const codec = Schema.toCodecJson(schema)
+  const decodeState = Schema.decodeUnknownResult(codec)
+  const encodeState = Schema.encodeUnknownResult(codec)
+
+  const opening = new Map<
+    ConnectionId.ConnectionId,
+    { readonly socket: Sockets.Socket; readonly tags: ReadonlyArray<string> }
+  >()
+  const identities = new WeakMap<Sockets.Socket, Identity.Identity>()
+  const connections = new WeakMap<Sockets.Socket, Connection>()
+  const forgotten = new WeakSet<Sockets.Socket>()
+
+  const isOpen = (socket: Sockets.Socket) => socket.readyState === Sockets.OPEN && !forgotten.has(socket)
+
+  const open = (audience: Audience.Audience) => sockets.list(Audience.toTag(audience)).filter(isOpen)
+
+  const write = (socket: Sockets.Socket, connection: Connection) =>
+    Effect.suspend(() => {
+      const encoded = encodeState(connection.state)
+      if (Result.isFailure(encoded)) return fail(new InvalidState({ connection: connection.id, cause: encoded.failure }))
+      try {
+        writeAttachment(socket, [false, encoded.success])
+      } catch (cause) {
+        return fail(new StateTooLarge({ connection: connection.id, limit: Limits.attachmentBytes, cause }))
+      }
+      connections.set(socket, connection)
+      return Effect.void
+    })
+
+  const identify = (socket: Sockets.Socket) =>
+    Effect.suspend(() => {
+      const known = identities.get(socket)
+      if (known !== undefined) return Effect.succeed(known)
+      const tags = sockets.tags(socket)
+      const identity = Identity.fromTags(tags)
+      if (identity === undefined) return fail(new UnidentifiedSocket({ tags }))
+      identities.set(socket, identity)
+      return Effect.succeed(identity)
+    })
+
+  const read = (socket: Sockets.Socket, identity: Identity.Identity) =>
+    Effect.suspend(() => {
+      const state = decodeState(readAttachment(socket)[1])
+      if (Result.isFailure(state)) return fail(new InvalidState({ connection: identity.id, cause: state.failure }))
+      const connection: Connection = { ...identity, state: state.success }
+      connections.set(socket, connection)
+      return Effect.succeed(connection)
+    })
+
+  const connection = (socket: Sockets.Socket) =>
+    Effect.suspend(() => {
+      const known = connections.get(socket)
+      return known === undefined
+        ? Effect.flatMap(identify(socket), (identity) => read(socket, identity))
+        : Effect.succeed(known)
+    })
+
+  const find = (id: ConnectionId.ConnectionId) =>
+    Effect.suspend(() => {
+      const socket = opening.get(id)?.socket ?? sockets.list(Identity.connectionTag(id)).find(isOpen)
+      return socket === undefined ? fail(new UnknownConnection({ connection: id })) : Effect.succeed(socket)
+    })
+
+  return ConnectionRegistry.of({
+    admit: Effect.fnUntraced(function*(socket, protocol, admission) {
+      const id = ConnectionId.ConnectionId.make(yield* random.uuidV4())
+      const { labels = [], state, user } = admission
+      const identity: Identity.Identity = { id, user, labels: [...new Set(labels)], protocol }
+      const tags = Identity.toTags(identity)
+      if (Result.isFailure(tags)) return yield* fail(tags.failure)
+      const connection: Connection = { ...identity, state }
+      yield* write(socket, connection)
+      identities.set(socket, identity)
+      opening.set(id, { socket, tags: tags.success })
+      return connection
+    }),
+    enter: (id) =>
+      Effect.suspend(() => {
+        const entry = opening.get(id)
+        if (entry === undefined) return fail(new UnknownConnection({ connection: id }))
+        opening.delete(id)
+        return Effect.try({
+          try: () => sockets.accept(entry.socket, entry.tags),
+          catch: (cause) => new ConnectionRegistryError({ reason: new NotAccepted({ connection: id, cause }) })
+        })
+      }),
+    abandon: (id) => Effect.sync(() => void opening.delete(id)),
+    identify,
+    connection,
+    find,
+    open,
+    list: (audience) =>
+      Effect.suspend(() => {
+        const found = open(audience)
+        // Without a tag the runtime lists the newest first.
+        return Effect.forEach(audience._tag === "All" ? found.toReversed() : found, connection)
+      }),
+    count: (audience) => Effect.sync(() => open(audience).length),
+    setState: Effect.fnUntraced(function*(id, state) {
+      const socket = yield* find(id)
+      const identity = yield* identify(socket)
+      yield* write(socket, { ...identity, state })
+    }),
+    forget: (socket) =>
+      Effect.sync(() => {
+        if (forgotten.has(socket)) return false
+        forgotten.add(socket)
+        const [wasForgotten, state] = readAttachment(socket)
+        // A socket that we close stays with the runtime until its peer answers, and the object may sleep till then.
+        if (!wasForgotten) writeAttachment(socket, [true, state])
+        return !wasForgotten
+      })
+  })
+})
+
+/** The socket carries no tags that name exactly one connection. */
+export class UnidentifiedSocket extends Schema.TaggedError<UnidentifiedSocket>()("UnidentifiedSocket", {
+  tags: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return "The socket's tags do not say which connection it is"
+  }
+}
+
+/** No open connection has this id. */
+export class UnknownConnection extends Schema.TaggedError<UnknownConnection>()("UnknownConnection", {
+  connection: ConnectionId.ConnectionId
+}) {
+  override get message() {
+    return `No open connection has the id ${this.connection}`
+  }
+}
+
+/** The state does not fit in a socket's attachment. `limit` is in serialized bytes. */
+export class StateTooLarge extends Schema.TaggedError<StateTooLarge>()("StateTooLarge", {
+  connection: ConnectionId.ConnectionId,
+  limit: Schema.Int,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `The connection's state is larger than ${this.limit} bytes`
+  }
+}
+
+/** The state does not fit the room's schema: what is to be written, or what another version of the room wrote. */
+export class InvalidState extends Schema.TaggedError<InvalidState>()("InvalidState", {
+  connection: ConnectionId.ConnectionId,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return "The connection's state does not fit the room's schema"
+  }
+}
+
+/** The runtime refused the socket, for example because the object holds 32,768 of them. */
+export class NotAccepted extends Schema.TaggedError<NotAccepted>()("NotAccepted", {
+  connection: ConnectionId.ConnectionId,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return "The runtime did not accept the socket"
+  }
+}
+
+/** What went wrong in the registry; `reason` tells the cases apart. */
+export class ConnectionRegistryError
+  extends Schema.TaggedError<ConnectionRegistryError>()("ConnectionRegistryError", {
+    reason: Schema.Union([
+      UnidentifiedSocket,
+      UnknownConnection,
+      Identity.TooManyTags,
+      Identity.TagTooLong,
+      StateTooLarge,
+      InvalidState,
+      NotAccepted
+    ])
+  })
+{
+  override get message() {
+    return this.reason.message
+  }
+}
+
+const fail = (reason: ConnectionRegistryError["reason"]) => Effect.fail(new ConnectionRegistryError({ reason }))

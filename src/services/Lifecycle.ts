@@ -1,0 +1,265 @@
+/**
+ * What happens when a client connects, speaks, closes or breaks off, and when the alarm fires.
+ *
+ * A runtime's adapter passes each event on and decides nothing. Here the socket becomes a connection, the frame a
+ * message, and the room's handler runs. No event fails: what a handler gets wrong is logged once, with the connection
+ * and the event, and closes nothing.
+ *
+ * The handlers of one connection run one after the other, also while one of them waits; those of two may overlap.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as CloseCode from "../domain/CloseCode.ts"
+import type * as ConnectionId from "../domain/ConnectionId.ts"
+import * as Problem from "../domain/Problem.ts"
+import * as Broadcaster from "./Broadcaster.ts"
+import * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import * as Protocol from "./Protocol.ts"
+import * as Sockets from "./Sockets.ts"
+
+/** The request that asks for a connection. A web-standard `Request` is one. */
+export interface ConnectRequest {
+  readonly method: string
+  readonly url: string
+  readonly headers: { readonly get: (name: string) => string | null }
+}
+
+/** A room's handlers as the lifecycle runs them. `Room.toLayer` makes them of the typed ones. */
+export interface Handlers {
+  readonly connect: (request: ConnectRequest) => Effect.Effect<ConnectionRegistry.Admission, unknown>
+  readonly open: (connection: ConnectionRegistry.Connection) => Effect.Effect<void, unknown>
+  readonly message: (connection: ConnectionRegistry.Connection, message: unknown) => Effect.Effect<void, unknown>
+  readonly close: (
+    connection: ConnectionRegistry.Connection,
+    close: CloseCode.Close
+  ) => Effect.Effect<void, unknown>
+  readonly alarm: Effect.Effect<void, unknown>
+}
+
+export class Lifecycle extends Context.Service<Lifecycle, {
+  /** Gives the room its handlers. Until then new connections are refused with 503. */
+  readonly install: (handlers: Handlers) => Effect.Effect<void>
+  /**
+   * Lets a client in, on the server's end of a new socket. When it succeeds, the runtime holds the socket and the
+   * handshake is to be completed; when it fails, the client is answered with the problem and nothing is left behind.
+   */
+  readonly connect: (
+    request: ConnectRequest,
+    socket: Sockets.Socket
+  ) => Effect.Effect<void, Problem.Problem>
+  /** A frame has arrived. */
+  readonly message: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<void>
+  /** A close frame has arrived, or the connection broke off. Answers the close handshake. */
+  readonly close: (socket: Sockets.Socket, close: CloseCode.Close) => Effect.Effect<void>
+  /** The runtime gave a socket up. No close follows. */
+  readonly error: (socket: Sockets.Socket, error: unknown) => Effect.Effect<void>
+  /** The alarm has fired. */
+  readonly alarm: Effect.Effect<void>
+  /** Closes a connection from our side. It leaves the room, and its close handler runs, before the peer has answered. */
+  readonly disconnect: (
+    id: ConnectionId.ConnectionId,
+    code: number,
+    reason: string
+  ) => Effect.Effect<void, LifecycleError | ConnectionRegistry.ConnectionRegistryError>
+}>()("effect-dormouse/services/Lifecycle") {
+  static readonly layer: Layer.Layer<
+    Lifecycle,
+    never,
+    Broadcaster.Broadcaster | ConnectionRegistry.ConnectionRegistry | Protocol.Protocol
+  > = Layer.effect(
+    Lifecycle,
+    Effect.gen(function*() {
+      const broadcaster = yield* Broadcaster.Broadcaster
+      const registry = yield* ConnectionRegistry.ConnectionRegistry
+      const protocol = yield* Protocol.Protocol
+      const inOrder = makeInOrder()
+
+      let handlers: Handlers | undefined
+
+      const leave = (socket: Sockets.Socket, close: CloseCode.Close): Effect.Effect<void> =>
+        Effect.gen(function*() {
+          const connection = yield* registry.connection(socket)
+          if (handlers !== undefined) yield* handlers.close(connection, close)
+        }).pipe(Effect.catchCause((cause) => report(registry, socket, "close", cause)))
+
+      // The room forgets the socket at once; the handler waits for those that still run for it.
+      const depart = Effect.fnUntraced(function*(socket: Sockets.Socket, close: CloseCode.Close) {
+        yield* registry.identify(socket)
+        if (yield* registry.forget(socket)) yield* inOrder(socket, leave(socket, close))
+      })
+
+      const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<void> =>
+        Effect.gen(function*() {
+          const complaint = protocol.complain(rejection)
+          const { id } = yield* registry.identify(socket)
+          switch (complaint._tag) {
+            case "Frame":
+              return yield* broadcaster.send(id, complaint.frame)
+            case "Close":
+              return yield* disconnect(id, complaint.code, complaint.reason)
+            case "Nothing":
+              return
+          }
+        }).pipe(Effect.ignore)
+
+      const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const decoded = protocol.decode(frame)
+          if (Result.isFailure(decoded)) return complain(socket, decoded.failure)
+          return Effect.flatMap(
+            registry.connection(socket),
+            (connection) => handlers === undefined ? Effect.fail(notReady) : handlers.message(connection, decoded.success)
+          )
+        }).pipe(
+          Effect.catchCause((cause) => Effect.andThen(report(registry, socket, "message", cause), complain(socket, internal)))
+        )
+
+      const disconnect = Effect.fnUntraced(function*(id: ConnectionId.ConnectionId, code: number, reason: string) {
+        if (!CloseCode.isSendable(code) || !CloseCode.isReason(reason)) {
+          return yield* new LifecycleError({ reason: new InvalidClose({ code, reason }) })
+        }
+        const socket = yield* registry.find(id)
+        yield* broadcaster.orHold(
+          Effect.suspend(() => {
+            const departure = Effect.forkDetach(
+              Effect.ignore(depart(socket, { code, reason, wasClean: true })),
+              // A handler may close its own connection, whose close handler waits for it.
+              { startImmediately: true }
+            )
+            return Effect.andThen(Effect.sync(() => socket.close(code, reason)), departure)
+          }),
+          undefined
+        )
+      })
+
+      return Lifecycle.of({
+        install: (installed) =>
+          Effect.sync(() => {
+            handlers = installed
+          }),
+        connect: Effect.fnUntraced(function*(request, socket) {
+          if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return yield* upgradeRequired
+          if (handlers === undefined) return yield* notReady
+          const admission = yield* handlers.connect(request).pipe(
+            Effect.catchCause((cause) => refuse("connect", cause))
+          )
+          const connection = yield* registry.admit(socket, protocol.name, admission).pipe(
+            Effect.catchCause((cause) => refuse("connect", cause))
+          )
+          const release = yield* broadcaster.hold(connection.id, handlers.open(connection)).pipe(
+            Effect.tap(registry.enter(connection.id)),
+            Effect.catchCause((cause) =>
+              Effect.andThen(registry.abandon(connection.id), refuse("open", cause, connection.id))
+            )
+          )
+          yield* release
+        }),
+        message: (socket, frame) =>
+          Effect.suspend(() =>
+            // A peer that does not answer our close may go on talking.
+            socket.readyState === Sockets.OPEN ? inOrder(socket, handle(socket, frame)) : Effect.void
+          ),
+        close: (socket, close) =>
+          Effect.suspend(() => {
+            if (close.wasClean) socket.close(...CloseCode.answer(close))
+            // Where the peer sent no close, the reason is the runtime's own remark.
+            return depart(socket, close.wasClean ? close : { ...close, reason: "" })
+          }).pipe(
+            Effect.catchCause((cause) => report(registry, socket, "close", cause))
+          ),
+        error: (socket, error) =>
+          Effect.catchCause(
+            depart(socket, CloseCode.fromError(error)),
+            (cause) => report(registry, socket, "error", cause)
+          ),
+        alarm: Effect.suspend(() => handlers === undefined ? Effect.fail(notReady) : handlers.alarm).pipe(
+          Effect.catchCause((cause) => Effect.logError("The room's handler failed", cause).pipe(
+            Effect.annotateLogs({ event: "alarm" })
+          ))
+        ),
+        disconnect
+      })
+    })
+  )
+}
+
+const upgradeRequired = Problem.make(426, "This is a WebSocket: ask for it with `Upgrade: websocket`.", {
+  upgrade: "websocket",
+  connection: "Upgrade"
+})
+
+const notReady = Problem.make(503, "The room could not be started.", { "retry-after": "5" })
+
+const internal = new Protocol.Rejection({ code: "Internal", message: "The room failed to handle this message." })
+
+// A refusal is the handler's answer; anything else is its failure, which the client learns nothing about.
+const refuse = (event: string, cause: Cause.Cause<unknown>, connection?: ConnectionId.ConnectionId) => {
+  const refusal = Cause.findErrorOption(cause)
+  return refusal._tag === "Some" && refusal.value instanceof Problem.Problem
+    ? Effect.fail(refusal.value)
+    : Effect.andThen(log(event, cause, connection), Effect.fail(Problem.make(500, "The room failed to let you in.")))
+}
+
+const report = (
+  registry: ConnectionRegistry.ConnectionRegistry["Service"],
+  socket: Sockets.Socket,
+  event: string,
+  cause: Cause.Cause<unknown>
+): Effect.Effect<void> =>
+  Effect.matchEffect(registry.identify(socket), {
+    onFailure: () => log(event, cause),
+    onSuccess: ({ id }) => log(event, cause, id)
+  })
+
+const log = (event: string, cause: Cause.Cause<unknown>, connection?: ConnectionId.ConnectionId): Effect.Effect<void> =>
+  Effect.logError("The room's handler failed", cause).pipe(
+    Effect.annotateLogs(connection === undefined ? { event } : { event, connection })
+  )
+
+/**
+ * Runs the effects of one socket in the order in which they came, each when the one before it has ended. The effects
+ * must not fail. Memory is enough: while one of them runs, the object does not sleep.
+ */
+const makeInOrder = () => {
+  const waiting = new Map<Sockets.Socket, Array<Effect.Effect<void>>>()
+
+  const run = Effect.fnUntraced(function*(socket: Sockets.Socket, effect: Effect.Effect<void>) {
+    const queue: Array<Effect.Effect<void>> = []
+    waiting.set(socket, queue)
+    yield* effect
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) yield* next
+    waiting.delete(socket)
+  })
+
+  return (socket: Sockets.Socket, effect: Effect.Effect<void>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const queue = waiting.get(socket)
+      if (queue === undefined) return run(socket, effect)
+      return Effect.callback((resume) => {
+        queue.push(Effect.andThen(effect, Effect.sync(() => resume(Effect.void))))
+      })
+    })
+}
+
+/** The code or the reason does not fit in a close frame. */
+export class InvalidClose extends Schema.TaggedError<InvalidClose>()("InvalidClose", {
+  code: Schema.Finite,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `A connection cannot be closed with the code ${this.code} and a reason of ${this.reason.length} characters`
+  }
+}
+
+/** What went wrong in the lifecycle. */
+export class LifecycleError extends Schema.TaggedError<LifecycleError>()("LifecycleError", {
+  reason: InvalidClose
+}) {
+  override get message() {
+    return this.reason.message
+  }
+}

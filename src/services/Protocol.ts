@@ -1,0 +1,39 @@
+/**
+ * The wire protocol of a room: how a frame becomes a message, and a message a frame.
+ *
+ * `Lifecycle` and `Room` speak to a connection through it and know nothing of JSON.
+ */
+import * as Context from "effect/Context"
+import type * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+
+/** What a client sends: a text, or bytes. */
+export type Received = string | ArrayBuffer
+
+/** What the server sends: a text, or bytes. */
+export type Frame = string | Uint8Array<ArrayBuffer>
+
+/** What a client is told about a frame that came to nothing. */
+export const ErrorCode = Schema.Literals(["InvalidMessage", "UnsupportedFrame", "Internal"])
+
+export type ErrorCode = typeof ErrorCode.Type
+
+/** A frame that is no message of the room. */
+export class Rejection extends Schema.TaggedError<Rejection>()("Rejection", {
+  code: ErrorCode,
+  message: Schema.String
+}) {}
+
+/** How the sender of a frame is told that it came to nothing: by a frame, or by a close where there is no such frame. */
+export type Complaint =
+  | { readonly _tag: "Frame"; readonly frame: Frame }
+  | { readonly _tag: "Close"; readonly code: number; readonly reason: string }
+  | { readonly _tag: "Nothing" }
+
+export class Protocol extends Context.Service<Protocol, {
+  /** The name that a connection's `p:` tag carries. */
+  readonly name: string
+  readonly decode: (frame: Received) => Result.Result<unknown, Rejection>
+  readonly encode: (message: unknown) => Result.Result<Frame, Schema.SchemaError>
+  readonly complain: (rejection: Rejection) => Complaint
+}>()("effect-dormouse/services/Protocol") {}

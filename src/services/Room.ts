@@ -1,0 +1,277 @@
+/**
+ * A room, defined by data and implemented by handlers.
+ *
+ * `Room.make` says what clients may send, what the server sends and what is kept for a connection. The definition is
+ * itself the service through which a program reaches the connections of its room, and `toLayer` gives it handlers.
+ *
+ * **Example** (everybody hears everybody)
+ *
+ * ```ts
+ * const Echo = Room.make("echo", { format: "text", receive: Schema.String, send: Schema.String })
+ *
+ * const EchoLive = Echo.toLayer(Effect.gen(function*() {
+ *   const room = yield* Echo
+ *   return { message: (_, text) => room.broadcast(text) }
+ * }))
+ * ```
+ */
+import * as Context from "effect/Context"
+import type * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Audience from "../domain/Audience.ts"
+import type * as CloseCode from "../domain/CloseCode.ts"
+import type * as ConnectionId from "../domain/ConnectionId.ts"
+import type * as Problem from "../domain/Problem.ts"
+import * as Broadcaster from "./Broadcaster.ts"
+import * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import * as Lifecycle from "./Lifecycle.ts"
+import * as Protocol from "./Protocol.ts"
+import type * as Sockets from "./Sockets.ts"
+
+/** What a frame of the room is: a JSON text, any text, or bytes. */
+export type Format = "json" | "text" | "binary"
+
+/** Marks the service of one room among those of others. */
+export interface Identifier<in out Name extends string> {
+  readonly _: (name: Name) => Name
+}
+
+/** A room's definition, and the key of its service. */
+export interface Room<in out Name extends string, in out Receive, in out Send, in out State>
+  extends Context.Service<Identifier<Name>, Service<Send, State>>
+{
+  readonly format: Format
+  readonly receive: Schema.Codec<Receive, unknown>
+  readonly send: Schema.Codec<Send, unknown>
+  readonly state: Schema.Codec<State, unknown>
+  /** Gives the room its handlers. What the effect needs it takes once, when the layer is built. */
+  readonly toLayer: <E, R>(
+    handlers: Effect.Effect<Handlers<Receive, State>, E, R>
+  ) => Layer.Layer<never, E, R | Lifecycle.Lifecycle>
+}
+
+/** Any room. */
+export type Any = Room<any, any, any, any>
+
+/**
+ * What a program can do to the connections of its room. Nothing here depends on what is in memory: it works the same
+ * when the object has slept in between.
+ */
+export interface Service<in Send, in out State> {
+  /** The room's own name, the one in its URL. */
+  readonly name: string
+  /** Sends a message to one connection. */
+  readonly send: (id: ConnectionId.ConnectionId, message: Send) => Effect.Effect<void, RoomError>
+  /** Sends a message to everybody, or to an audience. It is encoded once, and a socket that fails does not stop the rest. */
+  readonly broadcast: (
+    message: Send,
+    options?: Broadcaster.BroadcastOptions
+  ) => Effect.Effect<Broadcaster.Delivery, RoomError>
+  /** The connections that are open, the oldest first. Reads the state of each of them. */
+  readonly connections: (
+    audience?: Audience.Audience
+  ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, RoomError>
+  /** How many connections are open. */
+  readonly count: (audience?: Audience.Audience) => Effect.Effect<number>
+  /** What is kept for a connection. */
+  readonly state: (id: ConnectionId.ConnectionId) => Effect.Effect<State, RoomError>
+  /** Keeps something else for a connection. It survives hibernation; where it does not fit, the old state stays. */
+  readonly setState: (id: ConnectionId.ConnectionId, state: State) => Effect.Effect<void, RoomError>
+  /** Closes a connection: with 1000, unless another code is given, and a reason of at most 123 UTF-8 bytes. */
+  readonly close: (id: ConnectionId.ConnectionId, code?: number, reason?: string) => Effect.Effect<void, RoomError>
+}
+
+/** The handlers of a room. What they fail with is logged; the connection stays open. */
+export interface EventHandlers<in Receive, in State> {
+  /**
+   * A connection is about to enter. What is sent here leaves when the handler has succeeded, and the connection is in
+   * the room from then on: until then `connections`, `count` and `broadcast` are about the others. Where it fails, the
+   * client is refused with 500, and nothing was ever sent.
+   */
+  readonly open?: (connection: ConnectionRegistry.Connection<State>) => Effect.Effect<unknown, unknown>
+  /** A connection said something. */
+  readonly message?: (
+    connection: ConnectionRegistry.Connection<State>,
+    message: Receive
+  ) => Effect.Effect<unknown, unknown>
+  /** A connection has left the room, however it ended. Runs exactly once for each that entered. */
+  readonly close?: (
+    connection: ConnectionRegistry.Connection<State>,
+    close: CloseCode.Close
+  ) => Effect.Effect<unknown, unknown>
+  /** The room's alarm has fired. */
+  readonly alarm?: Effect.Effect<unknown, unknown>
+}
+
+/**
+ * Decides on a request for a connection: lets it in with its first state, or refuses it with a `Problem`, which is the
+ * client's HTTP response. May be left out where connections have no state.
+ */
+export type Connect<out State> = (
+  request: Lifecycle.ConnectRequest
+) => Effect.Effect<ConnectionRegistry.Admission<State>, Problem.Problem>
+
+/** Everything that a room may be given. */
+export type Handlers<Receive, State> =
+  & EventHandlers<Receive, State>
+  & ([State] extends [undefined] ? { readonly connect?: Connect<State> } : { readonly connect: Connect<State> })
+
+interface Schemas<Receive, ReceiveFrame, Send, SendFrame, State> {
+  /** What clients send. */
+  readonly receive: Schema.Codec<Receive, ReceiveFrame>
+  /** What the server sends. */
+  readonly send: Schema.Codec<Send, SendFrame>
+  /** What is kept for a connection while the object sleeps; nothing, unless given. */
+  readonly state?: Schema.Codec<State, unknown>
+}
+
+/** Defines a room. */
+export const make: {
+  /** A room that speaks JSON: one message a text frame. */
+  <const Name extends string, Receive, Send, State = undefined>(
+    name: Name,
+    options: Schemas<Receive, unknown, Send, unknown, State> & { readonly format?: "json" }
+  ): Room<Name, Receive, Send, State>
+  /** A room that speaks plain text. */
+  <const Name extends string, Receive, Send, State = undefined>(
+    name: Name,
+    options: Schemas<Receive, string, Send, string, State> & { readonly format: "text" }
+  ): Room<Name, Receive, Send, State>
+  /** A room that speaks bytes. */
+  <const Name extends string, Receive, Send, State = undefined>(
+    name: Name,
+    options:
+      & Schemas<Receive, Uint8Array<ArrayBufferLike>, Send, Uint8Array<ArrayBufferLike>, State>
+      & { readonly format: "binary" }
+  ): Room<Name, Receive, Send, State>
+} = <const Name extends string, Receive, Send, State>(
+  name: Name,
+  options: Schemas<Receive, unknown, Send, unknown, State> & { readonly format?: Format }
+): Room<Name, Receive, Send, State> => {
+  const key = Context.Service<Identifier<Name>, Service<Send, State>>(`effect-dormouse/Room/${name}`)
+  return Object.assign(key, {
+    format: options.format ?? "json" as const,
+    receive: options.receive,
+    send: options.send,
+    // SAFETY: `State` is `undefined` where no schema is given.
+    state: options.state ?? Schema.Undefined as Schema.Codec<any, unknown>,
+    toLayer: <E, R>(handlers: Effect.Effect<Handlers<Receive, State>, E, R>) =>
+      Layer.effectDiscard(Effect.gen(function*() {
+        const lifecycle = yield* Lifecycle.Lifecycle
+        yield* lifecycle.install(erase(yield* handlers))
+      }))
+  })
+}
+
+const nothing = () => Effect.void
+
+// The registry and the protocol decode with the room's own schemas, so what reaches the handlers has their types.
+const erase = <Receive, State>(handlers: Handlers<Receive, State>): Lifecycle.Handlers => {
+  // SAFETY: see above.
+  const { alarm = Effect.void, close = nothing, connect = admit, message = nothing, open = nothing } =
+    handlers as EventHandlers<any, any> & { readonly connect?: Connect<unknown> }
+  return { alarm, close, connect, message, open }
+}
+
+const admit: Connect<unknown> = () => Effect.succeed({ state: undefined })
+
+/** The services of a room. */
+export type Services<Name extends string> =
+  | Identifier<Name>
+  | Broadcaster.Broadcaster
+  | ConnectionRegistry.ConnectionRegistry
+  | Lifecycle.Lifecycle
+
+/** All services of a room that has a name, over a runtime's sockets and a protocol. */
+export const layer = <Name extends string, Receive, Send, State>(
+  room: Room<Name, Receive, Send, State>,
+  name: string
+): Layer.Layer<Services<Name>, never, Protocol.Protocol | SecureRandom.SecureRandom | Sockets.Sockets> =>
+  layerNoDeps(room, name).pipe(
+    Layer.provideMerge(Lifecycle.Lifecycle.layer),
+    Layer.provideMerge(Broadcaster.Broadcaster.layer),
+    Layer.provideMerge(ConnectionRegistry.ConnectionRegistry.layer(room.state))
+  )
+
+/** The service of a room that has a name, over the services that keep its connections. */
+export const layerNoDeps = <Name extends string, Receive, Send, State>(
+  room: Room<Name, Receive, Send, State>,
+  name: string
+): Layer.Layer<
+  Identifier<Name>,
+  never,
+  Broadcaster.Broadcaster | ConnectionRegistry.ConnectionRegistry | Lifecycle.Lifecycle | Protocol.Protocol
+> =>
+  Layer.effect(
+    room,
+    Effect.gen(function*() {
+      const broadcaster = yield* Broadcaster.Broadcaster
+      const registry = yield* ConnectionRegistry.ConnectionRegistry
+      const lifecycle = yield* Lifecycle.Lifecycle
+      const protocol = yield* Protocol.Protocol
+
+      const encode = (message: Send): Effect.Effect<Protocol.Frame, RoomError> => {
+        const encoded = protocol.encode(message)
+        return Result.isSuccess(encoded)
+          ? Effect.succeed(encoded.success)
+          : Effect.fail(new RoomError({ reason: new InvalidMessage({ cause: encoded.failure }) }))
+      }
+
+      return room.of({
+        name,
+        send: (id, message) =>
+          Effect.flatMap(encode(message), (frame) => toRoomError(broadcaster.send(id, frame))),
+        broadcast: (message, options) => Effect.flatMap(encode(message), (frame) => broadcaster.broadcast(frame, options)),
+        connections: (audience = Audience.all) =>
+          // SAFETY: the registry decodes states with the room's schema.
+          toRoomError(registry.list(audience)) as Effect.Effect<
+            ReadonlyArray<ConnectionRegistry.Connection<State>>,
+            RoomError
+          >,
+        count: (audience = Audience.all) => registry.count(audience),
+        state: (id) =>
+          registry.find(id).pipe(
+            Effect.flatMap(registry.connection),
+            // SAFETY: the registry decodes states with the room's schema.
+            Effect.map((connection) => connection.state as State),
+            toRoomError
+          ),
+        setState: (id, state) => toRoomError(registry.setState(id, state)),
+        close: (id, code = 1000, reason = "") => toRoomError(lifecycle.disconnect(id, code, reason))
+      })
+    })
+  )
+
+/** A message to be sent does not fit the room's schema. */
+export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("InvalidMessage", {
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return "The message does not fit what the room sends"
+  }
+}
+
+/** What went wrong when a program reached into its room; `reason` tells the cases apart. */
+export class RoomError extends Schema.TaggedError<RoomError>()("RoomError", {
+  reason: Schema.Union([
+    ...ConnectionRegistry.ConnectionRegistryError.fields.reason.members,
+    Broadcaster.SendFailed,
+    Lifecycle.InvalidClose,
+    InvalidMessage
+  ])
+}) {
+  override get message() {
+    return this.reason.message
+  }
+}
+
+const toRoomError = <A, R>(
+  effect: Effect.Effect<
+    A,
+    Broadcaster.BroadcasterError | ConnectionRegistry.ConnectionRegistryError | Lifecycle.LifecycleError,
+    R
+  >
+): Effect.Effect<A, RoomError, R> => Effect.mapError(effect, ({ reason }) => new RoomError({ reason }))

@@ -1,0 +1,57 @@
+/**
+ * The deployed Worker: finds the room of a request and hands the request to its object.
+ */
+import { Chat, ChatLive } from "./Chat.ts"
+import * as Problem from "./domain/Problem.ts"
+import * as RoomName from "./domain/RoomName.ts"
+import * as ProblemResponse from "./durable/ProblemResponse.ts"
+import * as RoomObject from "./durable/RoomObject.ts"
+
+/** What the Worker's configuration binds. */
+export interface Env {
+  readonly CHAT: DurableObjectNamespace
+  readonly ASSETS: Fetcher
+}
+
+/** The object of one chat room. */
+export class ChatRoom extends RoomObject.make(Chat, ChatLive) {}
+
+export default {
+  async fetch(request, env) {
+    try {
+      return await route(request, env)
+    } catch (cause) {
+      console.error(JSON.stringify({ level: "ERROR", message: "The room did not answer", cause: String(cause) }))
+      return ProblemResponse.make(Problem.make(503, "The room did not answer.", { "retry-after": "1" }))
+    }
+  }
+} satisfies ExportedHandler<Env>
+
+const route = async (request: Request, env: Env): Promise<Response> => {
+  const { pathname } = new URL(request.url)
+  const room = /^\/(?:rooms|parties\/main)\/([^/]*)$/.exec(pathname)?.[1]
+  const isKnown = room !== undefined || pathname === "/" || pathname === "/health"
+  if (!isKnown) return ProblemResponse.make(Problem.make(404, "There is nothing here."))
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return ProblemResponse.make(Problem.make(405, "This takes GET only.", { allow: "GET, HEAD" }))
+  }
+  if (pathname === "/health") return Response.json({ status: "ok" })
+  if (room === undefined) return env.ASSETS.fetch(request)
+
+  const name = RoomName.fromPathSegment(room)
+  if (name === undefined) {
+    return ProblemResponse.make(
+      Problem.make(400, "A room's name is 1 to 128 of the characters A–Z, a–z, 0–9, `.`, `_`, `~` and `-`.")
+    )
+  }
+  return env.CHAT.getByName(name).fetch(withoutClaims(request))
+}
+
+// Headers with this prefix tell the room what the Worker verified. From outside they are only claims.
+const withoutClaims = (request: Request): Request => {
+  const headers = new Headers(request.headers)
+  for (const name of request.headers.keys()) {
+    if (name.startsWith("x-dormouse-")) headers.delete(name)
+  }
+  return new Request(request, { headers })
+}
