@@ -13,11 +13,11 @@ import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
-import * as Problem from "../domain/Problem.ts"
 import * as Plain from "../protocol/Plain.ts"
 import type * as Alarm from "../services/Alarm.ts"
 import * as Lifecycle from "../services/Lifecycle.ts"
 import * as Room from "../services/Room.ts"
+import type * as Sockets from "../services/Sockets.ts"
 import * as DurableAlarm from "./DurableAlarm.ts"
 import * as DurableSockets from "./DurableSockets.ts"
 import * as ObjectContext from "./ObjectContext.ts"
@@ -29,6 +29,7 @@ export type Services<Name extends string> =
   | Alarm.Alarm
   | ObjectContext.ObjectContext
   | SecureRandom.SecureRandom
+  | Sockets.Sockets
 
 /** The object of a room. */
 export interface RoomObject<Name extends string> extends DurableObject<any> {

@@ -63,6 +63,8 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
     id: ConnectionId.ConnectionId,
     state: unknown
   ) => Effect.Effect<void, ConnectionRegistryError>
+  /** Whether a socket was taken out of the room. Its peer may not know yet, and go on talking. A plain function. */
+  readonly isForgotten: (socket: Sockets.Socket) => boolean
   /** Takes a socket out of the room; `true` the first time, also when the object slept in between. */
   readonly forget: (socket: Sockets.Socket) => Effect.Effect<boolean>
 }>()("effect-dormouse/services/ConnectionRegistry") {
@@ -100,6 +102,10 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
   const identities = new WeakMap<Sockets.Socket, Identity.Identity>()
   const connections = new WeakMap<Sockets.Socket, Connection>()
   const forgotten = new WeakSet<Sockets.Socket>()
+
+  // An open socket was not forgotten before the object slept: whoever forgets one closes it, or has seen it close.
+  const isForgotten = (socket: Sockets.Socket) =>
+    forgotten.has(socket) || (socket.readyState !== Sockets.OPEN && readAttachment(socket)[0])
 
   const isOpen = (socket: Sockets.Socket) => socket.readyState === Sockets.OPEN && !forgotten.has(socket)
 
@@ -192,14 +198,15 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
       const identity = yield* identify(socket)
       yield* write(socket, { ...identity, state })
     }),
+    isForgotten,
     forget: (socket) =>
       Effect.sync(() => {
-        if (forgotten.has(socket)) return false
-        forgotten.add(socket)
         const [wasForgotten, state] = readAttachment(socket)
+        if (wasForgotten) return false
+        forgotten.add(socket)
         // A socket that we close stays with the runtime until its peer answers, and the object may sleep till then.
-        if (!wasForgotten) writeAttachment(socket, [true, state])
-        return !wasForgotten
+        writeAttachment(socket, [true, state])
+        return true
       })
   })
 })
@@ -215,7 +222,7 @@ export class UnidentifiedSocket extends Schema.TaggedError<UnidentifiedSocket>()
 
 /** No open connection has this id. */
 export class UnknownConnection extends Schema.TaggedError<UnknownConnection>()("UnknownConnection", {
-  connection: ConnectionId.ConnectionId
+  connection: Schema.String
 }) {
   override get message() {
     return `No open connection has the id ${this.connection}`

@@ -19,7 +19,7 @@ import * as Problem from "../domain/Problem.ts"
 import * as Broadcaster from "./Broadcaster.ts"
 import * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import * as Protocol from "./Protocol.ts"
-import * as Sockets from "./Sockets.ts"
+import type * as Sockets from "./Sockets.ts"
 
 /** The request that asks for a connection. A web-standard `Request` is one. */
 export interface ConnectRequest {
@@ -159,10 +159,8 @@ export class Lifecycle extends Context.Service<Lifecycle, {
           yield* release
         }),
         message: (socket, frame) =>
-          Effect.suspend(() =>
-            // A peer that does not answer our close may go on talking.
-            socket.readyState === Sockets.OPEN ? inOrder(socket, handle(socket, frame)) : Effect.void
-          ),
+          // What a peer says before it has seen our close comes too late.
+          Effect.suspend(() => registry.isForgotten(socket) ? Effect.void : inOrder(socket, handle(socket, frame))),
         close: (socket, close) =>
           Effect.suspend(() => {
             if (close.wasClean) socket.close(...CloseCode.answer(close))
@@ -247,7 +245,8 @@ const makeInOrder = () => {
 
 /** The code or the reason does not fit in a close frame. */
 export class InvalidClose extends Schema.TaggedError<InvalidClose>()("InvalidClose", {
-  code: Schema.Finite,
+  // Whatever the caller passed, NaN included.
+  code: Schema.Number,
   reason: Schema.String
 }) {
   override get message() {

@@ -1,0 +1,144 @@
+/**
+ * A room without any runtime, for unit tests: the counterpart of `RoomObject`.
+ *
+ * **Example** (who leaves is announced, also when the object slept)
+ *
+ * ```ts
+ * const room = yield* MemoryRoom.make(Chat, ChatLive)
+ * const ada = yield* room.connect("/?name=Ada")
+ * const bob = yield* room.connect("/?name=Bob")
+ * yield* room.evict
+ * yield* bob.close(4000, "bye")
+ * const [, , left] = yield* ada.received // Welcome, Joined, Left
+ * ```
+ */
+import type * as Alarm from "../services/Alarm.ts"
+import * as Context from "effect/Context"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import type * as CloseCode from "../domain/CloseCode.ts"
+import type * as Problem from "../domain/Problem.ts"
+import * as Plain from "../protocol/Plain.ts"
+import * as Lifecycle from "../services/Lifecycle.ts"
+import type * as Protocol from "../services/Protocol.ts"
+import * as Room from "../services/Room.ts"
+import type * as Sockets from "../services/Sockets.ts"
+import * as MemoryRuntime from "./MemoryRuntime.ts"
+
+/** What a room's layer, and an effect that is run in the room, may use. */
+export type Services<Name extends string> =
+  | Room.Services<Name>
+  | Alarm.Alarm
+  | MemoryRuntime.MemoryRuntime
+  | SecureRandom.SecureRandom
+  | Sockets.Sockets
+
+/** A client of a room in memory. Its effects end when the room has handled what they cause. */
+export interface Client<in Receive, out Send> {
+  /** Says something. */
+  readonly send: (message: Receive) => Effect.Effect<void, Schema.SchemaError>
+  /** Sends a frame as it is, whether or not the room understands it. */
+  readonly sendFrame: (frame: Protocol.Received) => Effect.Effect<void>
+  /** Takes what has arrived since the last time. An error frame of the protocol is no message: see `receivedFrames`. */
+  readonly received: Effect.Effect<ReadonlyArray<Send>, Schema.SchemaError>
+  /** Takes the frames that have arrived since the last time. */
+  readonly receivedFrames: Effect.Effect<ReadonlyArray<Protocol.Frame>>
+  /** Closes; without a code the room sees 1005. */
+  readonly close: (code?: number, reason?: string) => Effect.Effect<void>
+  /** The connection breaks off. */
+  readonly drop: Effect.Effect<void>
+  /** Breaks the WebSocket protocol. */
+  readonly violate: (code: 1002 | 1007 | 1009) => Effect.Effect<void>
+  /** Does not answer a close any more. */
+  readonly mute: Effect.Effect<void>
+  /** How the connection ended; `undefined` while it lives. */
+  readonly closed: Effect.Effect<CloseCode.Close | undefined>
+}
+
+/** A room in memory. */
+export interface MemoryRoom<Name extends string, in Receive, out Send> {
+  /** A client asks to be let in, with a URL that may be relative, and headers. */
+  readonly connect: (
+    url?: string,
+    headers?: Readonly<Record<string, string>>
+  ) => Effect.Effect<Client<Receive, Send>, Problem.Problem>
+  /** The object sleeps and wakes: every service is built anew, the connections stay. */
+  readonly evict: Effect.Effect<void>
+  /** Runs an effect inside the room. */
+  readonly run: <A, E>(effect: Effect.Effect<A, E, Services<Name>>) => Effect.Effect<A, E>
+}
+
+/**
+ * Builds a room in memory. Its alarm follows the `Clock`, so `TestClock.adjust` makes it fire. Like a deployed room it
+ * starts when its layer does not build: it then refuses connections with 503.
+ */
+export const make = Effect.fnUntraced(function*<Name extends string, Receive, Send, State, E>(
+  room: Room.Room<Name, Receive, Send, State>,
+  live: Layer.Layer<never, E, Services<Name>>,
+  options: { readonly name?: string } = {}
+): Effect.fn.Return<MemoryRoom<Name, Receive, Send>, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const runtime = yield* Layer.buildWithScope(
+    Layer.merge(MemoryRuntime.MemoryRuntime.layer, SecureRandom.layerWebCrypto),
+    scope
+  )
+  const memory = Context.get(runtime, MemoryRuntime.MemoryRuntime)
+  const json = room.format === "json"
+  const encode = Schema.encodeEffect(json ? Schema.fromJsonString(Schema.toCodecJson(room.receive)) : room.receive)
+  const decode = Schema.decodeUnknownEffect(json ? Schema.fromJsonString(Schema.toCodecJson(room.send)) : room.send)
+
+  const start = Effect.gen(function*() {
+    const services = yield* Room.layer(room, options.name ?? "memory").pipe(
+      Layer.provide(Plain.layer(room)),
+      Layer.provideMerge(Layer.succeedContext(runtime)),
+      Layer.fresh,
+      (layer) => Layer.buildWithScope(layer, scope)
+    )
+    yield* memory.listen(Context.get(services, Lifecycle.Lifecycle))
+    yield* Layer.buildWithScope(Layer.fresh(live), scope).pipe(
+      Effect.provideContext(services),
+      Effect.catchCause((cause) => Effect.logError("The room could not be started", cause))
+    )
+    return services
+  })
+
+  let services = yield* start
+
+  const clientOf = (client: MemoryRuntime.Client): Client<Receive, Send> => ({
+    send: (message) =>
+      // SAFETY: `Room.make` takes only schemas for `receive` that are encoded as the room's kind of frame.
+      Effect.flatMap(encode(message), (frame) => client.send(frame as Protocol.Received)),
+    sendFrame: client.send,
+    received: Effect.suspend(() => Effect.forEach(client.inbox.splice(0), (frame) => decode(frame))),
+    receivedFrames: Effect.sync(() => client.inbox.splice(0)),
+    close: client.close,
+    drop: client.drop,
+    violate: client.violate,
+    mute: client.mute,
+    closed: Effect.sync(client.closed)
+  })
+
+  return {
+    connect: (url = "/", headers = {}) =>
+      Effect.gen(function*() {
+        const [client, server] = memory.connect()
+        const all = new Map(Object.entries({ upgrade: "websocket", ...headers }))
+        yield* Context.get(services, Lifecycle.Lifecycle).connect({
+          method: "GET",
+          url: new URL(url, "https://room.invalid").href,
+          headers: { get: (name) => all.get(name.toLowerCase()) ?? null }
+        }, server)
+        yield* memory.settle
+        return clientOf(client)
+      }),
+    evict: Effect.gen(function*() {
+      yield* memory.evict
+      services = yield* start
+    }),
+    run: (effect) =>
+      Effect.suspend(() => Effect.provideContext(effect, services)).pipe(Effect.tap(memory.settle))
+  }
+})

@@ -1,0 +1,303 @@
+/**
+ * A runtime in memory that keeps the rules of the real one: the sockets of one object with their tags and attachments,
+ * its alarm, and its sleep.
+ *
+ * Use it through `MemoryRoom` to test a room, and directly to test a service. What is in here outlives an eviction, as
+ * it does in the real runtime; the services above do not.
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { deserialize, serialize } from "node:v8"
+import * as CloseCode from "../domain/CloseCode.ts"
+import * as Limits from "../domain/Limits.ts"
+import * as Alarm from "../services/Alarm.ts"
+import type * as Protocol from "../services/Protocol.ts"
+import * as Sockets from "../services/Sockets.ts"
+
+/** The events of an object, as the runtime delivers them. */
+export interface Events {
+  readonly message: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<void>
+  readonly close: (socket: Sockets.Socket, close: CloseCode.Close) => Effect.Effect<void>
+  readonly error: (socket: Sockets.Socket, error: unknown) => Effect.Effect<void>
+  readonly alarm: Effect.Effect<void>
+}
+
+/** The client's end of a connection. Its effects end when the event that they cause has been handled. */
+export interface Client {
+  /** The server's end, as the object sees it now: another one after each eviction. */
+  readonly server: () => Sockets.Socket
+  /** What has arrived and was not taken yet. */
+  readonly inbox: Array<Protocol.Frame>
+  /** How the connection ended for the client; `undefined` while it lives. */
+  readonly closed: () => CloseCode.Close | undefined
+  readonly send: (frame: Protocol.Received) => Effect.Effect<void>
+  /** Begins the close handshake; without a code the server sees 1005. */
+  readonly close: (code?: number, reason?: string) => Effect.Effect<void>
+  /** The connection breaks off: no close frame reaches the server. */
+  readonly drop: Effect.Effect<void>
+  /** The client breaks the WebSocket protocol, or sends a frame that the runtime refuses. */
+  readonly violate: (code: 1002 | 1007 | 1009) => Effect.Effect<void>
+  /** From now on the client does not answer a close. */
+  readonly mute: Effect.Effect<void>
+}
+
+export class MemoryRuntime extends Context.Service<MemoryRuntime, {
+  /** A new socket, to be accepted, and its client. */
+  readonly connect: () => readonly [Client, Sockets.Socket]
+  /** Says who handles the events. After an eviction it is somebody else. */
+  readonly listen: (events: Events) => Effect.Effect<void>
+  /** The object sleeps: every socket is another object to it afterwards. */
+  readonly evict: Effect.Effect<void>
+  /** Handles the events that the object itself has caused, like the answer to a close. */
+  readonly settle: Effect.Effect<void>
+}>()("effect-dormouse/memory/MemoryRuntime") {
+  static readonly layer: Layer.Layer<MemoryRuntime | Alarm.Alarm | Sockets.Sockets> = Layer.effectContext(
+    Effect.suspend(() => make)
+  )
+}
+
+// What the runtime holds for a connection. `MemorySocket` is a view of it that an eviction replaces.
+interface Link {
+  tags: ReadonlyArray<string> | undefined
+  attachment: Uint8Array | undefined
+  readyState: number
+  serverClosed: boolean
+  clientGone: boolean
+  isMute: boolean
+  closed: CloseCode.Close | undefined
+  view: MemorySocket
+  readonly inbox: Array<Protocol.Frame>
+}
+
+const CLOSING = 2
+const CLOSED = 3
+
+class MemorySocket implements Sockets.Socket {
+  readonly #link: Link
+  readonly #answer: (link: Link, close: CloseCode.Close) => void
+
+  constructor(link: Link, answer: (link: Link, close: CloseCode.Close) => void) {
+    this.#link = link
+    this.#answer = answer
+  }
+
+  get readyState() {
+    return this.#link.readyState
+  }
+
+  send(data: string | ArrayBuffer | ArrayBufferView<ArrayBuffer>) {
+    const link = this.#link
+    if (link.tags === undefined) throw new TypeError("The socket must be accepted before messages can be sent.")
+    if (link.serverClosed) throw new TypeError("Can't call WebSocket send() after close().")
+    if (!link.clientGone) link.inbox.push(typeof data === "string" ? data : copy(data))
+  }
+
+  close(code?: number, reason = "") {
+    const link = this.#link
+    if (code !== undefined && !CloseCode.isSendable(code)) throw new RangeError(`Invalid WebSocket close code: ${code}.`)
+    if (!CloseCode.isReason(reason)) throw new SyntaxError("The close reason is longer than 123 bytes.")
+    if (code === undefined && reason !== "") throw new RangeError("A close reason needs a code.")
+    if (link.tags === undefined) throw new TypeError("The socket must be accepted before it can be closed.")
+    if (link.serverClosed || link.clientGone) return
+    link.serverClosed = true
+    const close = { code: code ?? CloseCode.table.noStatus.code, reason, wasClean: true }
+    const answersClient = link.readyState === CLOSING
+    link.readyState = answersClient ? CLOSED : CLOSING
+    if (answersClient) link.closed = close
+    else if (!link.isMute) this.#answer(link, close)
+  }
+
+  serializeAttachment(value: unknown) {
+    const bytes = serialize(value)
+    if (bytes.length > Limits.attachmentBytes) {
+      throw new Error(`An attachment cannot be larger than ${Limits.attachmentBytes} bytes: it has ${bytes.length}.`)
+    }
+    this.#link.attachment = bytes
+  }
+
+  deserializeAttachment(): unknown {
+    return this.#link.attachment === undefined ? null : deserialize(this.#link.attachment)
+  }
+}
+
+const copy = (data: ArrayBuffer | ArrayBufferView<ArrayBuffer>): Uint8Array<ArrayBuffer> =>
+  data instanceof ArrayBuffer
+    ? new Uint8Array(data.slice())
+    : new Uint8Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength))
+
+const make = Effect.gen(function*() {
+  const scope = yield* Effect.scope
+  const links = new Set<Link>()
+  const linkOf = new WeakMap<Sockets.Socket, Link>()
+  const pending: Array<Effect.Effect<void>> = []
+  let events: Events | undefined
+  let alarm: DateTime.Utc | undefined
+  let autoResponse: readonly [request: string, response: string] | undefined
+
+  const handled = (event: (events: Events) => Effect.Effect<void>): Effect.Effect<void> =>
+    Effect.andThen(Effect.suspend(() => events === undefined ? Effect.void : event(events)), settle)
+
+  const settle: Effect.Effect<void> = Effect.suspend(() => {
+    const next = pending.shift()
+    return next === undefined ? Effect.void : Effect.andThen(next, settle)
+  })
+
+  const clientAnswers = (link: Link, close: CloseCode.Close) => {
+    link.closed = close
+    pending.push(handled((events) => {
+      link.readyState = CLOSED
+      return Effect.ensuring(events.close(link.view, close), Effect.sync(() => links.delete(link)))
+    }))
+  }
+
+  const view = (link: Link) => {
+    link.view = new MemorySocket(link, clientAnswers)
+    linkOf.set(link.view, link)
+    return link.view
+  }
+
+  const get = (socket: Sockets.Socket): Link => {
+    const link = linkOf.get(socket)
+    if (link === undefined || link.view !== socket) throw new Error("The socket belongs to another life of the object.")
+    return link
+  }
+
+  const ends = (link: Link, event: (events: Events) => Effect.Effect<void>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (link.clientGone || link.closed !== undefined) return Effect.void
+      link.clientGone = true
+      link.closed = { code: CloseCode.table.abnormal.code, reason: "", wasClean: false }
+      if (link.readyState === Sockets.OPEN) link.readyState = CLOSING
+      return handled((events) => Effect.ensuring(event(events), Effect.sync(() => links.delete(link))))
+    })
+
+  const clientOf = (link: Link): Client => ({
+    server: () => link.view,
+    inbox: link.inbox,
+    closed: () => link.closed,
+    send: (frame) =>
+      Effect.suspend(() => {
+        if (link.clientGone || link.closed !== undefined) return Effect.void
+        if (autoResponse?.[0] === frame) {
+          link.inbox.push(autoResponse[1])
+          return Effect.void
+        }
+        return handled((events) => events.message(link.view, frame))
+      }),
+    close: (code, reason = "") =>
+      Effect.suspend(() => {
+        if (link.clientGone || link.closed !== undefined) return Effect.void
+        const close = { code: code ?? CloseCode.table.noStatus.code, reason, wasClean: true }
+        if (link.serverClosed) {
+          link.closed = close
+          link.readyState = CLOSED
+        } else {
+          link.readyState = CLOSING
+        }
+        return handled((events) =>
+          Effect.ensuring(events.close(link.view, close), Effect.sync(() => links.delete(link)))
+        )
+      }),
+    drop: ends(link, (events) =>
+      events.close(link.view, {
+        code: CloseCode.table.abnormal.code,
+        reason: "WebSocket disconnected without sending Close frame.",
+        wasClean: false
+      })),
+    violate: (code) =>
+      ends(link, (events) =>
+        events.error(
+          link.view,
+          new Error(`WebSocket protocol error; protocolError.statusCode = ${code}; protocolError.description = …`)
+        )),
+    mute: Effect.sync(() => {
+      link.isMute = true
+    })
+  })
+
+  const fire = (at: DateTime.Utc) =>
+    Effect.suspend(() => {
+      if (alarm !== at) return Effect.void
+      alarm = undefined
+      return handled((events) => events.alarm)
+    })
+
+  return Context.make(MemoryRuntime, {
+    connect: () => {
+      const link: Omit<Link, "view"> = {
+        tags: undefined,
+        attachment: undefined,
+        readyState: Sockets.OPEN,
+        serverClosed: false,
+        clientGone: false,
+        isMute: false,
+        closed: undefined,
+        inbox: []
+      }
+      // SAFETY: `view` sets what is missing.
+      const server = view(link as Link)
+      return [clientOf(link as Link), server]
+    },
+    listen: (handlers) =>
+      Effect.sync(() => {
+        events = handlers
+      }),
+    evict: Effect.sync(() => {
+      for (const link of links) view(link)
+    }),
+    settle
+  }).pipe(
+    Context.add(Sockets.Sockets, {
+      accept: (socket, tags) => {
+        const link = get(socket)
+        const distinct = [...new Set(tags)]
+        if (link.tags !== undefined) throw new Error("The socket was already accepted.")
+        if (distinct.length > Limits.tagsPerSocket) {
+          throw new Error(`A socket cannot have more than ${Limits.tagsPerSocket} tags.`)
+        }
+        for (const tag of distinct) {
+          if (Limits.utf8Bytes(tag) > Limits.tagBytes) throw new Error(`"${tag}" is longer than ${Limits.tagBytes} bytes.`)
+        }
+        if (links.size >= Limits.socketsPerObject) {
+          throw new Error(`Only ${Limits.socketsPerObject} sockets can be accepted by one object.`)
+        }
+        link.tags = distinct
+        links.add(link)
+      },
+      list: (tag) => {
+        const views = [...links].filter((link) => tag === undefined || link.tags?.includes(tag)).map((link) => link.view)
+        return tag === undefined ? views.toReversed() : views
+      },
+      tags: (socket) => {
+        const { tags } = get(socket)
+        if (tags === undefined) throw new Error("The socket must be accepted before its tags can be read.")
+        return tags
+      },
+      autoRespond: (request, response) => {
+        for (const text of [request, response]) {
+          if (Limits.utf8Bytes(text) > Limits.autoResponseBytes) {
+            throw new RangeError(`An auto-response cannot be larger than ${Limits.autoResponseBytes} bytes.`)
+          }
+        }
+        autoResponse = [request, response]
+      }
+    }),
+    Context.add(Alarm.Alarm, {
+      set: (at) =>
+        Effect.gen(function*() {
+          const time = DateTime.toUtc(at)
+          alarm = time
+          const now = yield* DateTime.now
+          const wait = Math.max(0, DateTime.toEpochMillis(time) - DateTime.toEpochMillis(now))
+          yield* Effect.forkIn(Effect.andThen(Effect.sleep(wait), fire(time)), scope)
+        }),
+      get: Effect.sync(() => Option.fromUndefinedOr(alarm)),
+      clear: Effect.sync(() => {
+        alarm = undefined
+      })
+    })
+  )
+})

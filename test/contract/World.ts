@@ -1,0 +1,43 @@
+/**
+ * What a contract suite needs of the world that it runs in: the memory layers in Node, or the real runtime.
+ */
+import type * as SecureRandom from "effect/crypto/SecureRandom"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as CloseCode from "../../src/domain/CloseCode.ts"
+import type * as Problem from "../../src/domain/Problem.ts"
+import type * as Alarm from "../../src/services/Alarm.ts"
+import type * as Protocol from "../../src/services/Protocol.ts"
+import type * as Room from "../../src/services/Room.ts"
+import type * as Sockets from "../../src/services/Sockets.ts"
+import type { Ask, Told } from "./Probe.ts"
+
+export type Services = Room.Services<"probe"> | Alarm.Alarm | SecureRandom.SecureRandom | Sockets.Sockets
+
+export interface Client {
+  readonly send: (message: typeof Ask.Type) => Effect.Effect<void>
+  readonly sendFrame: (frame: Protocol.Received) => Effect.Effect<void>
+  readonly close: (code?: number, reason?: string) => Effect.Effect<void>
+  /** Takes so many messages, waiting until they have arrived. */
+  readonly take: (count: number) => Effect.Effect<ReadonlyArray<typeof Told.Type>>
+  /** Takes one frame, waiting until it has arrived. */
+  readonly takeFrame: Effect.Effect<unknown>
+  /** What has arrived and was not taken, once everything that is under way has arrived. */
+  readonly rest: Effect.Effect<ReadonlyArray<unknown>>
+  /** How the connection ended, waiting until it has. */
+  readonly closed: Effect.Effect<Pick<CloseCode.Close, "code" | "reason">>
+}
+
+export interface World {
+  readonly connect: (query?: string) => Effect.Effect<Client, Problem.Problem, Scope.Scope>
+  /** Runs an effect inside the object. */
+  readonly run: <A, E>(effect: Effect.Effect<A, E, Services>) => Effect.Effect<A, E>
+  /** A socket that nobody has accepted yet; to be made inside the object. */
+  readonly socket: Effect.Effect<Sockets.Socket>
+  readonly evict: Effect.Effect<void>
+}
+
+export interface Suite {
+  readonly name: string
+  readonly world: Effect.Effect<World, never, Scope.Scope>
+}

@@ -1,0 +1,75 @@
+/**
+ * The real runtime as the world of a contract suite, seen from inside it.
+ */
+import { evictDurableObject, runInDurableObject } from "cloudflare:test"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Problem from "../../src/domain/Problem.ts"
+import type * as RoomObject from "../../src/durable/RoomObject.ts"
+import { Ask, Told } from "../contract/Probe.ts"
+import type { Client, Services, World } from "../contract/World.ts"
+
+/** An object of the probe's room. */
+export type Stub = DurableObjectStub
+
+type Probe = { readonly run: RoomObject.RoomObject<"probe">["run"] }
+
+const encode = Schema.encodeSync(Schema.fromJsonString(Ask))
+const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Told))
+
+/** Runs an effect inside an object and keeps its typed errors. */
+export const runIn = <A, E>(stub: Stub, effect: Effect.Effect<A, E, Services>): Effect.Effect<A, E> =>
+  Effect.flatten(Effect.promise<Exit.Exit<A, E>>(() =>
+    // SAFETY: every object of this Worker is a probe's.
+    runInDurableObject(stub, (room) => (room as unknown as Probe).run(Effect.exit(effect)))
+  ))
+
+/** A client of an object. */
+export const connect = Effect.fnUntraced(function*(
+  stub: Stub,
+  query = ""
+): Effect.fn.Return<Client, Problem.Problem, Scope.Scope> {
+  const response = yield* Effect.promise(() =>
+    stub.fetch(`https://room.invalid/${query}`, { headers: { upgrade: "websocket" } })
+  )
+  const socket = response.webSocket
+  if (socket === null) {
+    const { detail, status } = (yield* Effect.promise(() => response.json())) as { detail: string; status: number }
+    return yield* Problem.make(status, detail)
+  }
+  const frames = yield* Queue.unbounded<unknown>()
+  const closes = yield* Queue.unbounded<{ readonly code: number; readonly reason: string }>()
+  socket.addEventListener("message", ({ data }) => Queue.offerUnsafe(frames, data))
+  socket.addEventListener("close", ({ code, reason }) => Queue.offerUnsafe(closes, { code, reason }))
+  socket.accept()
+  yield* Effect.addFinalizer(() => Effect.sync(() => socket.close()))
+  return {
+    send: (message) => Effect.sync(() => socket.send(encode(message))),
+    sendFrame: (frame) => Effect.sync(() => socket.send(frame)),
+    close: (code, reason) => Effect.sync(() => code === undefined ? socket.close() : socket.close(code, reason)),
+    take: (count) =>
+      Effect.map(Effect.replicateEffect(Queue.take(frames), count), (taken) => taken.map((frame) => decode(frame))),
+    takeFrame: Queue.take(frames),
+    // What is under way arrives before the answer to a request that is made later.
+    rest: Effect.andThen(
+      runIn(stub, Effect.promise(() => new Promise((done) => setTimeout(done, 20)))),
+      Queue.clear(frames)
+    ),
+    closed: Queue.take(closes)
+  }
+})
+
+/** The world of one object. */
+export const make = (stub: Stub): World => ({
+  connect: (query) => connect(stub, query),
+  run: (effect) => runIn(stub, effect),
+  socket: Effect.sync(() => new WebSocketPair()[1]),
+  evict: Effect.promise(async () => {
+    // An object that sleeps already, or was never there, cannot be put to sleep.
+    await runInDurableObject(stub, () => {})
+    await evictDurableObject(stub)
+  })
+})

@@ -1,0 +1,298 @@
+/**
+ * The page, in a browser, on the Worker as it is deployed.
+ */
+import { existsSync, mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { type Browser, chromium, type Page, type WebSocketRoute } from "playwright-core"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { createTestHarness, type TestHarness } from "wrangler"
+
+const executablePath = "/usr/bin/chromium"
+const isMissing = !existsSync(executablePath)
+if (isMissing) console.warn(`There is no ${executablePath}, so the page is not tested.`)
+
+// Where nobody looks, a skipped test passes for a good one.
+describe.skipIf(isMissing && !process.env.CI)("the page", () => {
+  let harness: TestHarness | undefined
+  let browser: Browser | undefined
+  let url: URL
+
+  beforeAll(async () => {
+    assert.isFalse(isMissing, `${executablePath} is needed: apt-get install chromium`)
+    harness = createTestHarness({
+      root: fileURLToPath(new URL("../..", import.meta.url)),
+      workers: [{ configPath: "./wrangler.toml" }]
+    })
+    ;({ url } = await harness.listen())
+    browser = await chromium.launch({
+      executablePath,
+      args: [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync"
+      ]
+    })
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    await harness?.close()
+  })
+
+  // Another browser context is another person's browser: it shares no storage.
+  const visit = async (options: Parameters<Browser["newContext"]>[0] = {}) => {
+    const context = await browser!.newContext({ viewport: { width: 390, height: 760 }, ...options })
+    const page = await context.newPage()
+    page.setDefaultTimeout(15_000)
+    const problems: Array<string> = []
+    page.on("pageerror", (error) => problems.push(error.message))
+    page.on("console", (message) => {
+      if (message.type() === "error") problems.push(message.text())
+    })
+    return { page, problems, [Symbol.asyncDispose]: () => context.close() }
+  }
+
+  const enter = async (page: Page, room: string, name: string) => {
+    await page.goto(new URL(`/?room=${room}`, url).href)
+    await page.getByLabel("Your name").fill(name)
+    await page.getByRole("button", { name: "Join the room" }).click()
+    await sees(page, "You joined as ")
+  }
+
+  const say = async (page: Page, text: string) => {
+    await page.getByLabel("Message").fill(text)
+    await page.getByLabel("Message").press("Enter")
+  }
+
+  const sees = (page: Page, text: string) => page.getByRole("log").getByText(text).last().waitFor()
+
+  const shows = (page: Page, selector: string, text: string) =>
+    page.locator(selector).getByText(text, { exact: true }).waitFor()
+
+  it("lets two tabs talk and see each other come and go, also when the room has slept in between (PG-1)", async () => {
+    await using ada = await visit()
+    await using brian = await visit({ colorScheme: "dark", viewport: { width: 1100, height: 760 } })
+
+    await enter(ada.page, "hazel", "Ada")
+    await shows(ada.page, "#count", "only you here")
+    await enter(brian.page, "hazel", "Brian")
+    await sees(ada.page, "Brian joined.")
+    await shows(ada.page, "#count", "2 here")
+    await shows(brian.page, "#count", "2 here")
+
+    await say(ada.page, "Is anybody awake?")
+    await sees(brian.page, "Is anybody awake?")
+    await say(brian.page, "Barely.")
+    await sees(ada.page, "Barely.")
+
+    await harness!.getWorker().evictDurableObject("ChatRoom", { name: "hazel", webSockets: "hibernate" })
+
+    await say(brian.page, "I must have dozed off.")
+    await sees(ada.page, "I must have dozed off.")
+    await say(ada.page, "So did the room.")
+    await sees(brian.page, "So did the room.")
+    assert.deepStrictEqual(
+      await brian.page.locator(".said").evaluateAll((entries) =>
+        entries.map((entry) => ["who", "text"].map((part) => entry.querySelector(`.${part}`)?.textContent).join(": "))
+      ),
+      ["Ada: Is anybody awake?", "You: Barely.", "You: I must have dozed off.", "Ada: So did the room."]
+    )
+
+    const folder = mkdtempSync(join(tmpdir(), "dormouse-page-"))
+    await ada.page.screenshot({ path: join(folder, "phone-light.png") })
+    await brian.page.screenshot({ path: join(folder, "wide-dark.png") })
+
+    await brian.page.getByRole("button", { name: "Leave" }).click()
+    await sees(ada.page, "Brian left.")
+    await shows(ada.page, "#count", "only you here")
+    await brian.page.getByRole("button", { name: "Join the room" }).waitFor()
+
+    // The browser reports what the page's own Content-Security-Policy forbids here too.
+    assert.deepStrictEqual([...ada.problems, ...brian.problems], [])
+  })
+
+  it("shows markup in a name and in a message as the text that it is (PG-2)", async () => {
+    await using ada = await visit()
+    await using mallory = await visit()
+    const name = "<b>Mallory</b><img src=x onerror=alert(1)>"
+    const text =
+      "<script>alert(2)</script><img src=x onerror=\"document.title='taken'\">&amp;\n<a href=javascript:alert(3)>"
+
+    await enter(ada.page, "markup", "Ada")
+    await enter(mallory.page, "markup", name)
+    await say(mallory.page, text)
+    for (const { page } of [ada, mallory]) {
+      await page.locator(".text").waitFor()
+      assert.strictEqual(await page.locator(".text").textContent(), text)
+    }
+    await mallory.page.getByRole("button", { name: "Leave" }).click()
+    await sees(ada.page, " left.")
+
+    assert.deepStrictEqual(
+      await ada.page.locator(".note").allTextContents(),
+      [
+        "You joined as Ada.",
+        "Nobody else is here yet. Send somebody this page’s address.",
+        `${name} joined.`,
+        `${name} left.`
+      ]
+    )
+    assert.strictEqual(await ada.page.locator(".who").textContent(), name)
+    for (const { page } of [ada, mallory]) {
+      assert.strictEqual(await page.locator("body :is(img, script, a, b)").count(), 0)
+    }
+    assert.deepStrictEqual([...ada.problems, ...mallory.problems], [])
+  })
+
+  it("forbids other people's scripts, styles and frames", async () => {
+    for (const path of ["/", "/app.js", "/style.css"]) {
+      const response = await fetch(new URL(path, url))
+      assert.strictEqual(response.status, 200, path)
+      assert.strictEqual(response.headers.get("x-content-type-options"), "nosniff", path)
+      assert.strictEqual(response.headers.get("referrer-policy"), "no-referrer", path)
+      const policy = response.headers.get("content-security-policy")?.split("; ") ?? []
+      assert.includeMembers(
+        policy,
+        ["default-src 'none'", "script-src 'self'", "style-src 'self'", "base-uri 'none'", "form-action 'none'"],
+        path
+      )
+      assert.include(policy, "frame-ancestors 'none'", path)
+    }
+  })
+
+  it("keeps the room in the address, stays in it over a reload and comes home after leaving", async () => {
+    await using ada = await visit()
+    await enter(ada.page, "burrow", "Ada")
+    assert.strictEqual(new URL(ada.page.url()).search, "?room=burrow")
+    await ada.page.reload()
+    await sees(ada.page, "You joined as Ada.")
+    await ada.page.getByRole("button", { name: "Leave" }).click()
+    await ada.page.reload()
+    assert.strictEqual(await ada.page.getByLabel("Your name").inputValue(), "Ada")
+    assert.strictEqual(await ada.page.getByLabel("Room").inputValue(), "burrow")
+  })
+
+  it("says what is wrong with a name, a room or a message before it goes anywhere", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    const button = page.getByRole("button", { name: "Join the room" })
+    await page.goto(url.href)
+    for (const room of ["", "a/b", "..", "a".repeat(129)]) {
+      await page.getByLabel("Room").fill(room)
+      await button.click()
+      assert.strictEqual(await page.getByLabel("Room").getAttribute("aria-invalid"), "true", room)
+    }
+    await page.getByLabel("Your name").fill("🐭".repeat(65))
+    await page.getByLabel("Room").fill("a~b")
+    await button.click()
+    await page.getByText("A name has at most 64 characters.").waitFor()
+    await page.getByLabel("Your name").fill("🐭".repeat(64))
+    await button.click()
+    await sees(page, "You joined as ")
+    await say(page, "z".repeat(4097))
+    await page.getByText("A message has at most 4096 characters; this one has 4097.").waitFor()
+    await say(page, "z".repeat(4096))
+    await page.locator(".text").waitFor()
+    assert.deepStrictEqual(ada.problems, [])
+  })
+
+  // A room that the test plays, and a clock that it turns.
+  const visitStage = async () => {
+    const visitor = await visit()
+    const routes: Array<WebSocketRoute> = []
+    const frames: Array<unknown> = []
+    const stage = { answers: true }
+    await visitor.page.clock.install()
+    await visitor.page.routeWebSocket(/\/rooms\//, (route) => {
+      routes.push(route)
+      route.onMessage((frame) => {
+        frames.push(frame)
+        if (frame === "ping" && stage.answers) route.send("pong")
+      })
+      if (stage.answers) {
+        route.send(JSON.stringify({ _tag: "Welcome", connection: String(routes.length), name: "Ada", connections: 1 }))
+      }
+    })
+    await enter(visitor.page, "stage", "Ada")
+    return { ...visitor, stage, routes, frames }
+  }
+
+  it("comes back after a close that leaves the door open, and not after one that shuts it", async () => {
+    for (const code of [1000, 4500, 4999]) {
+      await using ada = await visitStage()
+      await ada.routes[0]!.close({ code, reason: "enough" })
+      await shows(ada.page, "#status", "Closed by the room: enough")
+      await ada.page.clock.runFor(120_000)
+      assert.lengthOf(ada.routes, 1, String(code))
+    }
+    for (const code of [1001, 1012, 4000, 4499]) {
+      await using ada = await visitStage()
+      await ada.routes[0]!.close({ code })
+      await ada.page.getByText("Connection lost, trying again…").waitFor()
+      await ada.page.clock.runFor(500)
+      await sees(ada.page, "You are back as Ada.")
+      assert.lengthOf(ada.routes, 2, String(code))
+    }
+  })
+
+  it("waits longer from one attempt to the next, and no longer once the network is back", async () => {
+    await using ada = await visitStage()
+    const { page, routes } = ada
+    await page.evaluate("Math.random = () => 0.999")
+    const tries: Array<number> = []
+    for (const most of [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
+      await routes.at(-1)!.close({ code: 1012 })
+      await shows(page, "#status", "Connection lost, trying again…")
+      const before = routes.length
+      await page.clock.runFor(most * 0.99)
+      tries.push(routes.length - before)
+      await page.clock.runFor(most * 0.01)
+      await shows(page, "#status", "Connected")
+      tries.push(routes.length - before)
+    }
+    assert.deepStrictEqual(tries, Array.from({ length: 16 }, (_, index) => index % 2))
+
+    await routes.at(-1)!.close({ code: 1012 })
+    await shows(page, "#status", "Connection lost, trying again…")
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await shows(page, "#status", "Connected")
+    assert.lengthOf(routes, 10)
+  })
+
+  it("pings every 30 seconds and looks for another connection when nothing comes back within 10", async () => {
+    await using ada = await visitStage()
+    const { frames, page, routes, stage } = ada
+    await page.clock.runFor(29_000)
+    assert.deepStrictEqual(frames, [])
+    await page.clock.runFor(31_500)
+    assert.deepStrictEqual(frames, ["ping", "ping"])
+
+    stage.answers = false
+    await page.clock.runFor(30_000)
+    await page.clock.runFor(9_000)
+    assert.lengthOf(routes, 1)
+    stage.answers = true
+    await page.clock.runFor(1_500)
+    await sees(page, "You are back as Ada.")
+    assert.lengthOf(routes, 2)
+  })
+
+  it("shows what the room could not take, and what may not have arrived", async () => {
+    await using ada = await visitStage()
+    const { page, routes } = ada
+    await say(page, "one")
+    routes[0]!.send(JSON.stringify({ _tag: "Error", code: "InvalidMessage", message: "Expected <b>bread</b>" }))
+    await sees(page, "The room could not take that: Expected <b>bread</b>")
+    await say(page, "two")
+    await routes[0]!.close({ code: 1012 })
+    await sees(page, "This may not have arrived: two")
+    assert.strictEqual(await page.getByText("This may not have arrived").count(), 1)
+  })
+})
