@@ -12,7 +12,6 @@
  * const [, , left] = yield* ada.received // Welcome, Joined, Left
  * ```
  */
-import type * as Alarm from "../services/Alarm.ts"
 import * as Context from "effect/Context"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Effect from "effect/Effect"
@@ -22,6 +21,7 @@ import * as Scope from "effect/Scope"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as Problem from "../domain/Problem.ts"
 import * as Plain from "../protocol/Plain.ts"
+import type * as Alarm from "../services/Alarm.ts"
 import * as Lifecycle from "../services/Lifecycle.ts"
 import type * as Protocol from "../services/Protocol.ts"
 import * as Room from "../services/Room.ts"
@@ -138,7 +138,6 @@ export const make = Effect.fnUntraced(function*<Name extends string, Receive, Se
       yield* memory.evict
       services = yield* start
     }),
-    run: (effect) =>
-      Effect.suspend(() => Effect.provideContext(effect, services)).pipe(Effect.tap(memory.settle))
+    run: (effect) => Effect.suspend(() => Effect.provideContext(effect, services)).pipe(Effect.tap(memory.settle))
   }
 })

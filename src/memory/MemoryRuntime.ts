@@ -97,7 +97,9 @@ class MemorySocket implements Sockets.Socket {
 
   close(code?: number, reason = "") {
     const link = this.#link
-    if (code !== undefined && !CloseCode.isSendable(code)) throw new RangeError(`Invalid WebSocket close code: ${code}.`)
+    if (code !== undefined && !CloseCode.isSendable(code)) {
+      throw new RangeError(`Invalid WebSocket close code: ${code}.`)
+    }
     if (!CloseCode.isReason(reason)) throw new SyntaxError("The close reason is longer than 123 bytes.")
     if (code === undefined && reason !== "") throw new RangeError("A close reason needs a code.")
     if (link.tags === undefined) throw new TypeError("The socket must be accepted before it can be closed.")
@@ -259,7 +261,9 @@ const make = Effect.gen(function*() {
           throw new Error(`A socket cannot have more than ${Limits.tagsPerSocket} tags.`)
         }
         for (const tag of distinct) {
-          if (Limits.utf8Bytes(tag) > Limits.tagBytes) throw new Error(`"${tag}" is longer than ${Limits.tagBytes} bytes.`)
+          if (Limits.utf8Bytes(tag) > Limits.tagBytes) {
+            throw new Error(`"${tag}" is longer than ${Limits.tagBytes} bytes.`)
+          }
         }
         if (links.size >= Limits.socketsPerObject) {
           throw new Error(`Only ${Limits.socketsPerObject} sockets can be accepted by one object.`)
@@ -268,7 +272,9 @@ const make = Effect.gen(function*() {
         links.add(link)
       },
       list: (tag) => {
-        const views = [...links].filter((link) => tag === undefined || link.tags?.includes(tag)).map((link) => link.view)
+        const views = [...links].filter((link) => tag === undefined || link.tags?.includes(tag)).map((link) =>
+          link.view
+        )
         return tag === undefined ? views.toReversed() : views
       },
       tags: (socket) => {

@@ -88,7 +88,11 @@ const verbatim = (
         case "UnsupportedFrame":
           return { _tag: "Close", code: CloseCode.table.unsupportedData.code, reason: message }
         case "InvalidMessage":
-          return { _tag: "Close", code: CloseCode.table.invalidPayload.code, reason: "The frame does not fit the room." }
+          return {
+            _tag: "Close",
+            code: CloseCode.table.invalidPayload.code,
+            reason: "The frame does not fit the room."
+          }
         case "Internal":
           return { _tag: "Nothing" }
       }

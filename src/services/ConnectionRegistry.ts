@@ -22,15 +22,18 @@ export interface Connection<out State = unknown> extends Identity.Identity {
   readonly state: State
 }
 
-/** What a new connection is let in with. */
-export interface Admission<out State = unknown> {
-  /** At most 16,384 serialized bytes, some ten of which are the registry's own. */
-  readonly state: State
-  /** The user behind the connection; the audience `Audience.user` reaches all connections of one. */
-  readonly user?: string | undefined
-  /** Labels of the connection; the audience `Audience.label` reaches all connections with one. Seven fit at least. */
-  readonly labels?: ReadonlyArray<string> | undefined
-}
+/** What a new connection is let in with: its first state, where the room keeps any, and who is behind it. */
+export type Admission<State = unknown> =
+  & {
+    /** The user behind the connection; the audience `Audience.user` reaches all connections of one. */
+    readonly user?: string | undefined
+    /** Labels of the connection; the audience `Audience.label` reaches all connections with one. Seven fit at least. */
+    readonly labels?: ReadonlyArray<string> | undefined
+  }
+  & ([State] extends [undefined] ? { readonly state?: undefined } : {
+    /** At most 16,384 serialized bytes, some ten of which are the registry's own. */
+    readonly state: State
+  })
 
 export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   /**
@@ -114,7 +117,9 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
   const write = (socket: Sockets.Socket, connection: Connection) =>
     Effect.suspend(() => {
       const encoded = encodeState(connection.state)
-      if (Result.isFailure(encoded)) return fail(new InvalidState({ connection: connection.id, cause: encoded.failure }))
+      if (Result.isFailure(encoded)) {
+        return fail(new InvalidState({ connection: connection.id, cause: encoded.failure }))
+      }
       try {
         writeAttachment(socket, [false, encoded.success])
       } catch (cause) {
@@ -261,19 +266,17 @@ export class NotAccepted extends Schema.TaggedError<NotAccepted>()("NotAccepted"
 }
 
 /** What went wrong in the registry; `reason` tells the cases apart. */
-export class ConnectionRegistryError
-  extends Schema.TaggedError<ConnectionRegistryError>()("ConnectionRegistryError", {
-    reason: Schema.Union([
-      UnidentifiedSocket,
-      UnknownConnection,
-      Identity.TooManyTags,
-      Identity.TagTooLong,
-      StateTooLarge,
-      InvalidState,
-      NotAccepted
-    ])
-  })
-{
+export class ConnectionRegistryError extends Schema.TaggedError<ConnectionRegistryError>()("ConnectionRegistryError", {
+  reason: Schema.Union([
+    UnidentifiedSocket,
+    UnknownConnection,
+    Identity.TooManyTags,
+    Identity.TagTooLong,
+    StateTooLarge,
+    InvalidState,
+    NotAccepted
+  ])
+}) {
   override get message() {
     return this.reason.message
   }

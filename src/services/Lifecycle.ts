@@ -112,10 +112,13 @@ export class Lifecycle extends Context.Service<Lifecycle, {
           if (Result.isFailure(decoded)) return complain(socket, decoded.failure)
           return Effect.flatMap(
             registry.connection(socket),
-            (connection) => handlers === undefined ? Effect.fail(notReady) : handlers.message(connection, decoded.success)
+            (connection) =>
+              handlers === undefined ? Effect.fail(notReady) : handlers.message(connection, decoded.success)
           )
         }).pipe(
-          Effect.catchCause((cause) => Effect.andThen(report(registry, socket, "message", cause), complain(socket, internal)))
+          Effect.catchCause((cause) =>
+            Effect.andThen(report(registry, socket, "message", cause), complain(socket, internal))
+          )
         )
 
       const disconnect = Effect.fnUntraced(function*(id: ConnectionId.ConnectionId, code: number, reason: string) {
@@ -175,9 +178,11 @@ export class Lifecycle extends Context.Service<Lifecycle, {
             (cause) => report(registry, socket, "error", cause)
           ),
         alarm: Effect.suspend(() => handlers === undefined ? Effect.fail(notReady) : handlers.alarm).pipe(
-          Effect.catchCause((cause) => Effect.logError("The room's handler failed", cause).pipe(
-            Effect.annotateLogs({ event: "alarm" })
-          ))
+          Effect.catchCause((cause) =>
+            Effect.logError("The room's handler failed", cause).pipe(
+              Effect.annotateLogs({ event: "alarm" })
+            )
+          )
         ),
         disconnect
       })

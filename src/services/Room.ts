@@ -110,7 +110,7 @@ export interface EventHandlers<in Receive, in State> {
  * Decides on a request for a connection: lets it in with its first state, or refuses it with a `Problem`, which is the
  * client's HTTP response. May be left out where connections have no state.
  */
-export type Connect<out State> = (
+export type Connect<State> = (
   request: Lifecycle.ConnectRequest
 ) => Effect.Effect<ConnectionRegistry.Admission<State>, Problem.Problem>
 
@@ -171,8 +171,9 @@ const nothing = () => Effect.void
 // The registry and the protocol decode with the room's own schemas, so what reaches the handlers has their types.
 const erase = <Receive, State>(handlers: Handlers<Receive, State>): Lifecycle.Handlers => {
   // SAFETY: see above.
-  const { alarm = Effect.void, close = nothing, connect = admit, message = nothing, open = nothing } =
-    handlers as EventHandlers<any, any> & { readonly connect?: Connect<unknown> }
+  const { alarm = Effect.void, close = nothing, connect = admit, message = nothing, open = nothing } = handlers as
+    & EventHandlers<any, any>
+    & { readonly connect?: Connect<unknown> }
   return { alarm, close, connect, message, open }
 }
 
@@ -222,9 +223,9 @@ export const layerNoDeps = <Name extends string, Receive, Send, State>(
 
       return room.of({
         name,
-        send: (id, message) =>
-          Effect.flatMap(encode(message), (frame) => toRoomError(broadcaster.send(id, frame))),
-        broadcast: (message, options) => Effect.flatMap(encode(message), (frame) => broadcaster.broadcast(frame, options)),
+        send: (id, message) => Effect.flatMap(encode(message), (frame) => toRoomError(broadcaster.send(id, frame))),
+        broadcast: (message, options) =>
+          Effect.flatMap(encode(message), (frame) => broadcaster.broadcast(frame, options)),
         connections: (audience = Audience.all) =>
           // SAFETY: the registry decodes states with the room's schema.
           toRoomError(registry.list(audience)) as Effect.Effect<

@@ -141,7 +141,13 @@ export const contract = ({ name, world: makeWorld }: Suite): void => {
           world.run(Effect.gen(function*() {
             const sockets = yield* Sockets.Sockets
             const registry = yield* ConnectionRegistry.ConnectionRegistry
-            for (const tags of [[], ["c:admin", "p:plain"], [`c:${nobody}`], [`c:${nobody}`, `c:${nobody.replace("0", "1")}`, "p:plain"]]) {
+            for (
+              const tags of [[], ["c:admin", "p:plain"], [`c:${nobody}`], [
+                `c:${nobody}`,
+                `c:${nobody.replace("0", "1")}`,
+                "p:plain"
+              ]]
+            ) {
               const socket = yield* world.socket
               sockets.accept(socket, tags)
               const error = yield* Effect.flip(registry.identify(socket))
@@ -323,7 +329,14 @@ export const contract = ({ name, world: makeWorld }: Suite): void => {
               yield* stays.take(1)
               yield* client.close(code, reason)
               assert.deepStrictEqual(yield* stays.take(1), [
-                Closed.make({ connection: id, note: "leaves", code: code ?? 1005, reason, wasClean: true, connections: 1 })
+                Closed.make({
+                  connection: id,
+                  note: "leaves",
+                  code: code ?? 1005,
+                  reason,
+                  wasClean: true,
+                  connections: 1
+                })
               ])
               const closed = yield* client.closed
               assert.include(code === undefined ? [1000, 1005] : [code], closed.code)
@@ -359,7 +372,12 @@ export const contract = ({ name, world: makeWorld }: Suite): void => {
         test("a close that fits in no frame is a typed error, and the connection lives (CL-4)", (world) =>
           Effect.gen(function*() {
             const { client, id } = yield* join(world)
-            for (const [code, reason] of [[1005, ""], [999, ""], [1000.5, ""], [Number.NaN, ""], [1000, "x".repeat(124)]] as const) {
+            for (
+              const [code, reason] of [[1005, ""], [999, ""], [1000.5, ""], [Number.NaN, ""], [
+                1000,
+                "x".repeat(124)
+              ]] as const
+            ) {
               const error = yield* world.run(Effect.flip(Probe.use((room) => room.close(id, code, reason))))
               assert.strictEqual(error.reason._tag, "InvalidClose")
             }
@@ -370,7 +388,12 @@ export const contract = ({ name, world: makeWorld }: Suite): void => {
         test("who is refused, or fails in connect or open, leaves nothing behind (LC-2, LC-9)", (world) =>
           Effect.gen(function*() {
             const { client: stays } = yield* join(world)
-            for (const [query, status] of [["?refuse=403", 403], ["?fail=connect", 500], ["?note=fail in open", 500], [`?note=${"x".repeat(17_000)}`, 500]] as const) {
+            for (
+              const [query, status] of [["?refuse=403", 403], ["?fail=connect", 500], ["?note=fail in open", 500], [
+                `?note=${"x".repeat(17_000)}`,
+                500
+              ]] as const
+            ) {
               const problem = yield* Effect.flip(world.connect(query))
               assert.strictEqual(problem.status, status)
               assert.notInclude(problem.detail, "broken")

@@ -73,7 +73,10 @@ it.effect("a handler that fails is logged once, as one JSON line (LC-4)", () =>
     assert.strictEqual(lines.length, 1)
     const line = JSON.parse(lines[0]!)
     assert.strictEqual(line.level, "ERROR")
-    assert.deepStrictEqual(line.annotations, { event: "message", connection: opened?._tag === "Opened" && opened.connection })
+    assert.deepStrictEqual(line.annotations, {
+      event: "message",
+      connection: opened?._tag === "Opened" && opened.connection
+    })
     assert.include(line.cause, "the handler is broken")
   }))
 

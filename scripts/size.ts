@@ -1,0 +1,52 @@
+/**
+ * Prints what the Workers weigh, minified and gzipped, and what takes the space. Fails where one is over its bound.
+ *
+ *     npm run size
+ */
+import { build } from "esbuild"
+import { gzipSync } from "node:zlib"
+
+const KiB = 1024
+
+const workers = [
+  { title: "The deployed Worker", entry: "src/worker.ts", limit: 60 * KiB },
+  { title: "The seed example", entry: "examples/hibernation-server/src/worker.ts", limit: 45 * KiB }
+]
+
+// `node_modules/effect/dist/Schema.js` belongs to `effect/Schema`, `src/services/Room.ts` to `services`.
+const partOf = (path: string): string =>
+  /node_modules\/(effect\/dist\/(?:internal|[^/.]+))/.exec(path)?.[1]?.replace("/dist", "") ??
+    /(?:^|\/)(src\/[^/]+|examples\/[^/]+)/.exec(path)?.[1] ?? path
+
+const format = (bytes: number) => `${(bytes / KiB).toFixed(1).padStart(6)} KiB`
+
+for (const { entry, limit, title } of workers) {
+  const { metafile, outputFiles: [output] } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2024",
+    conditions: ["workerd", "worker", "browser"],
+    external: ["cloudflare:*"],
+    metafile: true,
+    write: false
+  })
+  const gzipped = gzipSync(output!.contents, { level: 9 }).length
+  const parts = new Map<string, number>()
+  for (const { inputs } of Object.values(metafile.outputs)) {
+    for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
+      parts.set(partOf(path), (parts.get(partOf(path)) ?? 0) + bytesInOutput)
+    }
+  }
+  console.log(`${title} (${entry})`)
+  console.log(`  ${format(gzipped)} gzipped, at most ${format(limit).trim()}`)
+  console.log(`  ${format(output!.contents.length)} minified, of which`)
+  for (const [part, bytes] of [...parts].toSorted(([, a], [, b]) => b - a).slice(0, 16)) {
+    console.log(`    ${format(bytes)}  ${part}`)
+  }
+  if (gzipped > limit) {
+    console.error(`  ${title} is ${format(gzipped - limit).trim()} too large`)
+    process.exitCode = 1
+  }
+}
