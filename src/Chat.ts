@@ -63,7 +63,7 @@ export const ChatLive = Chat.toLayer(Effect.gen(function*() {
   const room = yield* Chat
   return {
     connect: (request) =>
-      Schema.decodeUnknownEffect(Name)(new URL(request.url).searchParams.get("name")?.trim() || "anonymous").pipe(
+      Schema.decodeEffect(Name)(new URL(request.url).searchParams.get("name")?.trim() || "anonymous").pipe(
         Effect.map((name) => ({ state: { name } })),
         Effect.mapError(() => Problem.make(400, "A name has at most 64 characters."))
       ),

@@ -251,6 +251,7 @@ const makeInOrder = () => {
 /** The code or the reason does not fit in a close frame. */
 export class InvalidClose extends Schema.TaggedError<InvalidClose>()("InvalidClose", {
   // Whatever the caller passed, NaN included.
+  // @effect-diagnostics-next-line schemaNumber:off
   code: Schema.Number,
   reason: Schema.String
 }) {

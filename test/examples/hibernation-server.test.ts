@@ -1,0 +1,53 @@
+import { once } from "node:events"
+import { afterAll, assert, beforeAll, it } from "vitest"
+import { createTestHarness, type TestHarness } from "wrangler"
+import WebSocket from "ws"
+
+const root = new URL("../../examples/hibernation-server", import.meta.url).pathname
+
+let harness: TestHarness
+let url: URL
+
+beforeAll(async () => {
+  harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml" }] })
+  ;({ url } = await harness.listen())
+})
+
+afterAll(() => harness.close())
+
+const connect = async () => {
+  const socket = new WebSocket(url.href.replace(/^http/, "ws"))
+  await once(socket, "open")
+  return socket
+}
+
+const next = async (socket: WebSocket) => String((await once(socket, "message"))[0])
+
+const sleep = () =>
+  harness.getWorker().evictDurableObject("WebSocketHibernationServer", { name: "foo", webSockets: "hibernate" })
+
+it("every text goes to all, and who leaves is forgotten by its id, before and after hibernation (EX-1)", async () => {
+  const [a, b, c] = [await connect(), await connect(), await connect()]
+  const say = async (text: string, listeners: ReadonlyArray<WebSocket>) => {
+    const heard = Promise.all(listeners.map(next))
+    a.send(text)
+    return [...new Set(await heard)]
+  }
+  assert.deepStrictEqual(await say("hi", [a, b, c]), ["[Durable Object] message: hi, connections: 3"])
+  await sleep()
+  assert.deepStrictEqual(await say("ping", [a, b, c]), ["[Durable Object] message: ping, connections: 3"])
+  await sleep()
+  b.close(4000)
+  assert.deepStrictEqual((await once(b, "close"))[0], 4000)
+  assert.deepStrictEqual(await say("two", [a, c]), ["[Durable Object] message: two, connections: 2"])
+  c.terminate()
+  await once(c, "close")
+  await sleep()
+  assert.deepStrictEqual(await say("one", [a]), ["[Durable Object] message: one, connections: 1"])
+  a.close()
+})
+
+it("a request that is no WebSocket is answered 426 (LC-10)", async () => {
+  const response = await harness.fetch("/")
+  assert.strictEqual(response.status, 426)
+})
