@@ -19,7 +19,8 @@ export const table = {
   messageTooBig: { code: 1009, reconnect: false, meaning: "a message over the size that is taken" },
   internalError: { code: 1011, reconnect: true, meaning: "the server failed" },
   serviceRestart: { code: 1012, reconnect: true, meaning: "the server restarts" },
-  tryAgainLater: { code: 1013, reconnect: true, meaning: "the server is overloaded" }
+  tryAgainLater: { code: 1013, reconnect: true, meaning: "the server is overloaded" },
+  slow: { code: 4008, reconnect: true, meaning: "the client does not read what it is sent" }
 } as const satisfies Record<string, {
   readonly code: number
   readonly reconnect: boolean

@@ -29,6 +29,9 @@ export interface Identity {
 /** The tag that names a connection. */
 export const connectionTag = (id: ConnectionId.ConnectionId): string => `c:${id}`
 
+/** The tag that all connections that speak a protocol carry. */
+export const protocolTag = (protocol: string): string => `p:${protocol}`
+
 /** The tag that all connections of a user carry. */
 export const userTag = (user: string): string => `u:${user}`
 
@@ -67,7 +70,7 @@ export class TagTooLong extends Schema.TaggedError<TagTooLong>()("TagTooLong", {
  * ```
  */
 export const toTags = (identity: Identity): Result.Result<ReadonlyArray<string>, TooManyTags | TagTooLong> => {
-  const tags = [connectionTag(identity.id), `p:${identity.protocol}`]
+  const tags = [connectionTag(identity.id), protocolTag(identity.protocol)]
   if (identity.user !== undefined) tags.push(userTag(identity.user))
   for (const label of new Set(identity.labels)) tags.push(labelTag(label))
   if (tags.length > Limits.tagsPerSocket) {

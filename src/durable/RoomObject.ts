@@ -83,9 +83,10 @@ export const make = <Name extends string, Receive, Send, State, E>(
     override async fetch(request: Request): Promise<Response> {
       const { 0: client, 1: server } = new WebSocketPair()
       const connected = await this.run(Effect.result(this.#lifecycle.connect(request, server)))
-      return Result.isSuccess(connected)
-        ? new Response(null, { status: 101, webSocket: client })
-        : ProblemResponse.make(connected.failure)
+      if (Result.isFailure(connected)) return ProblemResponse.make(connected.failure)
+      const { subprotocol } = connected.success
+      const headers = subprotocol === undefined ? {} : { "sec-websocket-protocol": subprotocol }
+      return new Response(null, { status: 101, webSocket: client, headers })
     }
 
     override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void> {

@@ -23,7 +23,8 @@ import type * as Problem from "../domain/Problem.ts"
 import * as Plain from "../protocol/Plain.ts"
 import type * as Alarm from "../services/Alarm.ts"
 import * as Lifecycle from "../services/Lifecycle.ts"
-import type * as Protocol from "../services/Protocol.ts"
+import * as Outbox from "../services/Outbox.ts"
+import * as Protocol from "../services/Protocol.ts"
 import * as Room from "../services/Room.ts"
 import type * as Sockets from "../services/Sockets.ts"
 import * as MemoryRuntime from "./MemoryRuntime.ts"
@@ -107,13 +108,26 @@ export const make = Effect.fnUntraced(function*<Name extends string, Receive, Se
 
   let services = yield* start
 
+  // What the outbox collects leaves with the next macrotask; whoever looks at a client's inbox need not wait for it.
+  const flush = () => Context.get(services, Outbox.Outbox).flush()
+
   const clientOf = (client: MemoryRuntime.Client): Client<Receive, Send> => ({
     send: (message) =>
       // SAFETY: `Room.make` takes only schemas for `receive` that are encoded as the room's kind of frame.
       Effect.flatMap(encode(message), (frame) => client.send(frame as Protocol.Received)),
     sendFrame: client.send,
-    received: Effect.suspend(() => Effect.forEach(client.inbox.splice(0), (frame) => decode(frame))),
-    receivedFrames: Effect.sync(() => client.inbox.splice(0)),
+    received: Effect.suspend(() => {
+      flush()
+      const frames = client.inbox.splice(0)
+      return Effect.forEach(
+        json ? frames.flatMap((frame) => typeof frame === "string" ? Protocol.lines(frame) : [frame]) : frames,
+        (frame) => decode(frame)
+      )
+    }),
+    receivedFrames: Effect.sync(() => {
+      flush()
+      return client.inbox.splice(0)
+    }),
     close: client.close,
     drop: client.drop,
     violate: client.violate,
@@ -135,6 +149,7 @@ export const make = Effect.fnUntraced(function*<Name extends string, Receive, Se
         return clientOf(client)
       }),
     evict: Effect.gen(function*() {
+      flush()
       yield* memory.evict
       services = yield* start
     }),

@@ -1,5 +1,6 @@
 /**
- * The plain protocol: a frame is one message of the room's schemas.
+ * The plain protocol: a frame is one message of the room's schemas. With the WebSocket subprotocol `ndjson`, which JSON
+ * rooms offer, a frame is one or more messages, a line each, in both directions.
  *
  * In a JSON room a message is one JSON text frame, and a frame that is not understood is answered by
  * `{"_tag":"Error","code":…,"message":…}`. In a text or a binary room the frame is the message; such a room has no
@@ -47,7 +48,10 @@ const json = (room: Room.Any): Protocol.Protocol["Service"] => {
   const decode = Schema.decodeUnknownResult(Schema.toCodecJson(room.receive))
   const encode = Schema.encodeUnknownResult(Schema.toCodecJson(room.send))
   return Protocol.Protocol.of({
-    name: "plain",
+    negotiate: (offered) =>
+      offered.includes(Protocol.ndjson)
+        ? { protocol: Protocol.ndjson, subprotocol: Protocol.ndjson }
+        : { protocol: Protocol.plain },
     decode: (frame) => {
       if (typeof frame !== "string") return reject("UnsupportedFrame", "This room takes text frames of JSON.")
       let value: unknown
@@ -74,7 +78,7 @@ const verbatim = (
   const decode = Schema.decodeUnknownResult(room.receive)
   const encode = Schema.encodeUnknownResult(room.send)
   return Protocol.Protocol.of({
-    name: "plain",
+    negotiate: () => ({ protocol: Protocol.plain }),
     decode: (frame) => {
       const data = accept(frame)
       return data === undefined

@@ -1,8 +1,5 @@
 /**
- * Delivers frames: to one connection, or to an audience.
- *
- * A broadcast is one loop over the sockets of its audience. It reads no attachment, allocates nothing for a socket, and
- * a socket that fails never stops the rest.
+ * Delivers frames: to one connection, or to an audience. `Outbox` knows how they leave.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,14 +9,9 @@ import * as Audience from "../domain/Audience.ts"
 import * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Identity from "../domain/Identity.ts"
 import * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import * as Outbox from "./Outbox.ts"
 import type * as Protocol from "./Protocol.ts"
 import * as Sockets from "./Sockets.ts"
-
-/** How a broadcast went. Delivered means that the runtime took the frame, not that the client has read it. */
-export interface Delivery {
-  readonly delivered: number
-  readonly failed: number
-}
 
 /** Whom a broadcast reaches. */
 export interface BroadcastOptions {
@@ -36,7 +28,7 @@ export class Broadcaster extends Context.Service<Broadcaster, {
     frame: Protocol.Frame
   ) => Effect.Effect<void, BroadcasterError | ConnectionRegistry.ConnectionRegistryError>
   /** Delivers a frame to an audience. */
-  readonly broadcast: (frame: Protocol.Frame, options?: BroadcastOptions) => Effect.Effect<Delivery>
+  readonly broadcast: (frame: Protocol.Frame, options?: BroadcastOptions) => Effect.Effect<Outbox.Delivery>
   /**
    * Runs an effect for a newcomer and holds back what it does through {@link Broadcaster} and `orHold`. Succeeds with
    * the effect that lets it go, in order; where the effect fails, nothing ever leaves. The newcomer is in no audience
@@ -52,11 +44,12 @@ export class Broadcaster extends Context.Service<Broadcaster, {
   static readonly layer: Layer.Layer<
     Broadcaster,
     never,
-    ConnectionRegistry.ConnectionRegistry | Sockets.Sockets
+    ConnectionRegistry.ConnectionRegistry | Outbox.Outbox | Sockets.Sockets
   > = Layer.effect(
     Broadcaster,
     Effect.gen(function*() {
       const registry = yield* ConnectionRegistry.ConnectionRegistry
+      const outbox = yield* Outbox.Outbox
       const sockets = yield* Sockets.Sockets
 
       const orHold = <A, E>(effect: Effect.Effect<A, E>, held: A): Effect.Effect<A, E> =>
@@ -66,28 +59,15 @@ export class Broadcaster extends Context.Service<Broadcaster, {
           return Effect.succeed(held)
         })
 
-      const deliver = (frame: Protocol.Frame, options: BroadcastOptions, newcomer?: ConnectionId.ConnectionId) => {
-        const except = excepted(sockets, options.except, newcomer)
-        let delivered = 0
-        let failed = 0
-        for (const socket of registry.open(options.to ?? Audience.all)) {
-          if (except?.has(socket)) continue
-          try {
-            socket.send(frame)
-            delivered++
-          } catch {
-            failed++
-          }
-        }
-        return { delivered, failed }
-      }
+      const deliver = (frame: Protocol.Frame, options: BroadcastOptions, newcomer?: ConnectionId.ConnectionId) =>
+        outbox.broadcast(frame, options.to ?? Audience.all, excepted(sockets, options.except, newcomer))
 
       return Broadcaster.of({
         send: (id, frame) =>
           Effect.flatMap(registry.find(id), (socket) =>
             orHold(
               Effect.try({
-                try: () => socket.send(frame),
+                try: () => outbox.send(socket, frame),
                 catch: (cause) => new BroadcasterError({ reason: new SendFailed({ connection: id, cause }) })
               }),
               undefined
@@ -120,7 +100,7 @@ const Held = Context.Reference<Holding>("effect-dormouse/services/Broadcaster/He
   defaultValue: () => ({ effects: undefined })
 })
 
-const nobody: Delivery = { delivered: 0, failed: 0 }
+const nobody: Outbox.Delivery = { delivered: 0, failed: 0 }
 
 const excepted = (
   sockets: Sockets.Sockets["Service"],

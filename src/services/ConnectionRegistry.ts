@@ -57,6 +57,10 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   readonly find: (id: ConnectionId.ConnectionId) => Effect.Effect<Sockets.Socket, ConnectionRegistryError>
   /** The open sockets of an audience, in no particular order. A plain function: a broadcast begins with it. */
   readonly open: (audience: Audience.Audience) => ReadonlyArray<Sockets.Socket>
+  /** The open sockets that speak a protocol, the oldest first. A plain function. */
+  readonly speaking: (protocol: string) => ReadonlyArray<Sockets.Socket>
+  /** Whether a socket speaks a protocol. A plain function. */
+  readonly isSpeaking: (socket: Sockets.Socket, protocol: string) => boolean
   /** The open connections of an audience, the oldest first. */
   readonly list: (audience: Audience.Audience) => Effect.Effect<ReadonlyArray<Connection>, ConnectionRegistryError>
   /** How many connections of an audience are open. */
@@ -129,15 +133,21 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
       return Effect.void
     })
 
+  const identityOf = (socket: Sockets.Socket): Identity.Identity | undefined => {
+    let identity = identities.get(socket)
+    if (identity === undefined) {
+      identity = Identity.fromTags(sockets.tags(socket))
+      if (identity !== undefined) identities.set(socket, identity)
+    }
+    return identity
+  }
+
   const identify = (socket: Sockets.Socket) =>
     Effect.suspend(() => {
-      const known = identities.get(socket)
-      if (known !== undefined) return Effect.succeed(known)
-      const tags = sockets.tags(socket)
-      const identity = Identity.fromTags(tags)
-      if (identity === undefined) return fail(new UnidentifiedSocket({ tags }))
-      identities.set(socket, identity)
-      return Effect.succeed(identity)
+      const identity = identityOf(socket)
+      return identity === undefined
+        ? fail(new UnidentifiedSocket({ tags: sockets.tags(socket) }))
+        : Effect.succeed(identity)
     })
 
   const read = (socket: Sockets.Socket, identity: Identity.Identity) =>
@@ -191,6 +201,8 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
     connection,
     find,
     open,
+    speaking: (protocol) => sockets.list(Identity.protocolTag(protocol)).filter(isOpen),
+    isSpeaking: (socket, protocol) => identityOf(socket)?.protocol === protocol,
     list: (audience) =>
       Effect.suspend(() => {
         const found = open(audience)

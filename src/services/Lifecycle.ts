@@ -18,6 +18,7 @@ import type * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Problem from "../domain/Problem.ts"
 import * as Broadcaster from "./Broadcaster.ts"
 import * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import * as Outbox from "./Outbox.ts"
 import * as Protocol from "./Protocol.ts"
 import type * as Sockets from "./Sockets.ts"
 
@@ -40,6 +41,12 @@ export interface Handlers {
   readonly alarm: Effect.Effect<void, unknown>
 }
 
+/** What the handshake answers. */
+export interface Handshake {
+  /** The WebSocket subprotocol, where the client offered one that the room knows. */
+  readonly subprotocol?: string
+}
+
 export class Lifecycle extends Context.Service<Lifecycle, {
   /** Gives the room its handlers. Until then new connections are refused with 503. */
   readonly install: (handlers: Handlers) => Effect.Effect<void>
@@ -50,7 +57,7 @@ export class Lifecycle extends Context.Service<Lifecycle, {
   readonly connect: (
     request: ConnectRequest,
     socket: Sockets.Socket
-  ) => Effect.Effect<void, Problem.Problem>
+  ) => Effect.Effect<Handshake, Problem.Problem>
   /** A frame has arrived. */
   readonly message: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<void>
   /** A close frame has arrived, or the connection broke off. Answers the close handshake. */
@@ -69,13 +76,18 @@ export class Lifecycle extends Context.Service<Lifecycle, {
   static readonly layer: Layer.Layer<
     Lifecycle,
     never,
-    Broadcaster.Broadcaster | ConnectionRegistry.ConnectionRegistry | Protocol.Protocol
+    | Broadcaster.Broadcaster
+    | ConnectionRegistry.ConnectionRegistry
+    | Outbox.Outbox
+    | Protocol.Protocol
   > = Layer.effect(
     Lifecycle,
     Effect.gen(function*() {
       const broadcaster = yield* Broadcaster.Broadcaster
       const registry = yield* ConnectionRegistry.ConnectionRegistry
+      const outbox = yield* Outbox.Outbox
       const protocol = yield* Protocol.Protocol
+      const runFork = Effect.runForkWith(yield* Effect.context())
       const inOrder = makeInOrder()
 
       let handlers: Handlers | undefined
@@ -89,7 +101,9 @@ export class Lifecycle extends Context.Service<Lifecycle, {
       // The room forgets the socket at once; the handler waits for those that still run for it.
       const depart = Effect.fnUntraced(function*(socket: Sockets.Socket, close: CloseCode.Close) {
         yield* registry.identify(socket)
-        if (yield* registry.forget(socket)) yield* inOrder(socket, leave(socket, close))
+        if (!(yield* registry.forget(socket))) return
+        outbox.left()
+        yield* inOrder(socket, leave(socket, close))
       })
 
       const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<void> =>
@@ -107,6 +121,12 @@ export class Lifecycle extends Context.Service<Lifecycle, {
         }).pipe(Effect.ignore)
 
       const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          if (!registry.isSpeaking(socket, Protocol.ndjson)) return handleOne(socket, frame)
+          return Effect.forEach(Protocol.lines(frame), (line) => handleOne(socket, line), { discard: true })
+        })
+
+      const handleOne = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<void> =>
         Effect.suspend(() => {
           const decoded = protocol.decode(frame)
           if (Result.isFailure(decoded)) return complain(socket, decoded.failure)
@@ -133,10 +153,17 @@ export class Lifecycle extends Context.Service<Lifecycle, {
               // A handler may close its own connection, whose close handler waits for it.
               { startImmediately: true }
             )
-            return Effect.andThen(Effect.sync(() => socket.close(code, reason)), departure)
+            outbox.flush()
+            socket.close(code, reason)
+            return departure
           }),
           undefined
         )
+      })
+
+      outbox.onSlow((socket) => {
+        const { code, meaning } = CloseCode.table.slow
+        runFork(Effect.ignore(Effect.flatMap(registry.identify(socket), ({ id }) => disconnect(id, code, meaning))))
       })
 
       return Lifecycle.of({
@@ -150,7 +177,9 @@ export class Lifecycle extends Context.Service<Lifecycle, {
           const admission = yield* handlers.connect(request).pipe(
             Effect.catchCause((cause) => refuse("connect", cause))
           )
-          const connection = yield* registry.admit(socket, protocol.name, admission).pipe(
+          const offered = request.headers.get("sec-websocket-protocol")?.split(",") ?? []
+          const { protocol: name, ...handshake } = protocol.negotiate(offered.map((subprotocol) => subprotocol.trim()))
+          const connection = yield* registry.admit(socket, name, admission).pipe(
             Effect.catchCause((cause) => refuse("connect", cause))
           )
           const release = yield* broadcaster.hold(connection.id, handlers.open(connection)).pipe(
@@ -159,7 +188,9 @@ export class Lifecycle extends Context.Service<Lifecycle, {
               Effect.andThen(registry.abandon(connection.id), refuse("open", cause, connection.id))
             )
           )
+          outbox.entered(socket)
           yield* release
+          return handshake
         }),
         message: (socket, frame) =>
           // What a peer says before it has seen our close comes too late.

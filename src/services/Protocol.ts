@@ -13,6 +13,16 @@ export type Received = string | ArrayBuffer
 /** What the server sends: a text, or bytes. */
 export type Frame = string | Uint8Array<ArrayBuffer>
 
+/** The protocol of one message a frame. It is also the name in a connection's `p:` tag. */
+export const plain = "plain"
+
+/** The plain protocol with one or more JSON messages a frame, a line each; a client asks for it as a subprotocol. */
+export const ndjson = "ndjson"
+
+/** The messages of an `ndjson` frame. Empty lines are none. */
+export const lines = (frame: Received): ReadonlyArray<Received> =>
+  typeof frame === "string" ? frame.split("\n").filter((line) => line !== "") : [frame]
+
 /** What a client is told about a frame that came to nothing. */
 export const ErrorCode = Schema.Literals(["InvalidMessage", "UnsupportedFrame", "Internal"])
 
@@ -31,8 +41,14 @@ export type Complaint =
   | { readonly _tag: "Nothing" }
 
 export class Protocol extends Context.Service<Protocol, {
-  /** The name that a connection's `p:` tag carries. */
-  readonly name: string
+  /**
+   * The protocol that a new connection speaks: the first of the WebSocket subprotocols that the client offered and the
+   * room knows, which the handshake then answers, or the default.
+   */
+  readonly negotiate: (offered: ReadonlyArray<string>) => {
+    readonly protocol: string
+    readonly subprotocol?: string
+  }
   readonly decode: (frame: Received) => Result.Result<unknown, Rejection>
   readonly encode: (message: unknown) => Result.Result<Frame, Schema.SchemaError>
   readonly complain: (rejection: Rejection) => Complaint

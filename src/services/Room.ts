@@ -28,6 +28,7 @@ import type * as Problem from "../domain/Problem.ts"
 import * as Broadcaster from "./Broadcaster.ts"
 import * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import * as Lifecycle from "./Lifecycle.ts"
+import * as Outbox from "./Outbox.ts"
 import * as Protocol from "./Protocol.ts"
 import type * as Sockets from "./Sockets.ts"
 
@@ -69,7 +70,7 @@ export interface Service<in Send, in out State> {
   readonly broadcast: (
     message: Send,
     options?: Broadcaster.BroadcastOptions
-  ) => Effect.Effect<Broadcaster.Delivery, RoomError>
+  ) => Effect.Effect<Outbox.Delivery, RoomError>
   /** The connections that are open, the oldest first. Reads the state of each of them. */
   readonly connections: (
     audience?: Audience.Audience
@@ -185,6 +186,7 @@ export type Services<Name extends string> =
   | Broadcaster.Broadcaster
   | ConnectionRegistry.ConnectionRegistry
   | Lifecycle.Lifecycle
+  | Outbox.Outbox
 
 /** All services of a room that has a name, over a runtime's sockets and a protocol. */
 export const layer = <Name extends string, Receive, Send, State>(
@@ -194,6 +196,7 @@ export const layer = <Name extends string, Receive, Send, State>(
   layerNoDeps(room, name).pipe(
     Layer.provideMerge(Lifecycle.Lifecycle.layer),
     Layer.provideMerge(Broadcaster.Broadcaster.layer),
+    Layer.provideMerge(Outbox.Outbox.layer),
     Layer.provideMerge(ConnectionRegistry.ConnectionRegistry.layer(room.state))
   )
 

@@ -13,6 +13,8 @@ export const OPEN = 1
 /** The server's end of a connection. */
 export interface Socket {
   readonly readyState: number
+  /** Bytes that were sent and have not left yet, where the runtime tells. */
+  readonly bufferedAmount?: number
   /** Queues a frame. Throws after our own `close`; is silently dropped where the peer is gone. */
   send(data: string | ArrayBuffer | ArrayBufferView<ArrayBuffer>): void
   /** Begins the close handshake, or answers the peer's. Throws on a code that cannot be sent. A repetition is ignored. */

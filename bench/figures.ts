@@ -1,0 +1,415 @@
+/** What is measured. Each figure opens its own servers, runs the subjects in turns and records one sample a round. */
+import { existsSync } from "node:fs"
+import { setTimeout as sleep } from "node:timers/promises"
+import type { Measured } from "./generator.ts"
+import { residentBytes } from "./proc.ts"
+import {
+  type Bundle,
+  bundle,
+  evaluate,
+  moduleOf,
+  open,
+  openSource,
+  seedExample,
+  type Subject,
+  type Target
+} from "./servers.ts"
+
+export interface Sample {
+  readonly figure: string
+  /** What the figure varies: a number of clients, a kind of lookup. */
+  readonly setting: string
+  readonly metric: string
+  readonly subject: string
+  /** Samples of one round were taken within seconds of each other; ratios are only taken inside a round. */
+  readonly round: number
+  readonly value: number
+}
+
+export interface Run {
+  readonly quick: boolean
+  readonly subjects: ReadonlyArray<Subject>
+  readonly record: (setting: string, metric: string, subject: string, round: number, value: number) => void
+  /** How far the figure is, from 0 to 1, and what it does now. */
+  readonly progress: (done: number, what: string) => void
+}
+
+export interface Figure {
+  readonly name: string
+  readonly title: string
+  readonly work: string
+  /** About how many seconds it takes: only the progress line believes it. */
+  readonly seconds: { readonly quick: number; readonly full: number }
+  readonly measure: (run: Run) => Promise<void>
+}
+
+interface Plan {
+  /** How often all servers are started anew: a process may be lucky with its memory layout. */
+  readonly sittings: number
+  readonly rounds: number
+  readonly subjects?: ReadonlyArray<Subject>
+  readonly prepare: (target: Target) => Promise<void>
+  readonly measure: (target: Target, round: number) => Promise<void>
+}
+
+/** Rounds that interleave the subjects, each time with another one first. */
+const rounds = async (run: Run, plan: Plan): Promise<void> => {
+  const subjects = plan.subjects ?? run.subjects
+  const steps = plan.sittings * (plan.rounds + 1) * subjects.length
+  let step = 0
+  for (let sitting = 0; sitting < plan.sittings; sitting++) {
+    const targets: Array<Target> = []
+    try {
+      for (const subject of subjects) {
+        run.progress(step++ / steps, `connecting to ${subject.title}`)
+        const target = await open(subject)
+        targets.push(target)
+        await plan.prepare(target)
+      }
+      for (let i = 0; i < plan.rounds; i++) {
+        const round = sitting * plan.rounds + i
+        for (let turn = 0; turn < targets.length; turn++) {
+          const target = targets[(turn + round) % targets.length]!
+          run.progress(step++ / steps, `${target.subject.title}, round ${round + 1} of ${plan.sittings * plan.rounds}`)
+          await plan.measure(target, round)
+        }
+      }
+    } finally {
+      await Promise.all(targets.map((target) => target.close()))
+    }
+  }
+}
+
+const connect = (target: Target, room: string, clients: number, state?: number) =>
+  target.call("connect", {
+    room,
+    clients,
+    ndjson: target.subject.ndjson,
+    ...(state === undefined ? {} : { state })
+  })
+
+const perSecond = ({ delivered, wall }: Measured) => delivered * 1000 / wall
+const perDelivery = ({ cpu, delivered }: Measured) => cpu / delivered
+
+const echo: Figure = {
+  name: "echo",
+  title: "Echo",
+  work: "one client's message, answered to itself, one in flight",
+  seconds: { quick: 14, full: 60 },
+  measure: (run) =>
+    rounds(run, {
+      sittings: run.quick ? 1 : 3,
+      rounds: 7,
+      prepare: async (target) => {
+        await connect(target, "echo", 1)
+        await target.call("echo", { room: "echo", messages: 2_000 })
+      },
+      measure: async (target, round) => {
+        const { name } = target.subject
+        const result = await target.call("echo", { room: "echo", messages: run.quick ? 2_000 : 4_000 })
+        run.record("", "CPU µs", name, round, perDelivery(result))
+        run.record("", "p50 µs", name, round, result.p50 * 1000)
+        run.record("", "p99 µs", name, round, result.p99 * 1000)
+      }
+    })
+}
+
+const stateBytes = 5_000
+
+const delivery: Figure = {
+  name: "delivery",
+  title: "Delivery",
+  work: "300 clients, one message at a time to all, waiting for the last one; without state and with 5 KB a connection",
+  seconds: { quick: 25, full: 130 },
+  measure: (run) =>
+    rounds(run, {
+      sittings: run.quick ? 1 : 3,
+      rounds: run.quick ? 5 : 7,
+      prepare: async (target) => {
+        await connect(target, "bare", 300)
+        await target.call("deliver", { room: "bare", messages: 20 })
+        if (!target.subject.state) return
+        await connect(target, "state", 300, stateBytes)
+        await target.call("deliver", { room: "state", messages: 20 })
+      },
+      measure: async (target, round) => {
+        const settings = [["bare", "no state"], ["state", "5 KB of state"]] as const
+        // The two take turns to be first.
+        for (const [room, setting] of round % 2 === 0 ? settings : settings.toReversed()) {
+          if (room === "state" && !target.subject.state) continue
+          await target.call("deliver", { room, messages: 3 })
+          const result = await target.call("deliver", { room, messages: run.quick ? 30 : 60 })
+          run.record(setting, "CPU µs", target.subject.name, round, perDelivery(result))
+        }
+      }
+    })
+}
+
+const burst: Figure = {
+  name: "burst",
+  title: "Burst",
+  work: "2,000 messages to 100 clients, 200 to 1,000 (a quick run: 400 and 40), as fast as one client can send",
+  seconds: { quick: 45, full: 300 },
+  measure: (run) => {
+    // A short run sends fewer messages; how many clients there are is what matters.
+    const settings = [[100, run.quick ? 400 : 2_000], [1_000, run.quick ? 40 : 200]] as const
+    return rounds(run, {
+      sittings: run.quick ? 1 : 2,
+      rounds: run.quick ? 2 : 3,
+      prepare: async (target) => {
+        for (const [clients] of settings) {
+          await connect(target, String(clients), clients)
+          await target.call("burst", { room: String(clients), messages: 10 })
+        }
+      },
+      measure: async (target, round) => {
+        for (const [clients, messages] of settings) {
+          const { name } = target.subject
+          const setting = `${clients} clients`
+          await target.call("deliver", { room: String(clients), messages: 2 })
+          const result = await target.call("burst", { room: String(clients), messages })
+          run.record(setting, "deliveries/s", name, round, perSecond(result))
+          run.record(setting, "CPU µs", name, round, perDelivery(result))
+          run.record(setting, "generator busy %", name, round, result.busy * 100)
+        }
+      }
+    })
+  }
+}
+
+const talkers: Figure = {
+  name: "talkers",
+  title: "Many talkers",
+  work: "200 clients that each send 10 messages a second to all: 400,000 deliveries a second are asked for",
+  seconds: { quick: 30, full: 130 },
+  measure: async (run) => {
+    const count = run.quick ? 2 : 5
+    for (let round = 0; round < count; round++) {
+      for (let turn = 0; turn < run.subjects.length; turn++) {
+        const subject = run.subjects[(turn + round) % run.subjects.length]!
+        run.progress(
+          (round + turn / run.subjects.length) / count,
+          `${subject.title}, round ${round + 1} of ${count}`
+        )
+        // A server that falls behind carries its backlog into the next round: each round has a new one.
+        const target = await open(subject)
+        try {
+          await connect(target, "talk", 200)
+          await target.call("burst", { room: "talk", messages: 10 })
+          const result = await target.call("talk", { room: "talk", perSecond: 10, seconds: run.quick ? 1.5 : 3 })
+          run.record("", "deliveries/s", subject.name, round, perSecond(result))
+          run.record("", "CPU µs", subject.name, round, perDelivery(result))
+          run.record("", "p50 ms", subject.name, round, result.p50)
+          run.record("", "p99 ms", subject.name, round, result.p99)
+          run.record("", "generator busy %", subject.name, round, result.busy * 100)
+        } finally {
+          await target.close()
+        }
+      }
+    }
+  }
+}
+
+/** workerd lets an object sleep after ten seconds, and looks every so often. */
+const idle = 11_500
+
+const wake: Figure = {
+  name: "wake",
+  title: "Wake",
+  work: "the round trip of the first message after a hibernation, with 1, 100 and 1,000 sockets in the room",
+  seconds: { quick: 32, full: 130 },
+  measure: async (run) => {
+    const sizes = [[1, 4], [100, 2], [1_000, 1]] as const
+    const all = sizes.flatMap(([clients, count]) =>
+      Array.from({ length: count }, (_, copy) => ({ clients, count, copy, room: `${clients}-${copy}` }))
+    )
+    const count = run.quick ? 2 : 8
+    const targets: Array<Target> = []
+    try {
+      for (const subject of run.subjects) {
+        run.progress(0, `connecting to ${subject.title}`)
+        const target = await open(subject)
+        targets.push(target)
+        for (const { clients, room } of all) await connect(target, room, clients)
+      }
+      // The first wake of a process is not like the others: it is not counted.
+      for (let round = -1; round < count; round++) {
+        const born = new Map<string, string>()
+        for (const target of targets) {
+          for (const { room } of all) born.set(target.subject.name + room, await target.call("born", { room }))
+        }
+        run.progress((round + 1) / (count + 1), `all rooms fall asleep, round ${round + 1} of ${count}`)
+        await sleep(idle)
+        for (const [at, { clients, copy, count, room }] of all.entries()) {
+          for (let turn = 0; turn < targets.length; turn++) {
+            const target = targets[(turn + at + round + 1) % targets.length]!
+            const { name, title } = target.subject
+            const result = await target.call("wake", { room })
+            if (await target.call("born", { room }) === born.get(name + room)) {
+              throw new Error(`${title} did not hibernate in ${idle / 1000} s with ${clients} sockets`)
+            }
+            if (round < 0) continue
+            run.record(`${clients} sockets`, "ms", name, round * count + copy, result.wall)
+            run.record(`${clients} sockets`, "CPU ms", name, round * count + copy, result.cpu / 1000)
+          }
+        }
+      }
+    } finally {
+      await Promise.all(targets.map((target) => target.close()))
+    }
+  }
+}
+
+/** How many lookups are timed together, so that each measurement takes some tens of milliseconds. */
+const lookups = (found: number) => Math.max(40, Math.round(40_000 / (1 + found / 4)))
+
+const growth: Figure = {
+  name: "growth",
+  title: "Growth",
+  work: "the cost of a delivery, and of a lookup by id, by user and by label, while the room grows",
+  seconds: { quick: 26, full: 200 },
+  measure: async (run) => {
+    const sizes = run.quick ? [10, 100, 1_000] : [10, 100, 1_000, 5_000]
+    const count = run.quick ? 3 : 5
+    const targets: Array<Target> = []
+    const steps = sizes.length * run.subjects.length * (count + 1)
+    let step = 0
+    try {
+      for (const subject of run.subjects) targets.push(await open(subject))
+      for (const clients of sizes) {
+        for (const target of targets) {
+          run.progress(step++ / steps, `${target.subject.title} grows to ${clients} clients`)
+          await connect(target, "growth", clients)
+          await target.call("deliver", { room: "growth", messages: 2 })
+        }
+        for (let round = 0; round < count; round++) {
+          for (let turn = 0; turn < targets.length; turn++) {
+            const target = targets[(turn + round) % targets.length]!
+            const { find, name, title } = target.subject
+            run.progress(step++ / steps, `${title}, ${clients} clients, round ${round + 1} of ${count}`)
+            await target.call("deliver", { room: "growth", messages: 1 })
+            const result = await target.call("deliver", {
+              room: "growth",
+              messages: Math.max(3, Math.ceil((run.quick ? 8_000 : 15_000) / clients))
+            })
+            run.record(`${clients} clients`, "CPU µs", name, round, perDelivery(result))
+            if (!find) continue
+            // What the broadcast left to tidy up must not be charged to the first lookup.
+            await sleep(50)
+            await target.call("find", { room: "growth", by: "id", key: "", times: 2_000 })
+            // Ten connections carry the label "few", whatever the size; all others carry "many".
+            for (
+              const [by, key, found] of [
+                ["id", "", 1],
+                ["user", "u1", 1],
+                ["label", "few", 10],
+                ["label", "many", clients - 10]
+              ] as const
+            ) {
+              if (found === 0) continue
+              const times = lookups(found)
+              const result = await target.call("find", { room: "growth", by, key, times })
+              if (result.found !== found) {
+                throw new Error(`${title} found ${result.found} connections by ${by} ${key}, not ${found}`)
+              }
+              const what = by === "label" ? `by label, ${key === "few" ? "10 found" : "all others found"}` : `by ${by}`
+              run.record(`${clients} clients`, `lookup ${what}, µs`, name, round, result.cpu / times)
+            }
+          }
+        }
+      }
+    } finally {
+      await Promise.all(targets.map((target) => target.close()))
+    }
+  }
+}
+
+const memory: Figure = {
+  name: "memory",
+  title: "Memory",
+  work: "resident bytes of workerd for each further connection that says nothing",
+  seconds: { quick: 14, full: 90 },
+  measure: async (run) => {
+    const count = run.quick ? 1 : 5
+    const clients = run.quick ? 1_500 : 3_000
+    for (let round = 0; round < count; round++) {
+      for (let turn = 0; turn < run.subjects.length; turn++) {
+        const subject = run.subjects[(turn + round) % run.subjects.length]!
+        run.progress(
+          (round + turn / run.subjects.length) / count,
+          `${subject.title}, round ${round + 1} of ${count}`
+        )
+        const target = await open(subject)
+        try {
+          // The first connections pay for what all share.
+          await connect(target, "memory", 500)
+          await target.call("deliver", { room: "memory", messages: 2 })
+          const before = residentBytes(target.pid)
+          await connect(target, "memory", 500 + clients)
+          run.record("", "KiB", subject.name, round, (residentBytes(target.pid) - before) / clients / 1024)
+        } finally {
+          await target.close()
+        }
+      }
+    }
+  }
+}
+
+const size: Figure = {
+  name: "size",
+  title: "Size",
+  work: "the bundle, minified and gzipped, and the processor time to compile and evaluate it",
+  seconds: { quick: 6, full: 20 },
+  measure: async (run) => {
+    const bundles: Array<readonly [string, Bundle]> = []
+    for (const subject of run.subjects) {
+      if (!subject.ndjson) bundles.push([subject.name, await bundle(moduleOf(subject)!, subject.module)])
+    }
+    if (existsSync(seedExample)) bundles.push(["example", await bundle(seedExample, "example")])
+    const count = run.quick ? 5 : 15
+    for (let round = 0; round < count; round++) {
+      run.progress(round / count, `round ${round + 1} of ${count}`)
+      for (const [name, each] of bundles) {
+        run.record("", "KiB minified", name, round, each.bytes / 1024)
+        run.record("", "KiB gzipped", name, round, each.gzip / 1024)
+        run.record("", "evaluated, CPU ms", name, round, await evaluate(each))
+      }
+    }
+  }
+}
+
+const generator: Figure = {
+  name: "generator",
+  title: "The load generator itself",
+  work: "100 clients of a server that sends ready-made frames: what the generator can count",
+  seconds: { quick: 2, full: 4 },
+  measure: async (run) => {
+    for (const ndjson of [false, true]) {
+      run.progress(ndjson ? 0.5 : 0, "ready-made frames")
+      const target = await openSource(ndjson)
+      try {
+        await target.call("connect", { room: "source", clients: 100, ndjson })
+        await target.call("burst", { room: "source", messages: 500 })
+        for (let round = 0; round < (run.quick ? 5 : 15); round++) {
+          const result = await target.call("burst", { room: "source", messages: 2_000 })
+          const setting = ndjson ? "joined frames" : "a frame a message"
+          run.record(setting, "messages/s", "source", round, perSecond(result))
+        }
+      } finally {
+        await target.close()
+      }
+    }
+  }
+}
+
+export const figures: ReadonlyArray<Figure> = [
+  echo,
+  delivery,
+  burst,
+  talkers,
+  wake,
+  growth,
+  memory,
+  size,
+  generator
+]

@@ -1,0 +1,390 @@
+/**
+ * The load generator: one process a server, on raw TCP sockets. It frames and masks by hand, and of what comes back it
+ * only counts frames and messages, so that the client is not what is measured. It reads the server's processor time itself,
+ * right before and right after the work.
+ *
+ * It is driven over IPC (see `call` in servers.ts). Started with the argument `source`, it is instead a server that answers
+ * with ready-made frames: that shows how much the generator itself can take.
+ */
+import { randomBytes } from "node:crypto"
+import { connect as connectTcp, createServer, type Socket } from "node:net"
+import { performance } from "node:perf_hooks"
+import { cpuMicros } from "./proc.ts"
+
+export interface Measured {
+  /** Milliseconds from the first byte sent until the last one awaited. */
+  readonly wall: number
+  /** Microseconds of the server's processor time. */
+  readonly cpu: number
+  /** Messages delivered to clients. */
+  readonly delivered: number
+  /** The generator's own processor time as a share of the wall time. */
+  readonly busy: number
+}
+
+export interface Timed extends Measured {
+  readonly p50: number
+  readonly p99: number
+}
+
+interface Connect {
+  readonly room: string
+  readonly clients: number
+  readonly ndjson: boolean
+  /** Bytes of state that the room keeps for each connection. */
+  readonly state?: number
+}
+
+interface Connection {
+  readonly socket: Socket
+  /** Called with the text of each message; reading it costs, so only few connections are tapped. */
+  tap: ((text: string) => void) | undefined
+}
+
+interface Room {
+  readonly connections: Array<Connection>
+  received: number
+  awaited: number
+  arrived: (() => void) | undefined
+}
+
+const rooms = new Map<string, Room>()
+const server = { port: Number(process.argv[2]), pid: Number(process.argv[3]) }
+
+const sleep = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))
+
+const text = "A dormouse sleeps through the winter, and wakes when it is spoken to."
+const echo = JSON.stringify({ _tag: "Echo", text })
+const broadcast = (at: number) => JSON.stringify({ _tag: "Broadcast", text, at })
+
+/** A text frame as a client must send it: masked. */
+const masked = (message: string): Buffer => {
+  const payload = Buffer.from(message)
+  const mask = randomBytes(4)
+  for (let i = 0; i < payload.length; i++) payload[i]! ^= mask[i & 3]!
+  const head = payload.length < 126
+    ? Buffer.from([0x81, 0x80 | payload.length])
+    : Buffer.from([0x81, 0x80 | 126, payload.length >> 8, payload.length & 255])
+  return Buffer.concat([head, mask, payload])
+}
+
+/** The parser of what a server sends. A message is a frame or, with `ndjson`, a line of one. */
+const parser = (ndjson: boolean, connection: Connection, count: (messages: number) => void) => {
+  const head = Buffer.alloc(10)
+  let have = 0
+  let left = -1 // bytes of the payload still to come; -1 while the head is read
+  let lines = 0
+  let open = false // the last line seen has no newline yet
+  let pieces = ""
+  const end = () => {
+    const opcode = head[0]! & 15
+    if (opcode === 8) throw new Error(`the server closed a connection (${pieces})`)
+    if (opcode < 3) count(ndjson ? lines + (open ? 1 : 0) : 1)
+    if (opcode < 3 && connection.tap !== undefined) {
+      for (const line of ndjson ? pieces.split("\n") : [pieces]) if (line !== "") connection.tap(line)
+    }
+    pieces = ""
+    lines = 0
+    open = false
+    left = -1
+    have = 0
+  }
+  return (data: Buffer, size: number) => {
+    let at = 0
+    while (at < size) {
+      if (left === -1) {
+        head[have++] = data[at++]!
+        if (have < 2) continue
+        const short = head[1]! & 127
+        if (have < (short < 126 ? 2 : short === 126 ? 4 : 10)) continue
+        left = short < 126 ? short : short === 126 ? head.readUInt16BE(2) : Number(head.readBigUInt64BE(2))
+      } else {
+        const stop = at + Math.min(left, size - at)
+        if (ndjson) {
+          for (let next = data.indexOf(10, at); next !== -1 && next < stop; next = data.indexOf(10, next + 1)) lines++
+          open = data[stop - 1] !== 10
+        }
+        if (connection.tap !== undefined) pieces += data.toString("latin1", at, stop)
+        left -= stop - at
+        at = stop
+      }
+      if (left === 0) end()
+    }
+  }
+}
+
+// One buffer for all sockets: a read is parsed before the next one starts.
+const shared = Buffer.allocUnsafe(1 << 18)
+
+const open = (options: Connect, index: number, room: Room) =>
+  new Promise<Connection>((resolve, reject) => {
+    let greeting = ""
+    let upgraded = false
+    const connection: Connection = {
+      socket: connectTcp({
+        port: server.port,
+        host: "127.0.0.1",
+        noDelay: true,
+        onread: {
+          buffer: shared,
+          callback: (size) => {
+            if (upgraded) {
+              parse(shared, size)
+              return true
+            }
+            greeting += shared.toString("latin1", 0, size)
+            const end = greeting.indexOf("\r\n\r\n")
+            if (end === -1) return true
+            if (!greeting.startsWith("HTTP/1.1 101")) {
+              reject(new Error(`the upgrade was answered ${JSON.stringify(greeting.slice(0, 200))}`))
+              return false
+            }
+            upgraded = true
+            const rest = Buffer.from(greeting.slice(end + 4), "latin1")
+            parse(rest, rest.length)
+            resolve(connection)
+            return true
+          }
+        }
+      }),
+      tap: undefined
+    }
+    const parse = parser(options.ndjson, connection, (messages) => {
+      room.received += messages
+      if (room.received >= room.awaited) room.arrived?.()
+    })
+    const query = new URLSearchParams({ user: `u${index}`, label: index < 10 ? "few" : "many" })
+    if (options.state !== undefined) query.set("state", String(options.state))
+    connection.socket.on("error", reject)
+    connection.socket.on("close", () => reject(new Error("the server dropped a connection")))
+    connection.socket.write([
+      `GET /${options.room}?${query} HTTP/1.1`,
+      "Host: bench",
+      "Upgrade: websocket",
+      "Connection: Upgrade",
+      "Sec-WebSocket-Version: 13",
+      `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}`,
+      ...(options.ndjson ? ["Sec-WebSocket-Protocol: ndjson"] : []),
+      "\r\n"
+    ].join("\r\n"))
+  })
+
+const roomOf = (name: string): Room => {
+  const room = rooms.get(name)
+  if (room === undefined) throw new Error(`nobody is connected to ${name}`)
+  return room
+}
+
+/** Resolves as soon as the room's clients together have received `messages` more than when `send` was called. */
+const receive = (room: Room, messages: number, send: () => void) =>
+  new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new Error(`only ${room.received} of ${room.awaited} messages arrived within a minute`)),
+      60_000
+    )
+    room.received = 0
+    room.awaited = messages
+    room.arrived = () => {
+      room.arrived = undefined
+      clearTimeout(timer)
+      resolve()
+    }
+    send()
+  })
+
+const measured = async (work: () => Promise<number>): Promise<Measured> => {
+  const own = process.cpuUsage()
+  const cpu = cpuMicros(server.pid)
+  const start = performance.now()
+  const delivered = await work()
+  const wall = performance.now() - start
+  const { system, user } = process.cpuUsage(own)
+  return { wall, cpu: cpuMicros(server.pid) - cpu, delivered, busy: (user + system) / 1000 / wall }
+}
+
+const percentile = (sorted: Float64Array, share: number) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
+
+const timed = (result: Measured, latencies: ReadonlyArray<number>): Timed => {
+  const sorted = Float64Array.from(latencies).sort()
+  return { ...result, p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) }
+}
+
+/** Sends one message and answers with the text of the reply. */
+const ask = async (room: Room, message: object): Promise<string> => {
+  const [first] = room.connections
+  let reply = ""
+  first!.tap = (line) => (reply = line)
+  await receive(room, 1, () => first!.socket.write(masked(JSON.stringify(message))))
+  first!.tap = undefined
+  return reply
+}
+
+const operations = {
+  /** Adds clients to a room, until it has as many as asked for. */
+  connect: async (options: Connect): Promise<void> => {
+    const room = rooms.get(options.room) ?? { connections: [], received: 0, awaited: 0, arrived: undefined }
+    rooms.set(options.room, room)
+    let next = room.connections.length
+    const connecting = async () => {
+      while (next < options.clients) room.connections.push(await open(options, next++, room))
+    }
+    await Promise.all(Array.from({ length: 32 }, connecting))
+    // Whatever a server may send to a newcomer is not part of the work.
+    for (let before = -1; before !== room.received; await sleep(30)) before = room.received
+  },
+
+  /** One message at a time, answered to its sender. */
+  echo: async ({ messages, room }: { readonly room: string; readonly messages: number }): Promise<Timed> => {
+    const at = roomOf(room)
+    const socket = at.connections[0]!.socket
+    const frame = masked(echo)
+    const latencies: Array<number> = []
+    const result = await measured(async () => {
+      for (let i = 0; i < messages; i++) {
+        const start = performance.now()
+        await receive(at, 1, () => socket.write(frame))
+        latencies.push(performance.now() - start)
+      }
+      return messages
+    })
+    return timed(result, latencies)
+  },
+
+  /** One message at a time to everybody; the next one leaves when the last client has received it. */
+  deliver: ({ messages, room }: { readonly room: string; readonly messages: number }): Promise<Measured> => {
+    const at = roomOf(room)
+    const socket = at.connections[0]!.socket
+    const frame = masked(broadcast(0))
+    return measured(async () => {
+      for (let i = 0; i < messages; i++) await receive(at, at.connections.length, () => socket.write(frame))
+      return messages * at.connections.length
+    })
+  },
+
+  /** One client sends all its messages at once; the clock stops when the last client has the last one. */
+  burst: ({ messages, room }: { readonly room: string; readonly messages: number }): Promise<Measured> => {
+    const at = roomOf(room)
+    const frames = Buffer.concat(Array.from({ length: messages }, () => masked(broadcast(0))))
+    const expected = messages * at.connections.length
+    return measured(async () => {
+      await receive(at, expected, () => at.connections[0]!.socket.write(frames))
+      return expected
+    })
+  },
+
+  /**
+   * Every client sends at a steady pace, evenly spread over the second, whether or not the server keeps up. A message carries
+   * the time at which it was due, so a generator that is late is not taken for a fast server. Latency is read at eight
+   * clients. What has not arrived when the window ends is not waited for.
+   */
+  talk: async (options: {
+    readonly room: string
+    readonly perSecond: number
+    readonly seconds: number
+  }): Promise<Timed> => {
+    const at = roomOf(options.room)
+    const clients = at.connections
+    const latencies: Array<number> = []
+    const start = performance.now()
+    const step = Math.max(1, Math.floor(clients.length / 8))
+    for (let i = 0; i < clients.length; i += step) {
+      clients[i]!.tap = (line) => {
+        const sent = /"at":([\d.]+)/.exec(line)?.[1]
+        latencies.push(performance.now() - start - Number(sent))
+      }
+    }
+    at.received = 0
+    at.arrived = undefined
+    const rate = clients.length * options.perSecond / 1000
+    const total = rate * options.seconds * 1000
+    const result = await measured(async () => {
+      for (let sent = 0; sent < total; await sleep(1)) {
+        const due = Math.min(total, Math.floor((performance.now() - start) * rate))
+        for (; sent < due; sent++) clients[sent % clients.length]!.socket.write(masked(broadcast(sent / rate)))
+      }
+      return at.received
+    })
+    for (const client of clients) client.tap = undefined
+    return timed(result, latencies)
+  },
+
+  /** The first message after a sleep. */
+  wake: async ({ room }: { readonly room: string }): Promise<Measured> => {
+    const at = roomOf(room)
+    const frame = masked(echo)
+    return measured(async () => {
+      await receive(at, 1, () => at.connections[0]!.socket.write(frame))
+      return 1
+    })
+  },
+
+  /** Which instance of the object answers: another one after a hibernation. */
+  born: ({ room }: { readonly room: string }): Promise<string> => ask(roomOf(room), { _tag: "Born" }),
+
+  /** The room looks connections up, many times in a row. */
+  find: async (options: {
+    readonly room: string
+    readonly by: "id" | "user" | "label"
+    readonly key: string
+    readonly times: number
+  }): Promise<Measured & { readonly found: number }> => {
+    let reply = ""
+    const { by, key, times } = options
+    const result = await measured(async () => {
+      reply = await ask(roomOf(options.room), { _tag: "Find", by, key, times })
+      return 1
+    })
+    return { ...result, found: Number(/"count":(\d+)/.exec(reply)?.[1]) }
+  }
+}
+
+export type Operations = typeof operations
+
+const source = () => {
+  const said = Buffer.from(JSON.stringify({ _tag: "Said", text, at: 0 }))
+  const head = Buffer.from([0x81, said.length])
+  const single = Buffer.concat([head, said])
+  const line = Buffer.concat([said, Buffer.from("\n")])
+  const joined = (lines: number) => {
+    const head = Buffer.from([0x81, 127, 0, 0, 0, 0, 0, 0, 0, 0])
+    head.writeUInt32BE(line.length * lines, 6)
+    return Buffer.concat([head, ...Array.from({ length: lines }, () => line)])
+  }
+  const incoming = masked(broadcast(0)).length
+  const sockets = new Map<Socket, boolean>()
+  const listener = createServer((socket) => {
+    let bytes = 0
+    socket.setNoDelay(true)
+    socket.on("error", () => sockets.delete(socket))
+    socket.on("data", (data) => {
+      if (!sockets.has(socket)) {
+        sockets.set(socket, data.includes("ndjson"))
+        socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        return
+      }
+      bytes += data.length
+      const messages = Math.floor(bytes / incoming)
+      bytes -= messages * incoming
+      if (messages === 0) return
+      const frames = sockets.get(socket)
+        ? joined(messages)
+        : Buffer.concat(Array.from({ length: messages }, () => single))
+      for (const each of sockets.keys()) each.write(frames)
+    })
+  })
+  listener.listen(0, "127.0.0.1", () => process.send!({ port: (listener.address() as { port: number }).port }))
+}
+
+if (process.argv[2] === "source") {
+  source()
+} else {
+  process.on("message", async ({ id, name, options }: { id: number; name: keyof Operations; options: never }) => {
+    try {
+      process.send!({ id, result: await operations[name](options) })
+    } catch (error) {
+      process.send!({ id, error: String(error) })
+    }
+  })
+}
+process.on("disconnect", () => process.exit())

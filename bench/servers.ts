@@ -1,0 +1,280 @@
+/** The subjects, how each is bundled, and a server of it together with the process that loads it. */
+import { build as esbuild } from "esbuild"
+import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { gzipSync } from "node:zlib"
+import type { Operations } from "./generator.ts"
+import { cpuMicros } from "./proc.ts"
+
+export interface Subject {
+  readonly name: string
+  readonly title: string
+  /** The module below subjects/, without its extension. */
+  readonly module: string
+  /** Ask for newline-delimited frames. */
+  readonly ndjson: boolean
+  /** It is measured to be compared with, not to be judged. */
+  readonly peer: boolean
+  /** It has per-connection state that survives a hibernation. */
+  readonly state: boolean
+  /** It can look connections up by id, user and label. */
+  readonly find: boolean
+}
+
+const peer = { ndjson: false, peer: true, state: true, find: false }
+const ours = { peer: false, state: true, find: true }
+
+export const subjects: ReadonlyArray<Subject> = [
+  { name: "floor", title: "by hand", module: "floor", ndjson: false, ...ours },
+  { name: "dormouse", title: "Dormouse", module: "dormouse", ndjson: false, ...ours },
+  { name: "ndjson", title: "Dormouse, ndjson", module: "dormouse", ndjson: true, ...ours },
+  { name: "partyserver", title: "partyserver", module: "partyserver", ...peer },
+  { name: "agents", title: "agents", module: "agents", ...peer },
+  { name: "crossws", title: "crossws", module: "crossws", ...peer, state: false }
+]
+
+/** The date that every subject runs under. */
+export const compatibilityDate = "2026-11-17"
+
+/** The Worker whose size is measured: it does not exist in every state of the repository. */
+export const seedExample = join(import.meta.dirname, "../examples/hibernation-server/src/worker.ts")
+
+const output = join(import.meta.dirname, ".out")
+const peers = join(import.meta.dirname, "peers")
+const require = createRequire(import.meta.url)
+const workerd: string = require("workerd").default
+
+export const moduleOf = (subject: Subject): string | undefined =>
+  [".ts", ".js"].map((extension) => join(import.meta.dirname, "subjects", subject.module + extension)).find(existsSync)
+
+const versionIn = (folder: string): string => {
+  const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { readonly version: string }
+  return version
+}
+
+/** Installs the peers exactly as the lock file says, unless they are there already. */
+export const installPeers = (say: (line: string) => void): void => {
+  const lock = readFileSync(join(peers, "package-lock.json"), "utf8")
+  const stamp = join(peers, "node_modules", ".bench-lock")
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return
+  say("installing the peers into bench/peers (about 70 MB, once)")
+  try {
+    // The peers' install scripts build nothing that a bundle needs.
+    execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {
+      cwd: peers,
+      stdio: ["ignore", "ignore", "inherit"]
+    })
+  } catch {
+    throw new Error("`npm ci` failed in bench/peers; without its peers the benchmark runs with --without-peers")
+  }
+  writeFileSync(stamp, lock)
+}
+
+export const versions = (): Record<string, string> => {
+  const root = join(import.meta.dirname, "../node_modules")
+  const versions: Record<string, string> = {
+    workerd: versionIn(join(root, "workerd")),
+    esbuild: versionIn(join(root, "esbuild")),
+    effect: versionIn(join(root, "effect")),
+    node: process.versions.node
+  }
+  for (const name of ["partyserver", "agents", "crossws"]) {
+    const folder = join(peers, "node_modules", name)
+    if (existsSync(folder)) versions[name] = versionIn(folder)
+  }
+  return versions
+}
+
+export interface Bundle {
+  readonly file: string
+  readonly bytes: number
+  readonly gzip: number
+}
+
+/** Bundles as wrangler does, its `keep_names` included. */
+export const bundle = async (entry: string, name: string): Promise<Bundle> => {
+  const file = join(output, `${name}.js`)
+  await esbuild({
+    entryPoints: [entry],
+    outfile: file,
+    bundle: true,
+    minify: true,
+    keepNames: true,
+    format: "esm",
+    target: "es2024",
+    platform: "browser",
+    conditions: ["workerd", "worker", "browser"],
+    external: ["cloudflare:*", "node:*"],
+    define: { "process.env.NODE_ENV": "\"production\"" },
+    nodePaths: [join(peers, "node_modules")],
+    logLevel: "error"
+  })
+  const code = readFileSync(file)
+  return { file, bytes: code.length, gzip: gzipSync(code, { level: 9 }).length }
+}
+
+const children = new Set<ChildProcess>()
+const folders = new Set<string>()
+
+/** Nothing outlives the benchmark, however it ends. */
+process.on("exit", () => {
+  for (const child of children) child.kill("SIGKILL")
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
+const owned = <A extends ChildProcess>(child: A): A => {
+  children.add(child)
+  child.once("exit", () => children.delete(child))
+  return child
+}
+
+const gone = (child: ChildProcess) =>
+  new Promise<void>((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve()
+    child.once("exit", () => resolve())
+    child.kill("SIGKILL")
+  })
+
+const capnp = (modules: ReadonlyArray<string>, disk: string, durable: boolean) => `
+using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "disk", disk = (path = ${JSON.stringify(disk)}, writable = true)),
+    (name = "main", worker = .main)
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")]
+);
+const main :Workerd.Worker = (
+  modules = [${modules.map((name) => `(name = "${name}", esModule = embed "${name}")`).join(", ")}],
+  compatibilityDate = "${compatibilityDate}",
+  ${
+  durable
+    ? `durableObjectNamespaces = [(className = "Room", uniqueKey = "room", enableSql = true)],
+  durableObjectStorage = (localDisk = "disk"),
+  bindings = [(name = "ROOM", durableObjectNamespace = "Room")]`
+    : ""
+}
+);
+`
+
+export interface Server {
+  readonly pid: number
+  readonly port: number
+  readonly stop: () => Promise<void>
+}
+
+/** A workerd of its own for a Worker, given as its modules by name, the main one first. */
+const serve = async (modules: Record<string, string>, durable: boolean): Promise<Server> => {
+  const folder = mkdtempSync(join(tmpdir(), "dormouse-bench-"))
+  folders.add(folder)
+  mkdirSync(join(folder, "disk"))
+  for (const [name, code] of Object.entries(modules)) writeFileSync(join(folder, name), code)
+  writeFileSync(join(folder, "config.capnp"), capnp(Object.keys(modules), join(folder, "disk"), durable))
+  const child = owned(
+    spawn(workerd, ["serve", "--control-fd=3", join(folder, "config.capnp")], {
+      stdio: ["ignore", "ignore", "pipe", "pipe"]
+    })
+  )
+  let errors = ""
+  child.stderr!.on("data", (data: Buffer) => (errors = (errors + data).slice(-4_000)))
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once("exit", () => reject(new Error(`workerd ended at once:\n${errors}`)))
+    child.stdio[3]!.on("data", (data: Buffer) => {
+      const found = /"port":(\d+)/.exec(String(data))?.[1]
+      if (found !== undefined) resolve(Number(found))
+    })
+  })
+  return {
+    pid: child.pid!,
+    port,
+    stop: async () => {
+      await gone(child)
+      rmSync(folder, { recursive: true, force: true })
+      folders.delete(folder)
+    }
+  }
+}
+
+export interface Target {
+  readonly subject: Subject
+  readonly pid: number
+  readonly call: <Name extends keyof Operations>(
+    name: Name,
+    options: Parameters<Operations[Name]>[0]
+  ) => ReturnType<Operations[Name]>
+  readonly close: () => Promise<void>
+}
+
+const generator = join(import.meta.dirname, "generator.ts")
+
+const load = (subject: Subject, server: Server): Target => {
+  const child = owned(fork(generator, [String(server.port), String(server.pid)]))
+  const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
+  let last = 0
+  child.on("message", ({ error, id, result }: { id: number; result: never; error?: string }) => {
+    const { reject, resolve } = waiting.get(id)!
+    waiting.delete(id)
+    if (error === undefined) resolve(result)
+    else reject(new Error(`${subject.title}: ${error}`))
+  })
+  child.once("exit", () => {
+    for (const { reject } of waiting.values()) reject(new Error(`${subject.title}: the load generator died`))
+  })
+  return {
+    subject,
+    pid: server.pid,
+    call: (name, options) =>
+      new Promise((resolve, reject) => {
+        waiting.set(++last, { resolve, reject })
+        child.send({ id: last, name, options })
+      }) as ReturnType<Operations[typeof name]>,
+    close: async () => {
+      await gone(child)
+      await server.stop()
+    }
+  }
+}
+
+/** A fresh workerd with a subject in it, and the process that loads it. */
+export const open = async (subject: Subject): Promise<Target> =>
+  load(subject, await serve({ "worker.js": readFileSync(join(output, `${subject.module}.js`), "utf8") }, true))
+
+const importer = `export default {
+  fetch: async (request) => {
+    if (request.url.endsWith("/import")) await import("./bundle.js")
+    return new Response("done")
+  }
+}`
+
+/**
+ * Milliseconds of processor time that a workerd needs to compile and to evaluate a bundle: those of a request that imports it,
+ * without those of a request that does not.
+ */
+export const evaluate = async (bundle: Bundle): Promise<number> => {
+  const server = await serve({ "worker.js": importer, "bundle.js": readFileSync(bundle.file, "utf8") }, false)
+  const request = async (path: string) => {
+    const before = cpuMicros(server.pid)
+    const response = await fetch(`http://127.0.0.1:${server.port}/${path}`)
+    await response.text()
+    if (!response.ok) throw new Error(`the bundle ${bundle.file} cannot be evaluated`)
+    return (cpuMicros(server.pid) - before) / 1000
+  }
+  try {
+    for (let i = 0; i < 3; i++) await request("")
+    const nothing = await request("")
+    return Math.max(0, await request("import") - nothing)
+  } finally {
+    await server.stop()
+  }
+}
+
+/** A server of ready-made frames in place of workerd: it shows how much the load generator itself can take. */
+export const openSource = async (ndjson: boolean): Promise<Target> => {
+  const child = owned(fork(generator, ["source"]))
+  const { port } = await new Promise<{ readonly port: number }>((resolve) => child.once("message", resolve as never))
+  const subject = { ...subjects[0]!, name: "source", title: "ready-made frames", ndjson }
+  return load(subject, { pid: child.pid!, port, stop: () => gone(child) })
+}

@@ -1,0 +1,71 @@
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Audience from "../../src/domain/Audience.ts"
+import * as RoomObject from "../../src/durable/RoomObject.ts"
+import * as Room from "../../src/services/Room.ts"
+import { stateOf } from "./state.js"
+
+/** The room as a user of Dormouse writes it: every message is decoded and encoded by its schema. */
+const Bench = Room.make("bench", {
+  receive: Schema.TaggedUnion({
+    Echo: { text: Schema.String },
+    Broadcast: { text: Schema.String, at: Schema.Finite },
+    Find: { by: Schema.Literals(["id", "user", "label"]), key: Schema.optionalKey(Schema.String), times: Schema.Int },
+    Born: {}
+  }),
+  send: Schema.TaggedUnion({
+    Echoed: { text: Schema.String },
+    Said: { text: Schema.String, at: Schema.Finite },
+    Found: { count: Schema.Int },
+    Born: { id: Schema.String }
+  }),
+  state: Schema.NullOr(Schema.Json)
+})
+
+const BenchLive = Bench.toLayer(Effect.gen(function*() {
+  const room = yield* Bench
+  const born = crypto.randomUUID()
+  return {
+    connect: (request) => {
+      const query = new URL(request.url).searchParams
+      const state = query.get("state")
+      return Effect.succeed({
+        state: state === null ? null : stateOf(Number(state)),
+        user: query.get("user") ?? undefined,
+        labels: query.getAll("label")
+      })
+    },
+    message: ({ id }, message) => {
+      switch (message._tag) {
+        case "Echo":
+          return room.send(id, { _tag: "Echoed", text: message.text })
+        case "Broadcast":
+          return room.broadcast({ _tag: "Said", text: message.text, at: message.at })
+        case "Find":
+          return Effect.gen(function*() {
+            const audience = message.by === "user" ? Audience.user(message.key ?? "") : Audience.label(message.key ?? "")
+            let count = 0
+            for (let time = 0; time < message.times; time++) {
+              if (message.by === "id") {
+                yield* room.state(id)
+                count = 1
+              } else {
+                count = yield* room.count(audience)
+              }
+            }
+            yield* room.send(id, { _tag: "Found", count })
+          })
+        case "Born":
+          return room.send(id, { _tag: "Born", id: born })
+      }
+    }
+  }
+}))
+
+export { Instance as Room }
+
+class Instance extends RoomObject.make(Bench, BenchLive) {}
+
+export default {
+  fetch: (request, env) => env.ROOM.getByName(new URL(request.url).pathname).fetch(request)
+} satisfies ExportedHandler<{ readonly ROOM: DurableObjectNamespace }>
