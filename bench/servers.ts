@@ -102,7 +102,6 @@ export const bundle = async (entry: string, name: string): Promise<Bundle> => {
     outfile: file,
     bundle: true,
     minify: true,
-    keepNames: true,
     format: "esm",
     target: "es2024",
     platform: "browser",

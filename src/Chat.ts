@@ -7,7 +7,7 @@ import * as ConnectionId from "./domain/ConnectionId.ts"
 import * as Problem from "./domain/Problem.ts"
 import * as Room from "./services/Room.ts"
 
-// People count characters, not UTF-16 units: an emoji is one.
+// Characters are code points: an emoji is one, and not the two UTF-16 units that it is stored in.
 const characters = (least: number, most: number) =>
   Schema.makeFilter((text: string) => {
     if (text.length <= most) return text.length >= least ? undefined : `at least ${least} character`

@@ -49,6 +49,17 @@ export const isSendable = (code: number): boolean =>
 export const isReason = (reason: string): boolean => Limits.utf8Bytes(reason) <= Limits.closeReasonBytes
 
 /**
+ * What a peer's close means. The runtime hands on whatever stood in the frame: a code that no frame may carry, with
+ * which a client could pass for one that broke off, is a protocol error; a reason that no frame has room for is none.
+ * Where there was no close frame, the reason is the runtime's own remark.
+ */
+export const received = ({ code, reason, wasClean }: Close): Close => ({
+  code: !wasClean || isSendable(code) || code === table.noStatus.code ? code : table.protocolError.code,
+  reason: wasClean && isReason(reason) ? reason : "",
+  wasClean
+})
+
+/**
  * The close that answers a peer's: the code and the reason that it sent, or nothing where it sent no code that can be
  * sent back. Passing anything else on to `socket.close` throws, and the peer waits for its answer in vain.
  */

@@ -197,12 +197,10 @@ export class Lifecycle extends Context.Service<Lifecycle, {
           Effect.suspend(() => registry.isForgotten(socket) ? Effect.void : inOrder(socket, handle(socket, frame))),
         close: (socket, close) =>
           Effect.suspend(() => {
-            if (close.wasClean) socket.close(...CloseCode.answer(close))
-            // Where the peer sent no close, the reason is the runtime's own remark.
-            return depart(socket, close.wasClean ? close : { ...close, reason: "" })
-          }).pipe(
-            Effect.catchCause((cause) => report(registry, socket, "close", cause))
-          ),
+            const received = CloseCode.received(close)
+            if (received.wasClean) socket.close(...CloseCode.answer(received))
+            return depart(socket, received)
+          }).pipe(Effect.catchCause((cause) => report(registry, socket, "close", cause))),
         error: (socket, error) =>
           Effect.catchCause(
             depart(socket, CloseCode.fromError(error)),

@@ -16,6 +16,15 @@ it.prop(
   }
 )
 
+it("a close frame that breaks the protocol is a protocol error, and a reason that fits in none is dropped (CL-3)", () => {
+  const received = (code: number, reason: string, wasClean = true) => CloseCode.received({ code, reason, wasClean })
+  assert.deepStrictEqual(received(4000, "bye"), { code: 4000, reason: "bye", wasClean: true })
+  assert.deepStrictEqual(received(1005, ""), { code: 1005, reason: "", wasClean: true })
+  for (const code of [0, 999, 1004, 1006, 1015, 5000]) assert.strictEqual(received(code, "").code, 1002)
+  assert.deepStrictEqual(received(4000, "x".repeat(124)), { code: 4000, reason: "", wasClean: true })
+  assert.deepStrictEqual(received(1006, "lost", false), { code: 1006, reason: "", wasClean: false })
+})
+
 it("nothing but an integer is a close code (CL-4)", () => {
   for (const code of [Number.NaN, Infinity, 1000.5, -1000]) assert.isFalse(CloseCode.isSendable(code))
 })

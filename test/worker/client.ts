@@ -5,7 +5,7 @@ import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import * as http from "node:http"
 import * as net from "node:net"
-import { afterAll, afterEach, beforeAll } from "vitest"
+import { afterAll, beforeAll } from "vitest"
 import { createTestHarness } from "wrangler"
 import WebSocket from "ws"
 
@@ -177,7 +177,7 @@ export interface RawFrameOptions {
 export const encodeFrame = (
   { fin = true, masked = true, opcode, payload = Buffer.alloc(0), reserved = 0 }: RawFrameOptions
 ): Buffer => {
-  const header = Buffer.concat([frameHeader({ fin, masked, opcode, reserved, length: payload.length })])
+  const header = frameHeader({ fin, masked, opcode, reserved, length: payload.length })
   if (!masked) return Buffer.concat([header, payload])
   const mask = randomBytes(4)
   return Buffer.concat([header, mask, payload.map((byte, index) => byte ^ mask[index % 4]!)])
@@ -206,6 +206,15 @@ export const frameHeader = (
     long.writeBigUInt64BE(BigInt(options.length), 2)
   }
   return long
+}
+
+/** Waits until everybody heard something new of a speaker: whatever was sent before it has arrived by then. */
+export const settle = async (speaker: ChatClient, ...others: ReadonlyArray<Inbox>): Promise<void> => {
+  const text = `settled ${randomBytes(8).toString("hex")}`
+  speaker.say(text)
+  await Promise.all([speaker, ...others].map(async (client) => {
+    for (let said = await client.next("Said"); said.text !== text; said = await client.next("Said"));
+  }))
 }
 
 /** A close frame's payload. */
@@ -323,16 +332,15 @@ export const useWorker = () => {
   })
   let origin = new URL("http://127.0.0.1")
   let rooms = 0
-  let leftOver: Array<() => void> = []
+  const leftOver: Array<() => void> = []
 
   beforeAll(async () => {
     origin = (await harness.listen()).url
   })
-  afterEach(() => {
+  afterAll(() => {
     for (const end of leftOver) end()
-    leftOver = []
+    return harness.close()
   })
-  afterAll(() => harness.close())
 
   const evict = (room: string): Promise<void> =>
     harness.getWorker().evictDurableObject("ChatRoom", { name: room, webSockets: "hibernate" })
@@ -356,6 +364,19 @@ export const useWorker = () => {
       const client = new ChatClient(address(room, query, "ws:").href, options)
       leftOver.push(() => client.socket.terminate())
       return client.enter()
+    },
+
+    /** Enters a room as several clients, one after the other; each knows of those after it by the time all are in. */
+    joinAll: async (room: string, ...names: ReadonlyArray<string>): Promise<ReadonlyArray<ChatClient>> => {
+      const clients: Array<ChatClient> = []
+      for (const name of names) {
+        const client = new ChatClient(address(room, { name }, "ws:").href)
+        leftOver.push(() => client.socket.terminate())
+        await client.enter()
+        await Promise.all(clients.map((other) => other.next("Joined")))
+        clients.push(client)
+      }
+      return clients
     },
 
     /** Enters a room, by a bare TCP socket. */
