@@ -263,9 +263,20 @@ const operations = {
   },
 
   /** One client sends all its messages at once; the clock stops when the last client has the last one. */
-  burst: ({ messages, room }: { readonly room: string; readonly messages: number }): Promise<Measured> => {
+  burst: (options: {
+    readonly room: string
+    readonly messages: number
+    /** How many messages a frame of the sender has, a line each. */
+    readonly perFrame: number
+  }): Promise<Measured> => {
+    const { messages, perFrame, room } = options
     const at = roomOf(room)
-    const frames = Buffer.concat(Array.from({ length: messages }, () => masked(broadcast(0))))
+    const frames = Buffer.concat(
+      Array.from({ length: Math.ceil(messages / perFrame) }, (_, index) => {
+        const lines = Math.min(perFrame, messages - index * perFrame)
+        return masked(Array.from({ length: lines }, () => broadcast(0)).join("\n"))
+      })
+    )
     const expected = messages * at.connections.length
     return measured(async () => {
       await receive(at, expected, () => at.connections[0]!.socket.write(frames))

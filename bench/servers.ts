@@ -94,7 +94,7 @@ export interface Bundle {
   readonly gzip: number
 }
 
-/** Bundles as wrangler does, its `keep_names` included. */
+/** Bundles as wrangler does with `minify = true` and `keep_names = false`. */
 export const bundle = async (entry: string, name: string): Promise<Bundle> => {
   const file = join(output, `${name}.js`)
   await esbuild({

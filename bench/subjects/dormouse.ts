@@ -43,7 +43,9 @@ const BenchLive = Bench.toLayer(Effect.gen(function*() {
           return room.broadcast({ _tag: "Said", text: message.text, at: message.at })
         case "Find":
           return Effect.gen(function*() {
-            const audience = message.by === "user" ? Audience.user(message.key ?? "") : Audience.label(message.key ?? "")
+            const audience = message.by === "user"
+              ? Audience.user(message.key ?? "")
+              : Audience.label(message.key ?? "")
             let count = 0
             for (let time = 0; time < message.times; time++) {
               if (message.by === "id") {

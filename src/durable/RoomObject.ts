@@ -16,6 +16,7 @@ import * as Scope from "effect/Scope"
 import * as Plain from "../protocol/Plain.ts"
 import type * as Alarm from "../services/Alarm.ts"
 import * as Lifecycle from "../services/Lifecycle.ts"
+import type * as Outbox from "../services/Outbox.ts"
 import * as Room from "../services/Room.ts"
 import type * as Sockets from "../services/Sockets.ts"
 import * as DurableAlarm from "./DurableAlarm.ts"
@@ -34,10 +35,10 @@ export type Services<Name extends string> =
 /** The object of a room. */
 export interface RoomObject<Name extends string> extends DurableObject<any> {
   fetch(request: Request): Promise<Response>
-  webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void | Promise<void>
-  webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): void | Promise<void>
-  webSocketError(socket: WebSocket, error: unknown): void | Promise<void>
-  alarm(): void | Promise<void>
+  webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void>
+  webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void>
+  webSocketError(socket: WebSocket, error: unknown): Promise<void>
+  alarm(): Promise<void>
   /**
    * Runs an effect inside the object. Use it in a subclass, for methods that other Workers call. It is no method of the
    * class itself, so nothing outside the object can reach it.
@@ -48,7 +49,8 @@ export interface RoomObject<Name extends string> extends DurableObject<any> {
 /**
  * Makes the class of a room's objects, to be exported by a Worker and named in its configuration.
  *
- * Where the room's layer fails to build, new connections are refused with 503; those that are open stay so.
+ * Where the room's layer fails to build, new connections are refused with 503; those that are open stay so. The
+ * options bound what leaves at once, and what may wait for a client that does not read.
  *
  * **Example** (a Worker with one class of rooms)
  *
@@ -58,19 +60,18 @@ export interface RoomObject<Name extends string> extends DurableObject<any> {
  */
 export const make = <Name extends string, Receive, Send, State, E>(
   room: Room.Room<Name, Receive, Send, State>,
-  live: Layer.Layer<never, E, Services<Name>>
+  live: Layer.Layer<never, E, Services<Name>>,
+  options?: Partial<Outbox.Options>
 ): new(ctx: DurableObjectState, env: any) => RoomObject<Name> =>
   class extends DurableObject<any> implements RoomObject<Name> {
     readonly #lifecycle: Lifecycle.Lifecycle["Service"]
     readonly run: RoomObject<Name>["run"]
-    readonly #handle: (event: Effect.Effect<void>) => void | Promise<void>
 
     constructor(ctx: DurableObjectState, env: unknown) {
       super(ctx, env)
       const scope = Scope.makeUnsafe()
-      const services = Effect.runSync(Layer.buildWithScope(layer(room, ctx, env), scope))
+      const services = Effect.runSync(Layer.buildWithScope(layer(room, ctx, env, options), scope))
       this.run = Effect.runPromiseWith(services)
-      this.#handle = handleWith(services)
       this.#lifecycle = Context.get(services, Lifecycle.Lifecycle)
 
       // A constructor that fails, or waits for too long, would take every open connection with it.
@@ -91,38 +92,30 @@ export const make = <Name extends string, Receive, Send, State, E>(
       return new Response(null, { status: 101, webSocket: client, headers })
     }
 
-    override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void | Promise<void> {
-      return this.#handle(this.#lifecycle.message(socket, frame))
+    override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void> {
+      return this.run(this.#lifecycle.message(socket, frame))
     }
 
-    override webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): void | Promise<void> {
-      return this.#handle(this.#lifecycle.close(socket, { code, reason, wasClean }))
+    override webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void> {
+      return this.run(this.#lifecycle.close(socket, { code, reason, wasClean }))
     }
 
-    override webSocketError(socket: WebSocket, error: unknown): void | Promise<void> {
-      return this.#handle(this.#lifecycle.error(socket, error))
+    override webSocketError(socket: WebSocket, error: unknown): Promise<void> {
+      return this.run(this.#lifecycle.error(socket, error))
     }
 
-    override alarm(): void | Promise<void> {
-      return this.#handle(this.#lifecycle.alarm)
+    override alarm(): Promise<void> {
+      return this.run(this.#lifecycle.alarm)
     }
   }
-
-// An event that is handled at once needs no promise, which would cost the runtime some microseconds.
-const handleWith = (services: Context.Context<never>) => {
-  const fork = Effect.runForkWith(services)
-  return (event: Effect.Effect<void>): void | Promise<void> => {
-    const fiber = fork(event)
-    if (fiber.pollUnsafe() === undefined) return Effect.runPromise(Fiber.join(fiber))
-  }
-}
 
 const layer = <Name extends string, Receive, Send, State>(
   room: Room.Room<Name, Receive, Send, State>,
   ctx: DurableObjectState,
-  env: unknown
+  env: unknown,
+  options: Partial<Outbox.Options> | undefined
 ): Layer.Layer<Services<Name>> =>
-  Room.layer(room, ctx.id.name ?? ctx.id.toString()).pipe(
+  Room.layer(room, ctx.id.name ?? ctx.id.toString(), options).pipe(
     Layer.provide(Plain.layer(room)),
     Layer.provideMerge(Layer.mergeAll(
       DurableSockets.layer(ctx),

@@ -55,6 +55,8 @@ export interface Client<in Receive, out Send> {
   readonly violate: (code: 1002 | 1007 | 1009) => Effect.Effect<void>
   /** Does not answer a close any more. */
   readonly mute: Effect.Effect<void>
+  /** Reads nothing any more. */
+  readonly stall: Effect.Effect<void>
   /** How the connection ended; `undefined` while it lives. */
   readonly closed: Effect.Effect<CloseCode.Close | undefined>
 }
@@ -79,7 +81,7 @@ export interface MemoryRoom<Name extends string, in Receive, out Send> {
 export const make = Effect.fnUntraced(function*<Name extends string, Receive, Send, State, E>(
   room: Room.Room<Name, Receive, Send, State>,
   live: Layer.Layer<never, E, Services<Name>>,
-  options: { readonly name?: string } = {}
+  options: Partial<Outbox.Options> & { readonly name?: string } = {}
 ): Effect.fn.Return<MemoryRoom<Name, Receive, Send>, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const runtime = yield* Layer.buildWithScope(
@@ -92,7 +94,7 @@ export const make = Effect.fnUntraced(function*<Name extends string, Receive, Se
   const decode = Schema.decodeUnknownEffect(json ? Schema.fromJsonString(Schema.toCodecJson(room.send)) : room.send)
 
   const start = Effect.gen(function*() {
-    const services = yield* Room.layer(room, options.name ?? "memory").pipe(
+    const services = yield* Room.layer(room, options.name ?? "memory", options).pipe(
       Layer.provide(Plain.layer(room)),
       Layer.provideMerge(Layer.succeedContext(runtime)),
       Layer.fresh,
@@ -120,7 +122,9 @@ export const make = Effect.fnUntraced(function*<Name extends string, Receive, Se
       flush()
       const frames = client.inbox.splice(0)
       return Effect.forEach(
-        json ? frames.flatMap((frame) => typeof frame === "string" ? Protocol.lines(frame) : [frame]) : frames,
+        json
+          ? frames.flatMap<Protocol.Frame>((frame) => typeof frame === "string" ? Protocol.lines(frame) : [frame])
+          : frames,
         (frame) => decode(frame)
       )
     }),
@@ -132,6 +136,7 @@ export const make = Effect.fnUntraced(function*<Name extends string, Receive, Se
     drop: client.drop,
     violate: client.violate,
     mute: client.mute,
+    stall: client.stall,
     closed: Effect.sync(client.closed)
   })
 

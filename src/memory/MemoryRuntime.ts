@@ -42,6 +42,8 @@ export interface Client {
   readonly violate: (code: 1002 | 1007 | 1009) => Effect.Effect<void>
   /** From now on the client does not answer a close. */
   readonly mute: Effect.Effect<void>
+  /** From now on the client reads nothing. */
+  readonly stall: Effect.Effect<void>
 }
 
 export class MemoryRuntime extends Context.Service<MemoryRuntime, {
@@ -67,6 +69,8 @@ interface Link {
   serverClosed: boolean
   clientGone: boolean
   isMute: boolean
+  /** Bytes that wait for a client that reads nothing; `undefined` while it reads. */
+  waiting: number | undefined
   closed: CloseCode.Close | undefined
   view: MemorySocket
   readonly inbox: Array<Protocol.Frame>
@@ -88,11 +92,17 @@ class MemorySocket implements Sockets.Socket {
     return this.#link.readyState
   }
 
+  get bufferedAmount() {
+    return this.#link.waiting ?? 0
+  }
+
   send(data: string | ArrayBuffer | ArrayBufferView<ArrayBuffer>) {
     const link = this.#link
     if (link.tags === undefined) throw new TypeError("The socket must be accepted before messages can be sent.")
     if (link.serverClosed) throw new TypeError("Can't call WebSocket send() after close().")
-    if (!link.clientGone) link.inbox.push(typeof data === "string" ? data : copy(data))
+    if (link.clientGone) return
+    if (link.waiting === undefined) link.inbox.push(typeof data === "string" ? data : copy(data))
+    else link.waiting += typeof data === "string" ? Limits.utf8Bytes(data) : data.byteLength
   }
 
   close(code?: number, reason = "") {
@@ -217,6 +227,11 @@ const make = Effect.gen(function*() {
         )),
     mute: Effect.sync(() => {
       link.isMute = true
+    }),
+    // Its close frame waits behind what it does not read.
+    stall: Effect.sync(() => {
+      link.isMute = true
+      link.waiting = 0
     })
   })
 
@@ -236,6 +251,7 @@ const make = Effect.gen(function*() {
         serverClosed: false,
         clientGone: false,
         isMute: false,
+        waiting: undefined,
         closed: undefined,
         inbox: []
       }

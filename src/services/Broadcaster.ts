@@ -53,27 +53,42 @@ export class Broadcaster extends Context.Service<Broadcaster, {
       const sockets = yield* Sockets.Sockets
 
       const orHold = <A, E>(effect: Effect.Effect<A, E>, held: A): Effect.Effect<A, E> =>
-        Effect.flatMap(Held, (holding) => {
-          if (holding.effects === undefined) return effect
-          holding.effects.push(effect)
+        Effect.flatMap(Held, ({ effects }) => {
+          if (effects === undefined) return effect
+          effects.push(effect)
           return Effect.succeed(held)
         })
+
+      const sendTo = (socket: Sockets.Socket, id: ConnectionId.ConnectionId, frame: Protocol.Frame) => {
+        try {
+          outbox.send(socket, frame)
+          return Effect.void
+        } catch (cause) {
+          return Effect.fail(new BroadcasterError({ reason: new SendFailed({ connection: id, cause }) }))
+        }
+      }
 
       const deliver = (frame: Protocol.Frame, options: BroadcastOptions, newcomer?: ConnectionId.ConnectionId) =>
         outbox.broadcast(frame, options.to ?? Audience.all, excepted(sockets, options.except, newcomer))
 
       return Broadcaster.of({
         send: (id, frame) =>
-          Effect.flatMap(registry.find(id), (socket) =>
-            orHold(
-              Effect.try({
-                try: () => outbox.send(socket, frame),
-                catch: (cause) => new BroadcasterError({ reason: new SendFailed({ connection: id, cause }) })
-              }),
-              undefined
-            )),
+          Effect.withFiber<void, BroadcasterError | ConnectionRegistry.ConnectionRegistryError>((fiber) => {
+            const socket = registry.socketOf(id)
+            // The registry's own error.
+            if (socket === undefined) return Effect.asVoid(registry.find(id))
+            const { effects } = fiber.getRef(Held)
+            if (effects === undefined) return sendTo(socket, id, frame)
+            effects.push(Effect.suspend(() => sendTo(socket, id, frame)))
+            return Effect.void
+          }),
         broadcast: (frame, options = {}) =>
-          Effect.flatMap(Held, ({ newcomer }) => orHold(Effect.sync(() => deliver(frame, options, newcomer)), nobody)),
+          Effect.withFiber((fiber) => {
+            const { effects, newcomer } = fiber.getRef(Held)
+            if (effects === undefined) return Effect.succeed(deliver(frame, options))
+            effects.push(Effect.sync(() => deliver(frame, options, newcomer)))
+            return Effect.succeed(nobody)
+          }),
         hold: (newcomer, effect) =>
           Effect.suspend(() => {
             const holding: Holding = { newcomer, effects: [] }

@@ -53,6 +53,10 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   readonly identify: (socket: Sockets.Socket) => Effect.Effect<Identity.Identity, ConnectionRegistryError>
   /** Who a socket is, with its state. */
   readonly connection: (socket: Sockets.Socket) => Effect.Effect<Connection, ConnectionRegistryError>
+  /** Who a socket is, with its state, where that was read since the object woke. A plain function: for the hot path. */
+  readonly known: (socket: Sockets.Socket) => Connection | undefined
+  /** The socket of a connection that is open, or being opened. A plain function: for the hot path. */
+  readonly socketOf: (id: ConnectionId.ConnectionId) => Sockets.Socket | undefined
   /** The socket of a connection that is open, or being opened. */
   readonly find: (id: ConnectionId.ConnectionId) => Effect.Effect<Sockets.Socket, ConnectionRegistryError>
   /** The open sockets of an audience, in no particular order. A plain function: a broadcast begins with it. */
@@ -110,9 +114,10 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
   const connections = new WeakMap<Sockets.Socket, Connection>()
   const forgotten = new WeakSet<Sockets.Socket>()
 
-  // An open socket was not forgotten before the object slept: whoever forgets one closes it, or has seen it close.
+  // What was forgotten before the object slept is not open: whoever forgets a socket closes it, or has seen it close.
   const isForgotten = (socket: Sockets.Socket) =>
-    forgotten.has(socket) || (socket.readyState !== Sockets.OPEN && readAttachment(socket)[0])
+    forgotten.has(socket) ||
+    (!connections.has(socket) && socket.readyState !== Sockets.OPEN && readAttachment(socket)[0])
 
   const isOpen = (socket: Sockets.Socket) => socket.readyState === Sockets.OPEN && !forgotten.has(socket)
 
@@ -167,9 +172,22 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
         : Effect.succeed(known)
     })
 
+  const known = (socket: Sockets.Socket) => connections.get(socket)
+
+  // To ask the runtime costs some microseconds, so what it said is kept until the connection leaves.
+  const found = new Map<ConnectionId.ConnectionId, Sockets.Socket>()
+
+  const socketOf = (id: ConnectionId.ConnectionId) => {
+    const kept = found.get(id) ?? opening.get(id)?.socket
+    if (kept !== undefined) return kept
+    const socket = sockets.list(Identity.connectionTag(id)).find(isOpen)
+    if (socket !== undefined) found.set(id, socket)
+    return socket
+  }
+
   const find = (id: ConnectionId.ConnectionId) =>
     Effect.suspend(() => {
-      const socket = opening.get(id)?.socket ?? sockets.list(Identity.connectionTag(id)).find(isOpen)
+      const socket = socketOf(id)
       return socket === undefined ? fail(new UnknownConnection({ connection: id })) : Effect.succeed(socket)
     })
 
@@ -199,6 +217,8 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
     abandon: (id) => Effect.sync(() => void opening.delete(id)),
     identify,
     connection,
+    known,
+    socketOf,
     find,
     open,
     speaking: (protocol) => sockets.list(Identity.protocolTag(protocol)).filter(isOpen),
@@ -221,6 +241,8 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
         const [wasForgotten, state] = readAttachment(socket)
         if (wasForgotten) return false
         forgotten.add(socket)
+        const identity = identityOf(socket)
+        if (identity !== undefined) found.delete(identity.id)
         // A socket that we close stays with the runtime until its peer answers, and the object may sleep till then.
         writeAttachment(socket, [true, state])
         return true

@@ -103,7 +103,7 @@ export class Lifecycle extends Context.Service<Lifecycle, {
         yield* registry.identify(socket)
         if (!(yield* registry.forget(socket))) return
         outbox.left()
-        yield* inOrder(socket, leave(socket, close))
+        yield* inOrder(socket, () => leave(socket, close))
       })
 
       const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<void> =>
@@ -121,25 +121,21 @@ export class Lifecycle extends Context.Service<Lifecycle, {
         }).pipe(Effect.ignore)
 
       const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          if (!registry.isSpeaking(socket, Protocol.ndjson)) return handleOne(socket, frame)
-          return Effect.forEach(Protocol.lines(frame), (line) => handleOne(socket, line), { discard: true })
-        })
+        typeof frame === "string" && registry.isSpeaking(socket, Protocol.ndjson)
+          ? Effect.forEach(Protocol.lines(frame), (line) => handleOne(socket, line), { discard: true })
+          : handleOne(socket, frame)
 
-      const handleOne = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          const decoded = protocol.decode(frame)
-          if (Result.isFailure(decoded)) return complain(socket, decoded.failure)
-          return Effect.flatMap(
-            registry.connection(socket),
-            (connection) =>
-              handlers === undefined ? Effect.fail(notReady) : handlers.message(connection, decoded.success)
-          )
-        }).pipe(
-          Effect.catchCause((cause) =>
-            Effect.andThen(report(registry, socket, "message", cause), complain(socket, internal))
-          )
+      const handleOne = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<void> => {
+        const decoded = protocol.decode(frame)
+        if (Result.isFailure(decoded)) return complain(socket, decoded.failure)
+        const run = (connection: ConnectionRegistry.Connection) =>
+          handlers === undefined ? Effect.fail(notReady) : handlers.message(connection, decoded.success)
+        const known = registry.known(socket)
+        return Effect.catchCause(
+          known === undefined ? Effect.flatMap(registry.connection(socket), run) : Effect.suspend(() => run(known)),
+          (cause) => Effect.andThen(report(registry, socket, "message", cause), complain(socket, internal))
         )
+      }
 
       const disconnect = Effect.fnUntraced(function*(id: ConnectionId.ConnectionId, code: number, reason: string) {
         if (!CloseCode.isSendable(code) || !CloseCode.isReason(reason)) {
@@ -194,7 +190,9 @@ export class Lifecycle extends Context.Service<Lifecycle, {
         }),
         message: (socket, frame) =>
           // What a peer says before it has seen our close comes too late.
-          Effect.suspend(() => registry.isForgotten(socket) ? Effect.void : inOrder(socket, handle(socket, frame))),
+          Effect.suspend(() =>
+            registry.isForgotten(socket) ? Effect.void : inOrder(socket, () => handle(socket, frame))
+          ),
         close: (socket, close) =>
           Effect.suspend(() => {
             const received = CloseCode.received(close)
@@ -259,20 +257,24 @@ const log = (event: string, cause: Cause.Cause<unknown>, connection?: Connection
 const makeInOrder = () => {
   const waiting = new Map<Sockets.Socket, Array<Effect.Effect<void>>>()
 
-  const run = Effect.fnUntraced(function*(socket: Sockets.Socket, effect: Effect.Effect<void>) {
-    const queue: Array<Effect.Effect<void>> = []
-    waiting.set(socket, queue)
-    yield* effect
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) yield* next
+  // Runs what has come in meanwhile.
+  const drain = (socket: Sockets.Socket): Effect.Effect<void> => {
+    const queue = waiting.get(socket)
+    const next = queue?.shift()
+    if (next !== undefined) return Effect.flatMap(next, () => drain(socket))
     waiting.delete(socket)
-  })
+    return Effect.void
+  }
 
-  return (socket: Sockets.Socket, effect: Effect.Effect<void>): Effect.Effect<void> =>
+  return (socket: Sockets.Socket, effect: () => Effect.Effect<void>): Effect.Effect<void> =>
     Effect.suspend(() => {
       const queue = waiting.get(socket)
-      if (queue === undefined) return run(socket, effect)
+      if (queue === undefined) {
+        waiting.set(socket, [])
+        return Effect.flatMap(effect(), () => drain(socket))
+      }
       return Effect.callback((resume) => {
-        queue.push(Effect.andThen(effect, Effect.sync(() => resume(Effect.void))))
+        queue.push(Effect.andThen(Effect.suspend(effect), Effect.sync(() => resume(Effect.void))))
       })
     })
 }

@@ -31,11 +31,6 @@ export interface Options {
   readonly bufferBytes: number
 }
 
-/** The bounds of an outbox; provide others beside it. */
-export const Options = Context.Reference<Options>("effect-dormouse/services/Outbox/Options", {
-  defaultValue: () => ({ frameBytes: 65_536, bufferBytes: 1_048_576 })
-})
-
 export class Outbox extends Context.Service<Outbox, {
   /** Sends to one socket. Throws what the socket throws. A plain function, like the others: they are the hot path. */
   readonly send: (socket: Sockets.Socket, frame: Protocol.Frame) => void
@@ -54,11 +49,10 @@ export class Outbox extends Context.Service<Outbox, {
   /** Says what becomes of a socket that does not read. */
   readonly onSlow: (close: (socket: Sockets.Socket) => void) => void
 }>()("effect-dormouse/services/Outbox") {
-  static readonly layer: Layer.Layer<
-    Outbox,
-    never,
-    ConnectionRegistry.ConnectionRegistry
-  > = Layer.effect(Outbox, Effect.suspend(() => make))
+  static readonly layer = (
+    options: Partial<Options> = {}
+  ): Layer.Layer<Outbox, never, ConnectionRegistry.ConnectionRegistry> =>
+    Layer.effect(Outbox, make({ frameBytes: 65_536, bufferBytes: 1_048_576, ...options }))
 }
 
 // A message that was collected: for everybody, unless it says for whom.
@@ -74,9 +68,8 @@ interface Members {
   readonly ndjson: ReadonlyArray<Sockets.Socket>
 }
 
-const make = Effect.gen(function*() {
+const make = Effect.fnUntraced(function*({ bufferBytes, frameBytes }: Options) {
   const registry = yield* ConnectionRegistry.ConnectionRegistry
-  const { bufferBytes, frameBytes } = yield* Options
 
   // While the outbox is busy, messages are collected. It is quiet again when a whole macrotask had nothing to send.
   let isBusy = false
@@ -190,7 +183,7 @@ const make = Effect.gen(function*() {
     if (isBusy) {
       collect(frame, undefined, except)
       let left = 0
-      if (except !== undefined) for (const socket of ndjson) left += except.has(socket) ? 1 : 0
+      if (except !== undefined) { for (const socket of ndjson) left += except.has(socket) ? 1 : 0 }
       return { delivered: now.delivered + ndjson.length - left, failed: now.failed }
     }
     const joined = transmitAll(ndjson, frame, except)

@@ -20,8 +20,7 @@ export const plain = "plain"
 export const ndjson = "ndjson"
 
 /** The messages of an `ndjson` frame. Empty lines are none. */
-export const lines = (frame: Received): ReadonlyArray<Received> =>
-  typeof frame === "string" ? frame.split("\n").filter((line) => line !== "") : [frame]
+export const lines = (frame: string): ReadonlyArray<string> => frame.split("\n").filter((line) => line !== "")
 
 /** What a client is told about a frame that came to nothing. */
 export const ErrorCode = Schema.Literals(["InvalidMessage", "UnsupportedFrame", "Internal"])

@@ -191,12 +191,13 @@ export type Services<Name extends string> =
 /** All services of a room that has a name, over a runtime's sockets and a protocol. */
 export const layer = <Name extends string, Receive, Send, State>(
   room: Room<Name, Receive, Send, State>,
-  name: string
+  name: string,
+  options?: Partial<Outbox.Options>
 ): Layer.Layer<Services<Name>, never, Protocol.Protocol | SecureRandom.SecureRandom | Sockets.Sockets> =>
   layerNoDeps(room, name).pipe(
     Layer.provideMerge(Lifecycle.Lifecycle.layer),
     Layer.provideMerge(Broadcaster.Broadcaster.layer),
-    Layer.provideMerge(Outbox.Outbox.layer),
+    Layer.provideMerge(Outbox.Outbox.layer(options)),
     Layer.provideMerge(ConnectionRegistry.ConnectionRegistry.layer(room.state))
   )
 
@@ -217,18 +218,19 @@ export const layerNoDeps = <Name extends string, Receive, Send, State>(
       const lifecycle = yield* Lifecycle.Lifecycle
       const protocol = yield* Protocol.Protocol
 
-      const encode = (message: Send): Effect.Effect<Protocol.Frame, RoomError> => {
-        const encoded = protocol.encode(message)
-        return Result.isSuccess(encoded)
-          ? Effect.succeed(encoded.success)
-          : Effect.fail(new RoomError({ reason: new InvalidMessage({ cause: encoded.failure }) }))
-      }
+      // One step and not two: this runs for every message.
+      const encoded = <A>(message: Send, use: (frame: Protocol.Frame) => Effect.Effect<A, RoomError>) =>
+        Effect.suspend(() => {
+          const frame = protocol.encode(message)
+          return Result.isSuccess(frame)
+            ? use(frame.success)
+            : Effect.fail(new RoomError({ reason: new InvalidMessage({ cause: frame.failure }) }))
+        })
 
       return room.of({
         name,
-        send: (id, message) => Effect.flatMap(encode(message), (frame) => toRoomError(broadcaster.send(id, frame))),
-        broadcast: (message, options) =>
-          Effect.flatMap(encode(message), (frame) => broadcaster.broadcast(frame, options)),
+        send: (id, message) => encoded(message, (frame) => toRoomError(broadcaster.send(id, frame))),
+        broadcast: (message, options) => encoded(message, (frame) => broadcaster.broadcast(frame, options)),
         connections: (audience = Audience.all) =>
           // SAFETY: the registry decodes states with the room's schema.
           toRoomError(registry.list(audience)) as Effect.Effect<
