@@ -206,7 +206,7 @@ const percentile = (sorted: Float64Array, share: number) =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
 
 const timed = (result: Measured, latencies: ReadonlyArray<number>): Timed => {
-  const sorted = Float64Array.from(latencies).sort()
+  const sorted = Float64Array.from(latencies).toSorted()
   return { ...result, p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) }
 }
 

@@ -10,7 +10,7 @@ const KiB = 1024
 
 const workers = [
   { title: "The deployed Worker", entry: "src/worker.ts", limit: 60 * KiB },
-  { title: "The seed example", entry: "examples/hibernation-server/src/worker.ts", limit: 45 * KiB }
+  { title: "The seed example", entry: "examples/hibernation-server/src/worker.ts", limit: 40 * KiB }
 ]
 
 // `node_modules/effect/dist/Schema.js` belongs to `effect/Schema`, `src/services/Room.ts` to `services`.

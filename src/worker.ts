@@ -30,22 +30,27 @@ export default {
 const route = async (request: Request, env: Env): Promise<Response> => {
   const { pathname } = new URL(request.url)
   const room = /^\/(?:rooms|parties\/main)\/([^/]*)$/.exec(pathname)?.[1]
-  const isKnown = room !== undefined || pathname === "/" || pathname === "/health"
-  if (!isKnown) return ProblemResponse.make(Problem.make(404, "There is nothing here."))
   if (request.method !== "GET" && request.method !== "HEAD") {
-    return ProblemResponse.make(Problem.make(405, "This takes GET only.", { allow: "GET, HEAD" }))
+    const isKnown = room !== undefined || pathname === "/" || pathname === "/health"
+    return isKnown ? notAllowed() : notFound()
   }
   if (pathname === "/health") return Response.json({ status: "ok" })
-  if (room === undefined) return env.ASSETS.fetch(request)
-
-  const name = RoomName.fromPathSegment(room)
-  if (name === undefined) {
-    return ProblemResponse.make(
-      Problem.make(400, "A room's name is 1 to 128 of the characters A–Z, a–z, 0–9, `.`, `_`, `~` and `-`.")
-    )
+  if (room === undefined) {
+    const asset = await env.ASSETS.fetch(request)
+    return asset.status === 404 ? notFound() : asset
   }
-  return env.CHAT.getByName(name).fetch(withoutClaims(request))
+  const name = RoomName.fromPathSegment(room)
+  return name === undefined ? noName() : env.CHAT.getByName(name).fetch(withoutClaims(request))
 }
+
+const notFound = () => ProblemResponse.make(Problem.make(404, "There is nothing here."))
+
+const notAllowed = () => ProblemResponse.make(Problem.make(405, "This takes GET only.", { allow: "GET, HEAD" }))
+
+const noName = () =>
+  ProblemResponse.make(
+    Problem.make(400, "A room's name is 1 to 128 of the characters A–Z, a–z, 0–9, `.`, `_`, `~` and `-`.")
+  )
 
 // Headers with this prefix tell the room what the Worker verified. From outside they are only claims.
 const withoutClaims = (request: Request): Request => {

@@ -11,8 +11,8 @@
  * | `u:<user id>` | the user behind it; at most one |
  * | `l:<label>` | a label; any number, as far as the runtime's ten tags reach |
  */
+import * as Data from "effect/Data"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import * as ConnectionId from "./ConnectionId.ts"
 import * as Limits from "./Limits.ts"
 
@@ -39,21 +39,21 @@ export const userTag = (user: string): string => `u:${user}`
 export const labelTag = (label: string): string => `l:${label}`
 
 /** An identity has more tags than a socket can carry. */
-export class TooManyTags extends Schema.TaggedError<TooManyTags>()("TooManyTags", {
-  count: Schema.Int,
-  limit: Schema.Int
-}) {
+export class TooManyTags extends Data.TaggedError("TooManyTags")<{
+  readonly count: number
+  readonly limit: number
+}> {
   override get message() {
     return `The connection needs ${this.count} tags, a socket carries ${this.limit}`
   }
 }
 
 /** A user id or a label does not fit in a tag. Lengths are in UTF-8 bytes and include the prefix of two. */
-export class TagTooLong extends Schema.TaggedError<TagTooLong>()("TagTooLong", {
-  tag: Schema.String,
-  bytes: Schema.Int,
-  limit: Schema.Int
-}) {
+export class TagTooLong extends Data.TaggedError("TagTooLong")<{
+  readonly tag: string
+  readonly bytes: number
+  readonly limit: number
+}> {
   override get message() {
     return `The tag has ${this.bytes} bytes, a socket's tag has at most ${this.limit}: ${this.tag.slice(0, 64)}…`
   }

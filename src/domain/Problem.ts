@@ -3,19 +3,19 @@
  *
  * It carries what the client can act on and never a stack trace.
  */
-import * as Schema from "effect/Schema"
+import * as Data from "effect/Data"
 
 /** A refusal over HTTP. Fails an Effect, and is the body of the response as `application/problem+json`. */
-export class Problem extends Schema.TaggedError<Problem>()("Problem", {
+export class Problem extends Data.TaggedError("Problem")<{
   /** A URI that names the kind of the problem. */
-  type: Schema.String,
-  title: Schema.String,
+  readonly type: string
+  readonly title: string
   /** The HTTP status. */
-  status: Schema.Int,
-  detail: Schema.String,
+  readonly status: number
+  readonly detail: string
   /** Headers of the response that belong to the problem, like `allow` or `retry-after`. */
-  headers: Schema.Record(Schema.String, Schema.String)
-}) {
+  readonly headers: Readonly<Record<string, string>>
+}> {
   override get message() {
     return this.detail
   }

@@ -1,7 +1,6 @@
 /**
  * The alarm of a Durable Object.
  */
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -10,10 +9,7 @@ import * as Alarm from "../services/Alarm.ts"
 /** The alarm that an object's storage keeps. It outlives hibernation and restarts. */
 export const layer = ({ storage }: DurableObjectState): Layer.Layer<Alarm.Alarm> =>
   Layer.succeed(Alarm.Alarm)({
-    set: (at) => Effect.promise(() => storage.setAlarm(DateTime.toEpochMillis(at))),
-    get: Effect.map(
-      Effect.promise(() => storage.getAlarm()),
-      (at) => at === null ? Option.none() : Option.some(DateTime.makeUnsafe(at))
-    ),
+    set: (at) => Effect.promise(() => storage.setAlarm(at)),
+    get: Effect.map(Effect.promise(() => storage.getAlarm()), Option.fromNullOr),
     clear: Effect.promise(() => storage.deleteAlarm())
   })

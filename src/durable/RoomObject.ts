@@ -5,7 +5,6 @@
  */
 import { DurableObject } from "cloudflare:workers"
 import * as Context from "effect/Context"
-import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -29,7 +28,6 @@ export type Services<Name extends string> =
   | Room.Services<Name>
   | Alarm.Alarm
   | ObjectContext.ObjectContext
-  | SecureRandom.SecureRandom
   | Sockets.Sockets
 
 /** The object of a room. */
@@ -74,13 +72,14 @@ export const make = <Name extends string, Receive, Send, State, E>(
       this.run = Effect.runPromiseWith(services)
       this.#lifecycle = Context.get(services, Lifecycle.Lifecycle)
 
-      // A constructor that fails, or waits for too long, would take every open connection with it.
+      // A constructor that fails, or keeps the gate closed for 30 seconds, would take every open connection with it.
       const start = Layer.buildWithScope(live, scope).pipe(
-        Effect.timeout("20 seconds"),
         Effect.catchCause((cause) => Effect.logError("The room could not be started", cause))
       )
       const starting = Effect.runForkWith(services)(start)
-      if (starting.pollUnsafe() === undefined) ctx.blockConcurrencyWhile(() => this.run(Fiber.await(starting)))
+      if (starting.pollUnsafe() === undefined) {
+        ctx.blockConcurrencyWhile(() => Promise.race([this.run(Fiber.await(starting)), scheduler.wait(20_000)]))
+      }
     }
 
     override async fetch(request: Request): Promise<Response> {
@@ -120,7 +119,6 @@ const layer = <Name extends string, Receive, Send, State>(
     Layer.provideMerge(Layer.mergeAll(
       DurableSockets.layer(ctx),
       DurableAlarm.layer(ctx),
-      SecureRandom.layerWebCrypto,
       Layer.succeed(ObjectContext.ObjectContext)({ ctx, env }),
       Layer.succeed(Scheduler.Scheduler)(oneTurn),
       Logger.layer([Logger.consoleJson])

@@ -13,7 +13,6 @@
  * ```
  */
 import * as Context from "effect/Context"
-import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -34,7 +33,6 @@ export type Services<Name extends string> =
   | Room.Services<Name>
   | Alarm.Alarm
   | MemoryRuntime.MemoryRuntime
-  | SecureRandom.SecureRandom
   | Sockets.Sockets
 
 /** A client of a room in memory. Its effects end when the room has handled what they cause. */
@@ -84,10 +82,7 @@ export const make = Effect.fnUntraced(function*<Name extends string, Receive, Se
   options: Partial<Outbox.Options> & { readonly name?: string } = {}
 ): Effect.fn.Return<MemoryRoom<Name, Receive, Send>, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  const runtime = yield* Layer.buildWithScope(
-    Layer.merge(MemoryRuntime.MemoryRuntime.layer, SecureRandom.layerWebCrypto),
-    scope
-  )
+  const runtime = yield* Layer.buildWithScope(MemoryRuntime.MemoryRuntime.layer, scope)
   const memory = Context.get(runtime, MemoryRuntime.MemoryRuntime)
   const json = room.format === "json"
   const encode = Schema.encodeEffect(json ? Schema.fromJsonString(Schema.toCodecJson(room.receive)) : room.receive)

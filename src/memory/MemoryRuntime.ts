@@ -5,8 +5,8 @@
  * Use it through `MemoryRoom` to test a room, and directly to test a service. What is in here outlives an eviction, as
  * it does in the real runtime; the services above do not.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -146,7 +146,7 @@ const make = Effect.gen(function*() {
   const linkOf = new WeakMap<Sockets.Socket, Link>()
   const pending: Array<Effect.Effect<void>> = []
   let events: Events | undefined
-  let alarm: DateTime.Utc | undefined
+  let alarm: { readonly at: number } | undefined
   let autoResponse: readonly [request: string, response: string] | undefined
 
   const handled = (event: (events: Events) => Effect.Effect<void>): Effect.Effect<void> =>
@@ -235,9 +235,9 @@ const make = Effect.gen(function*() {
     })
   })
 
-  const fire = (at: DateTime.Utc) =>
+  const fire = (set: { readonly at: number }) =>
     Effect.suspend(() => {
-      if (alarm !== at) return Effect.void
+      if (alarm !== set) return Effect.void
       alarm = undefined
       return handled((events) => events.alarm)
     })
@@ -310,13 +310,12 @@ const make = Effect.gen(function*() {
     Context.add(Alarm.Alarm, {
       set: (at) =>
         Effect.gen(function*() {
-          const time = DateTime.toUtc(at)
-          alarm = time
-          const now = yield* DateTime.now
-          const wait = Math.max(0, DateTime.toEpochMillis(time) - DateTime.toEpochMillis(now))
-          yield* Effect.forkIn(Effect.andThen(Effect.sleep(wait), fire(time)), scope)
+          const set = { at }
+          alarm = set
+          const wait = Math.max(0, at - (yield* Clock.currentTimeMillis))
+          yield* Effect.forkIn(Effect.andThen(Effect.sleep(wait), fire(set)), scope)
         }),
-      get: Effect.sync(() => Option.fromUndefinedOr(alarm)),
+      get: Effect.sync(() => Option.fromUndefinedOr(alarm?.at)),
       clear: Effect.sync(() => {
         alarm = undefined
       })

@@ -2,9 +2,9 @@
  * Delivers frames: to one connection, or to an audience. `Outbox` knows how they leave.
  */
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import * as Audience from "../domain/Audience.ts"
 import * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Identity from "../domain/Identity.ts"
@@ -128,19 +128,19 @@ const excepted = (
 }
 
 /** The runtime did not take the frame. */
-export class SendFailed extends Schema.TaggedError<SendFailed>()("SendFailed", {
-  connection: ConnectionId.ConnectionId,
-  cause: Schema.Defect()
-}) {
+export class SendFailed extends Data.TaggedError("SendFailed")<{
+  readonly connection: ConnectionId.ConnectionId
+  readonly cause: unknown
+}> {
   override get message() {
     return `Nothing could be sent to the connection ${this.connection}`
   }
 }
 
 /** What went wrong in a delivery. */
-export class BroadcasterError extends Schema.TaggedError<BroadcasterError>()("BroadcasterError", {
-  reason: SendFailed
-}) {
+export class BroadcasterError extends Data.TaggedError("BroadcasterError")<{
+  readonly reason: SendFailed
+}> {
   override get message() {
     return this.reason.message
   }

@@ -6,7 +6,7 @@
  * connections that are just being opened, which no sleep can come upon.
  */
 import * as Context from "effect/Context"
-import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -84,8 +84,7 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
    */
   static readonly layer = <State, Encoded>(
     state: Schema.Codec<State, Encoded>
-  ): Layer.Layer<ConnectionRegistry, never, Sockets.Sockets | SecureRandom.SecureRandom> =>
-    Layer.effect(ConnectionRegistry, make(state))
+  ): Layer.Layer<ConnectionRegistry, never, Sockets.Sockets> => Layer.effect(ConnectionRegistry, make(state))
 }
 
 // What an attachment holds. Both marks serialize to the same length, so a state that fitted can always be forgotten.
@@ -100,7 +99,6 @@ const writeAttachment = (socket: Sockets.Socket, attachment: Attachment): void =
 
 const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<State, Encoded>) {
   const sockets = yield* Sockets.Sockets
-  const random = yield* SecureRandom.SecureRandom
 
   const codec = Schema.toCodecJson(schema)
   const decodeState = Schema.decodeUnknownResult(codec)
@@ -193,7 +191,7 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
 
   return ConnectionRegistry.of({
     admit: Effect.fnUntraced(function*(socket, protocol, admission) {
-      const id = ConnectionId.ConnectionId.make(yield* random.uuidV4())
+      const id = ConnectionId.mint()
       const { labels = [], state, user } = admission
       const identity: Identity.Identity = { id, user, labels: [...new Set(labels)], protocol }
       const tags = Identity.toTags(identity)
@@ -251,66 +249,65 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
 })
 
 /** The socket carries no tags that name exactly one connection. */
-export class UnidentifiedSocket extends Schema.TaggedError<UnidentifiedSocket>()("UnidentifiedSocket", {
-  tags: Schema.Array(Schema.String)
-}) {
+export class UnidentifiedSocket extends Data.TaggedError("UnidentifiedSocket")<{
+  readonly tags: ReadonlyArray<string>
+}> {
   override get message() {
     return "The socket's tags do not say which connection it is"
   }
 }
 
 /** No open connection has this id. */
-export class UnknownConnection extends Schema.TaggedError<UnknownConnection>()("UnknownConnection", {
-  connection: Schema.String
-}) {
+export class UnknownConnection extends Data.TaggedError("UnknownConnection")<{
+  readonly connection: string
+}> {
   override get message() {
     return `No open connection has the id ${this.connection}`
   }
 }
 
 /** The state does not fit in a socket's attachment. `limit` is in serialized bytes. */
-export class StateTooLarge extends Schema.TaggedError<StateTooLarge>()("StateTooLarge", {
-  connection: ConnectionId.ConnectionId,
-  limit: Schema.Int,
-  cause: Schema.Defect()
-}) {
+export class StateTooLarge extends Data.TaggedError("StateTooLarge")<{
+  readonly connection: ConnectionId.ConnectionId
+  readonly limit: number
+  readonly cause: unknown
+}> {
   override get message() {
     return `The connection's state is larger than ${this.limit} bytes`
   }
 }
 
 /** The state does not fit the room's schema: what is to be written, or what another version of the room wrote. */
-export class InvalidState extends Schema.TaggedError<InvalidState>()("InvalidState", {
-  connection: ConnectionId.ConnectionId,
-  cause: Schema.Defect()
-}) {
+export class InvalidState extends Data.TaggedError("InvalidState")<{
+  readonly connection: ConnectionId.ConnectionId
+  readonly cause: unknown
+}> {
   override get message() {
     return "The connection's state does not fit the room's schema"
   }
 }
 
 /** The runtime refused the socket, for example because the object holds 32,768 of them. */
-export class NotAccepted extends Schema.TaggedError<NotAccepted>()("NotAccepted", {
-  connection: ConnectionId.ConnectionId,
-  cause: Schema.Defect()
-}) {
+export class NotAccepted extends Data.TaggedError("NotAccepted")<{
+  readonly connection: ConnectionId.ConnectionId
+  readonly cause: unknown
+}> {
   override get message() {
     return "The runtime did not accept the socket"
   }
 }
 
 /** What went wrong in the registry; `reason` tells the cases apart. */
-export class ConnectionRegistryError extends Schema.TaggedError<ConnectionRegistryError>()("ConnectionRegistryError", {
-  reason: Schema.Union([
-    UnidentifiedSocket,
-    UnknownConnection,
-    Identity.TooManyTags,
-    Identity.TagTooLong,
-    StateTooLarge,
-    InvalidState,
-    NotAccepted
-  ])
-}) {
+export class ConnectionRegistryError extends Data.TaggedError("ConnectionRegistryError")<{
+  readonly reason:
+    | UnidentifiedSocket
+    | UnknownConnection
+    | Identity.TooManyTags
+    | Identity.TagTooLong
+    | StateTooLarge
+    | InvalidState
+    | NotAccepted
+}> {
   override get message() {
     return this.reason.message
   }

@@ -9,10 +9,10 @@
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Problem from "../domain/Problem.ts"
@@ -280,21 +280,19 @@ const makeInOrder = () => {
 }
 
 /** The code or the reason does not fit in a close frame. */
-export class InvalidClose extends Schema.TaggedError<InvalidClose>()("InvalidClose", {
-  // Whatever the caller passed, NaN included.
-  // @effect-diagnostics-next-line schemaNumber:off
-  code: Schema.Number,
-  reason: Schema.String
-}) {
+export class InvalidClose extends Data.TaggedError("InvalidClose")<{
+  readonly code: number
+  readonly reason: string
+}> {
   override get message() {
     return `A connection cannot be closed with the code ${this.code} and a reason of ${this.reason.length} characters`
   }
 }
 
 /** What went wrong in the lifecycle. */
-export class LifecycleError extends Schema.TaggedError<LifecycleError>()("LifecycleError", {
-  reason: InvalidClose
-}) {
+export class LifecycleError extends Data.TaggedError("LifecycleError")<{
+  readonly reason: InvalidClose
+}> {
   override get message() {
     return this.reason.message
   }

@@ -4,6 +4,7 @@
  * `Lifecycle` and `Room` speak to a connection through it and know nothing of JSON.
  */
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
@@ -28,10 +29,10 @@ export const ErrorCode = Schema.Literals(["InvalidMessage", "UnsupportedFrame", 
 export type ErrorCode = typeof ErrorCode.Type
 
 /** A frame that is no message of the room. */
-export class Rejection extends Schema.TaggedError<Rejection>()("Rejection", {
-  code: ErrorCode,
-  message: Schema.String
-}) {}
+export class Rejection extends Data.TaggedError("Rejection")<{
+  readonly code: ErrorCode
+  readonly message: string
+}> {}
 
 /** How the sender of a frame is told that it came to nothing: by a frame, or by a close where there is no such frame. */
 export type Complaint =

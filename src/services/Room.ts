@@ -16,7 +16,7 @@
  * ```
  */
 import * as Context from "effect/Context"
-import type * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -193,7 +193,7 @@ export const layer = <Name extends string, Receive, Send, State>(
   room: Room<Name, Receive, Send, State>,
   name: string,
   options?: Partial<Outbox.Options>
-): Layer.Layer<Services<Name>, never, Protocol.Protocol | SecureRandom.SecureRandom | Sockets.Sockets> =>
+): Layer.Layer<Services<Name>, never, Protocol.Protocol | Sockets.Sockets> =>
   layerNoDeps(room, name).pipe(
     Layer.provideMerge(Lifecycle.Lifecycle.layer),
     Layer.provideMerge(Broadcaster.Broadcaster.layer),
@@ -252,23 +252,22 @@ export const layerNoDeps = <Name extends string, Receive, Send, State>(
   )
 
 /** A message to be sent does not fit the room's schema. */
-export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("InvalidMessage", {
-  cause: Schema.Defect()
-}) {
+export class InvalidMessage extends Data.TaggedError("InvalidMessage")<{
+  readonly cause: unknown
+}> {
   override get message() {
     return "The message does not fit what the room sends"
   }
 }
 
 /** What went wrong when a program reached into its room; `reason` tells the cases apart. */
-export class RoomError extends Schema.TaggedError<RoomError>()("RoomError", {
-  reason: Schema.Union([
-    ...ConnectionRegistry.ConnectionRegistryError.fields.reason.members,
-    Broadcaster.SendFailed,
-    Lifecycle.InvalidClose,
-    InvalidMessage
-  ])
-}) {
+export class RoomError extends Data.TaggedError("RoomError")<{
+  readonly reason:
+    | ConnectionRegistry.ConnectionRegistryError["reason"]
+    | Broadcaster.SendFailed
+    | Lifecycle.InvalidClose
+    | InvalidMessage
+}> {
   override get message() {
     return this.reason.message
   }

@@ -1,7 +1,6 @@
 /**
  * What a contract suite needs of the world that it runs in: the memory layers in Node, or the real runtime.
  */
-import type * as SecureRandom from "effect/crypto/SecureRandom"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as CloseCode from "../../src/domain/CloseCode.ts"
@@ -12,7 +11,7 @@ import type * as Room from "../../src/services/Room.ts"
 import type * as Sockets from "../../src/services/Sockets.ts"
 import type { Ask, Told } from "./Probe.ts"
 
-export type Services = Room.Services<"probe"> | Alarm.Alarm | SecureRandom.SecureRandom | Sockets.Sockets
+export type Services = Room.Services<"probe"> | Alarm.Alarm | Sockets.Sockets
 
 export interface Client {
   readonly send: (message: typeof Ask.Type) => Effect.Effect<void>

@@ -1,7 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { afterEach, beforeEach, vi } from "vitest"
@@ -117,7 +116,7 @@ it.effect("the alarm wakes the object and runs its handler (LC-8)", () =>
     const alarm = <A, E>(use: (alarm: Alarm.Alarm["Service"]) => Effect.Effect<A, E>) =>
       World.runIn(stub, Alarm.Alarm.use(use))
     assert.isTrue(Option.isNone(yield* alarm((alarm) => alarm.get)))
-    const at = DateTime.makeUnsafe("2100-01-01T00:00:00Z")
+    const at = Date.UTC(2100, 0)
     yield* alarm((alarm) => alarm.set(at))
     yield* Effect.promise(() => evictDurableObject(stub))
     assert.deepStrictEqual(yield* alarm((alarm) => alarm.get), Option.some(at))

@@ -1,5 +1,4 @@
 import { assert, it } from "@effect/vitest"
-import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -179,7 +178,7 @@ it.effect("the alarm fires at its time, once, also when the object slept (LC-8)"
     const room = yield* MemoryRoom.make(Probe, ProbeLive)
     const client = yield* room.connect()
     yield* client.received
-    const at = DateTime.addDuration(yield* DateTime.now, "1 hour")
+    const at = Duration.toMillis("1 hour")
     yield* room.run(Alarm.Alarm.use((alarm) => alarm.set(at)))
     yield* room.evict
     assert.deepStrictEqual(yield* room.run(Alarm.Alarm.use((alarm) => alarm.get)), Option.some(at))
