@@ -31,18 +31,27 @@ export const layer = (room: Room.Any): Layer.Layer<Protocol.Protocol, never, Soc
   Layer.effect(
     Protocol.Protocol,
     Sockets.Sockets.useSync((sockets) => {
-      switch (room.format) {
-        case "json":
-          // No JSON text reads `ping`. In a text room it is a message like any other.
-          sockets.autoRespond(ping, pong)
-          return json(room)
-        case "text":
-          return verbatim(room, "text", (frame) => typeof frame === "string" ? frame : undefined)
-        case "binary":
-          return verbatim(room, "binary", (frame) => typeof frame === "string" ? undefined : new Uint8Array(frame))
-      }
+      // No JSON text reads `ping`. In a text room it is a message like any other.
+      if (room.format === "json") sockets.autoRespond(ping, pong)
+      const service = services.get(room) ?? make(room)
+      services.set(room, service)
+      return service
     })
   )
+
+// A protocol is pure: the objects of a room share it, and none compiles its schemas as it wakes.
+const services = new WeakMap<Room.Any, Protocol.Protocol["Service"]>()
+
+const make = (room: Room.Any): Protocol.Protocol["Service"] => {
+  switch (room.format) {
+    case "json":
+      return json(room)
+    case "text":
+      return verbatim(room, "text", (frame) => typeof frame === "string" ? frame : undefined)
+    case "binary":
+      return verbatim(room, "binary", (frame) => typeof frame === "string" ? undefined : new Uint8Array(frame))
+  }
+}
 
 const json = (room: Room.Any): Protocol.Protocol["Service"] => {
   const decode = Schema.decodeUnknownResult(Schema.toCodecJson(room.receive))

@@ -35,6 +35,18 @@ export type Admission<State = unknown> =
     readonly state: State
   })
 
+/** How states become what attachments hold. It is pure: the objects of a room share it, and none compiles it as it wakes. */
+export interface StateCodec {
+  readonly decode: (attached: unknown) => Result.Result<unknown, Schema.SchemaError>
+  readonly encode: (state: unknown) => Result.Result<unknown, Schema.SchemaError>
+}
+
+/** The codec of states of a schema. */
+export const stateCodec = <State>(schema: Schema.Codec<State, unknown>): StateCodec => {
+  const codec = Schema.toCodecJson(schema)
+  return { decode: Schema.decodeUnknownResult(codec), encode: Schema.encodeUnknownResult(codec) }
+}
+
 export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   /**
    * Gives a socket an identity and its first state. Nothing is accepted yet: the connection can be found by its id, but
@@ -79,12 +91,9 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   /** Takes a socket out of the room; `true` the first time, also when the object slept in between. */
   readonly forget: (socket: Sockets.Socket) => Effect.Effect<boolean>
 }>()("effect-dormouse/services/ConnectionRegistry") {
-  /**
-   * The registry of a room whose connections keep a state of the given schema.
-   */
-  static readonly layer = <State, Encoded>(
-    state: Schema.Codec<State, Encoded>
-  ): Layer.Layer<ConnectionRegistry, never, Sockets.Sockets> => Layer.effect(ConnectionRegistry, make(state))
+  /** The registry of a room whose connections keep a state of the given form. */
+  static readonly layer = (state: StateCodec): Layer.Layer<ConnectionRegistry, never, Sockets.Sockets> =>
+    Layer.effect(ConnectionRegistry, make(state))
 }
 
 // What an attachment holds. Both marks serialize to the same length, so a state that fitted can always be forgotten.
@@ -97,12 +106,8 @@ const readAttachment = (socket: Sockets.Socket): Attachment => {
 
 const writeAttachment = (socket: Sockets.Socket, attachment: Attachment): void => socket.serializeAttachment(attachment)
 
-const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<State, Encoded>) {
+const make = Effect.fnUntraced(function*({ decode, encode }: StateCodec) {
   const sockets = yield* Sockets.Sockets
-
-  const codec = Schema.toCodecJson(schema)
-  const decodeState = Schema.decodeUnknownResult(codec)
-  const encodeState = Schema.encodeUnknownResult(codec)
 
   const opening = new Map<
     ConnectionId.ConnectionId,
@@ -111,6 +116,9 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
   const identities = new WeakMap<Sockets.Socket, Identity.Identity>()
   const connections = new WeakMap<Sockets.Socket, Connection>()
   const forgotten = new WeakSet<Sockets.Socket>()
+  // To ask the runtime for the socket of an id takes microseconds, and milliseconds after a sleep in a large room. So each
+  // socket that was seen is kept until its connection leaves.
+  const found = new Map<ConnectionId.ConnectionId, Sockets.Socket>()
 
   // What was forgotten before the object slept is not open: whoever forgets a socket closes it, or has seen it close.
   const isForgotten = (socket: Sockets.Socket) =>
@@ -123,7 +131,7 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
 
   const write = (socket: Sockets.Socket, connection: Connection) =>
     Effect.suspend(() => {
-      const encoded = encodeState(connection.state)
+      const encoded = encode(connection.state)
       if (Result.isFailure(encoded)) {
         return fail(new InvalidState({ connection: connection.id, cause: encoded.failure }))
       }
@@ -140,7 +148,10 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
     let identity = identities.get(socket)
     if (identity === undefined) {
       identity = Identity.fromTags(sockets.tags(socket))
-      if (identity !== undefined) identities.set(socket, identity)
+      if (identity !== undefined) {
+        identities.set(socket, identity)
+        found.set(identity.id, socket)
+      }
     }
     return identity
   }
@@ -155,7 +166,7 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
 
   const read = (socket: Sockets.Socket, identity: Identity.Identity) =>
     Effect.suspend(() => {
-      const state = decodeState(readAttachment(socket)[1])
+      const state = decode(readAttachment(socket)[1])
       if (Result.isFailure(state)) return fail(new InvalidState({ connection: identity.id, cause: state.failure }))
       const connection: Connection = { ...identity, state: state.success }
       connections.set(socket, connection)
@@ -171,9 +182,6 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
     })
 
   const known = (socket: Sockets.Socket) => connections.get(socket)
-
-  // To ask the runtime costs some microseconds, so what it said is kept until the connection leaves.
-  const found = new Map<ConnectionId.ConnectionId, Sockets.Socket>()
 
   const socketOf = (id: ConnectionId.ConnectionId) => {
     const kept = found.get(id) ?? opening.get(id)?.socket
@@ -236,11 +244,11 @@ const make = Effect.fnUntraced(function*<State, Encoded>(schema: Schema.Codec<St
     isForgotten,
     forget: (socket) =>
       Effect.sync(() => {
+        const identity = identityOf(socket)
+        if (identity !== undefined) found.delete(identity.id)
         const [wasForgotten, state] = readAttachment(socket)
         if (wasForgotten) return false
         forgotten.add(socket)
-        const identity = identityOf(socket)
-        if (identity !== undefined) found.delete(identity.id)
         // A socket that we close stays with the runtime until its peer answers, and the object may sleep till then.
         writeAttachment(socket, [true, state])
         return true

@@ -47,7 +47,7 @@ export interface Room<in out Name extends string, in out Receive, in out Send, i
   readonly format: Format
   readonly receive: Schema.Codec<Receive, unknown>
   readonly send: Schema.Codec<Send, unknown>
-  readonly state: Schema.Codec<State, unknown>
+  readonly state: ConnectionRegistry.StateCodec
   /** Gives the room its handlers. What the effect needs it takes once, when the layer is built. */
   readonly toLayer: <E, R>(
     handlers: Effect.Effect<Handlers<Receive, State>, E, R>
@@ -157,8 +157,7 @@ export const make: {
     format: options.format ?? "json" as const,
     receive: options.receive,
     send: options.send,
-    // SAFETY: `State` is `undefined` where no schema is given.
-    state: options.state ?? Schema.Undefined as Schema.Codec<any, unknown>,
+    state: ConnectionRegistry.stateCodec<unknown>(options.state ?? Schema.Undefined),
     toLayer: <E, R>(handlers: Effect.Effect<Handlers<Receive, State>, E, R>) =>
       Layer.effectDiscard(Effect.gen(function*() {
         const lifecycle = yield* Lifecycle.Lifecycle
