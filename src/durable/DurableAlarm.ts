@@ -7,8 +7,11 @@ import * as Option from "effect/Option"
 import * as Alarm from "../services/Alarm.ts"
 
 /** The alarm that an object's storage keeps. It outlives hibernation and restarts. */
-export const layer = ({ storage }: DurableObjectState): Layer.Layer<Alarm.Alarm> =>
-  Layer.succeed(Alarm.Alarm)({
+export const layer = (ctx: DurableObjectState): Layer.Layer<Alarm.Alarm> => Layer.succeed(Alarm.Alarm)(make(ctx))
+
+/** Makes the service; its layer does the same. */
+export const make = ({ storage }: DurableObjectState): Alarm.Alarm["Service"] =>
+  Alarm.Alarm.of({
     set: (at) => Effect.promise(() => storage.setAlarm(at)),
     get: Effect.map(Effect.promise(() => storage.getAlarm()), Option.fromNullOr),
     clear: Effect.promise(() => storage.deleteAlarm())

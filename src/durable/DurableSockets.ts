@@ -6,7 +6,11 @@ import * as Sockets from "../services/Sockets.ts"
 
 /** The sockets that an object's state holds. */
 export const layer = (ctx: DurableObjectState): Layer.Layer<Sockets.Sockets> =>
-  Layer.succeed(Sockets.Sockets)({
+  Layer.succeed(Sockets.Sockets)(make(ctx))
+
+/** Makes the service; its layer does the same. */
+export const make = (ctx: DurableObjectState): Sockets.Sockets["Service"] =>
+  Sockets.Sockets.of({
     accept: (socket, tags) => ctx.acceptWebSocket(toWebSocket(socket), [...tags]),
     list: (tag) => ctx.getWebSockets(tag),
     tags: (socket) => ctx.getTags(toWebSocket(socket)),

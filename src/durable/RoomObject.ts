@@ -13,11 +13,12 @@ import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Plain from "../protocol/Plain.ts"
-import type * as Alarm from "../services/Alarm.ts"
+import * as Alarm from "../services/Alarm.ts"
 import * as Lifecycle from "../services/Lifecycle.ts"
 import type * as Outbox from "../services/Outbox.ts"
+import * as Protocol from "../services/Protocol.ts"
 import * as Room from "../services/Room.ts"
-import type * as Sockets from "../services/Sockets.ts"
+import * as Sockets from "../services/Sockets.ts"
 import * as DurableAlarm from "./DurableAlarm.ts"
 import * as DurableSockets from "./DurableSockets.ts"
 import * as ObjectContext from "./ObjectContext.ts"
@@ -68,7 +69,8 @@ export const make = <Name extends string, Receive, Send, State, E>(
     constructor(ctx: DurableObjectState, env: unknown) {
       super(ctx, env)
       const scope = Scope.makeUnsafe()
-      const services = Effect.runSync(Layer.buildWithScope(layer(room, ctx, env, options), scope))
+      const name = ctx.id.name ?? ctx.id.toString()
+      const services = Effect.runSync(Room.makeServices(given(room, ctx, env), room, name, options))
       this.run = Effect.runPromiseWith(services)
       this.#lifecycle = Context.get(services, Lifecycle.Lifecycle)
 
@@ -108,22 +110,19 @@ export const make = <Name extends string, Receive, Send, State, E>(
     }
   }
 
-const layer = <Name extends string, Receive, Send, State>(
-  room: Room.Room<Name, Receive, Send, State>,
-  ctx: DurableObjectState,
-  env: unknown,
-  options: Partial<Outbox.Options> | undefined
-): Layer.Layer<Services<Name>> =>
-  Room.layer(room, ctx.id.name ?? ctx.id.toString(), options).pipe(
-    Layer.provide(Plain.layer(room)),
-    Layer.provideMerge(Layer.mergeAll(
-      DurableSockets.layer(ctx),
-      DurableAlarm.layer(ctx),
-      Layer.succeed(ObjectContext.ObjectContext)({ ctx, env }),
-      Layer.succeed(Scheduler.Scheduler)(oneTurn),
-      Logger.layer([Logger.consoleJson])
-    ))
+// What the runtime gives the room.
+const given = (room: Room.Any, ctx: DurableObjectState, env: unknown) => {
+  const sockets = DurableSockets.make(ctx)
+  return Context.make(Sockets.Sockets, sockets).pipe(
+    Context.add(Alarm.Alarm, DurableAlarm.make(ctx)),
+    Context.add(ObjectContext.ObjectContext, { ctx, env }),
+    Context.add(Protocol.Protocol, Plain.make(room, sockets)),
+    Context.add(Scheduler.Scheduler, oneTurn),
+    Context.add(Logger.CurrentLoggers, loggers)
   )
+}
+
+const loggers = new Set([Logger.consoleJson])
 
 // Yields take a microtask, so that no other event comes between two steps of one. It holds no state: objects share it.
 const oneTurn = new Scheduler.MixedScheduler("async", (task) => {

@@ -28,21 +28,21 @@ export const pong = "pong"
 
 /** Speaks the plain protocol with the schemas of a room. */
 export const layer = (room: Room.Any): Layer.Layer<Protocol.Protocol, never, Sockets.Sockets> =>
-  Layer.effect(
-    Protocol.Protocol,
-    Sockets.Sockets.useSync((sockets) => {
-      // No JSON text reads `ping`. In a text room it is a message like any other.
-      if (room.format === "json") sockets.autoRespond(ping, pong)
-      const service = services.get(room) ?? make(room)
-      services.set(room, service)
-      return service
-    })
-  )
+  Layer.effect(Protocol.Protocol, Sockets.Sockets.useSync((sockets) => make(room, sockets)))
+
+/** Makes the service; its layer does the same. */
+export const make = (room: Room.Any, sockets: Sockets.Sockets["Service"]): Protocol.Protocol["Service"] => {
+  // No JSON text reads `ping`. In a text room it is a message like any other.
+  if (room.format === "json") sockets.autoRespond(ping, pong)
+  const service = services.get(room) ?? of(room)
+  services.set(room, service)
+  return service
+}
 
 // A protocol is pure: the objects of a room share it, and none compiles its schemas as it wakes.
 const services = new WeakMap<Room.Any, Protocol.Protocol["Service"]>()
 
-const make = (room: Room.Any): Protocol.Protocol["Service"] => {
+const of = (room: Room.Any): Protocol.Protocol["Service"] => {
   switch (room.format) {
     case "json":
       return json(room)

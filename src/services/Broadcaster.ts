@@ -41,69 +41,73 @@ export class Broadcaster extends Context.Service<Broadcaster, {
   /** Runs an effect now, or when what is being held goes; `held` is the answer in that case. */
   readonly orHold: <A, E>(effect: Effect.Effect<A, E>, held: A) => Effect.Effect<A, E>
 }>()("effect-dormouse/services/Broadcaster") {
+  /** The broadcaster over the connections of a registry. */
   static readonly layer: Layer.Layer<
     Broadcaster,
     never,
     ConnectionRegistry.ConnectionRegistry | Outbox.Outbox | Sockets.Sockets
   > = Layer.effect(
     Broadcaster,
-    Effect.gen(function*() {
-      const registry = yield* ConnectionRegistry.ConnectionRegistry
-      const outbox = yield* Outbox.Outbox
-      const sockets = yield* Sockets.Sockets
-
-      const orHold = <A, E>(effect: Effect.Effect<A, E>, held: A): Effect.Effect<A, E> =>
-        Effect.flatMap(Held, ({ effects }) => {
-          if (effects === undefined) return effect
-          effects.push(effect)
-          return Effect.succeed(held)
-        })
-
-      const sendTo = (socket: Sockets.Socket, id: ConnectionId.ConnectionId, frame: Protocol.Frame) => {
-        try {
-          outbox.send(socket, frame)
-          return Effect.void
-        } catch (cause) {
-          return Effect.fail(new BroadcasterError({ reason: new SendFailed({ connection: id, cause }) }))
-        }
-      }
-
-      const deliver = (frame: Protocol.Frame, options: BroadcastOptions, newcomer?: ConnectionId.ConnectionId) =>
-        outbox.broadcast(frame, options.to ?? Audience.all, excepted(sockets, options.except, newcomer))
-
-      return Broadcaster.of({
-        send: (id, frame) =>
-          Effect.withFiber<void, BroadcasterError | ConnectionRegistry.ConnectionRegistryError>((fiber) => {
-            const socket = registry.socketOf(id)
-            // The registry's own error.
-            if (socket === undefined) return Effect.asVoid(registry.find(id))
-            const { effects } = fiber.getRef(Held)
-            if (effects === undefined) return sendTo(socket, id, frame)
-            effects.push(Effect.suspend(() => sendTo(socket, id, frame)))
-            return Effect.void
-          }),
-        broadcast: (frame, options = {}) =>
-          Effect.withFiber((fiber) => {
-            const { effects, newcomer } = fiber.getRef(Held)
-            if (effects === undefined) return Effect.succeed(deliver(frame, options))
-            effects.push(Effect.sync(() => deliver(frame, options, newcomer)))
-            return Effect.succeed(nobody)
-          }),
-        hold: (newcomer, effect) =>
-          Effect.suspend(() => {
-            const holding: Holding = { newcomer, effects: [] }
-            const release = Effect.suspend(() => {
-              const effects = holding.effects ?? []
-              holding.effects = undefined
-              return Effect.forEach(effects, (held) => Effect.ignore(held), { discard: true })
-            })
-            return Effect.as(Effect.provideService(effect, Held, holding), release)
-          }),
-        orHold
-      })
-    })
+    Effect.suspend(() => make)
   )
 }
+
+/** Makes the service; its layer does the same. */
+export const make = Effect.gen(function*() {
+  const registry = yield* ConnectionRegistry.ConnectionRegistry
+  const outbox = yield* Outbox.Outbox
+  const sockets = yield* Sockets.Sockets
+
+  const orHold = <A, E>(effect: Effect.Effect<A, E>, held: A): Effect.Effect<A, E> =>
+    Effect.flatMap(Held, ({ effects }) => {
+      if (effects === undefined) return effect
+      effects.push(effect)
+      return Effect.succeed(held)
+    })
+
+  const sendTo = (socket: Sockets.Socket, id: ConnectionId.ConnectionId, frame: Protocol.Frame) => {
+    try {
+      outbox.send(socket, frame)
+      return Effect.void
+    } catch (cause) {
+      return Effect.fail(new BroadcasterError({ reason: new SendFailed({ connection: id, cause }) }))
+    }
+  }
+
+  const deliver = (frame: Protocol.Frame, options: BroadcastOptions, newcomer?: ConnectionId.ConnectionId) =>
+    outbox.broadcast(frame, options.to ?? Audience.all, excepted(sockets, options.except, newcomer))
+
+  return Broadcaster.of({
+    send: (id, frame) =>
+      Effect.withFiber<void, BroadcasterError | ConnectionRegistry.ConnectionRegistryError>((fiber) => {
+        const socket = registry.socketOf(id)
+        // The registry's own error.
+        if (socket === undefined) return Effect.asVoid(registry.find(id))
+        const { effects } = fiber.getRef(Held)
+        if (effects === undefined) return sendTo(socket, id, frame)
+        effects.push(Effect.suspend(() => sendTo(socket, id, frame)))
+        return Effect.void
+      }),
+    broadcast: (frame, options = {}) =>
+      Effect.withFiber((fiber) => {
+        const { effects, newcomer } = fiber.getRef(Held)
+        if (effects === undefined) return Effect.succeed(deliver(frame, options))
+        effects.push(Effect.sync(() => deliver(frame, options, newcomer)))
+        return Effect.succeed(nobody)
+      }),
+    hold: (newcomer, effect) =>
+      Effect.suspend(() => {
+        const holding: Holding = { newcomer, effects: [] }
+        const release = Effect.suspend(() => {
+          const effects = holding.effects ?? []
+          holding.effects = undefined
+          return Effect.forEach(effects, (held) => Effect.ignore(held), { discard: true })
+        })
+        return Effect.as(Effect.provideService(effect, Held, holding), release)
+      }),
+    orHold
+  })
+})
 
 // What the running fiber holds back; `effects` is `undefined` where it holds nothing.
 interface Holding {

@@ -106,7 +106,8 @@ const readAttachment = (socket: Sockets.Socket): Attachment => {
 
 const writeAttachment = (socket: Sockets.Socket, attachment: Attachment): void => socket.serializeAttachment(attachment)
 
-const make = Effect.fnUntraced(function*({ decode, encode }: StateCodec) {
+/** Makes the service; its layer does the same. */
+export const make = Effect.fnUntraced(function*({ decode, encode }: StateCodec) {
   const sockets = yield* Sockets.Sockets
 
   const opening = new Map<

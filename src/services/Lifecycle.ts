@@ -73,6 +73,7 @@ export class Lifecycle extends Context.Service<Lifecycle, {
     reason: string
   ) => Effect.Effect<void, LifecycleError | ConnectionRegistry.ConnectionRegistryError>
 }>()("effect-dormouse/services/Lifecycle") {
+  /** The lifecycle of a room that waits for its handlers. */
   static readonly layer: Layer.Layer<
     Lifecycle,
     never,
@@ -82,140 +83,141 @@ export class Lifecycle extends Context.Service<Lifecycle, {
     | Protocol.Protocol
   > = Layer.effect(
     Lifecycle,
-    Effect.gen(function*() {
-      const broadcaster = yield* Broadcaster.Broadcaster
-      const registry = yield* ConnectionRegistry.ConnectionRegistry
-      const outbox = yield* Outbox.Outbox
-      const protocol = yield* Protocol.Protocol
-      const runFork = Effect.runForkWith(yield* Effect.context())
-      const inOrder = makeInOrder()
-
-      let handlers: Handlers | undefined
-
-      const leave = (socket: Sockets.Socket, close: CloseCode.Close): Effect.Effect<void> =>
-        Effect.gen(function*() {
-          const connection = yield* registry.connection(socket)
-          if (handlers !== undefined) yield* handlers.close(connection, close)
-        }).pipe(Effect.catchCause((cause) => report(registry, socket, "close", cause)))
-
-      // The room forgets the socket at once; the handler waits for those that still run for it.
-      const depart = Effect.fnUntraced(function*(socket: Sockets.Socket, close: CloseCode.Close) {
-        yield* registry.identify(socket)
-        if (!(yield* registry.forget(socket))) return
-        outbox.left()
-        yield* inOrder(socket, () => leave(socket, close))
-      })
-
-      const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<void> =>
-        Effect.gen(function*() {
-          const complaint = protocol.complain(rejection)
-          const { id } = yield* registry.identify(socket)
-          switch (complaint._tag) {
-            case "Frame":
-              return yield* broadcaster.send(id, complaint.frame)
-            case "Close":
-              return yield* disconnect(id, complaint.code, complaint.reason)
-            case "Nothing":
-              return
-          }
-        }).pipe(Effect.ignore)
-
-      const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<void> =>
-        typeof frame === "string" && registry.isSpeaking(socket, Protocol.ndjson)
-          ? Effect.forEach(Protocol.lines(frame), (line) => handleOne(socket, line), { discard: true })
-          : handleOne(socket, frame)
-
-      const handleOne = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<void> => {
-        const decoded = protocol.decode(frame)
-        if (Result.isFailure(decoded)) return complain(socket, decoded.failure)
-        const run = (connection: ConnectionRegistry.Connection) =>
-          handlers === undefined ? Effect.fail(notReady) : handlers.message(connection, decoded.success)
-        const known = registry.known(socket)
-        return Effect.catchCause(
-          known === undefined ? Effect.flatMap(registry.connection(socket), run) : Effect.suspend(() => run(known)),
-          (cause) => Effect.andThen(report(registry, socket, "message", cause), complain(socket, internal))
-        )
-      }
-
-      const disconnect = Effect.fnUntraced(function*(id: ConnectionId.ConnectionId, code: number, reason: string) {
-        if (!CloseCode.isSendable(code) || !CloseCode.isReason(reason)) {
-          return yield* new LifecycleError({ reason: new InvalidClose({ code, reason }) })
-        }
-        const socket = yield* registry.find(id)
-        yield* broadcaster.orHold(
-          Effect.suspend(() => {
-            const departure = Effect.forkDetach(
-              Effect.ignore(depart(socket, { code, reason, wasClean: true })),
-              // A handler may close its own connection, whose close handler waits for it.
-              { startImmediately: true }
-            )
-            outbox.flush()
-            socket.close(code, reason)
-            return departure
-          }),
-          undefined
-        )
-      })
-
-      outbox.onSlow((socket) => {
-        const { code, meaning } = CloseCode.table.slow
-        runFork(Effect.ignore(Effect.flatMap(registry.identify(socket), ({ id }) => disconnect(id, code, meaning))))
-      })
-
-      return Lifecycle.of({
-        install: (installed) =>
-          Effect.sync(() => {
-            handlers = installed
-          }),
-        connect: Effect.fnUntraced(function*(request, socket) {
-          if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return yield* upgradeRequired
-          if (handlers === undefined) return yield* notReady
-          const admission = yield* handlers.connect(request).pipe(
-            Effect.catchCause((cause) => refuse("connect", cause))
-          )
-          const offered = request.headers.get("sec-websocket-protocol")?.split(",") ?? []
-          const { protocol: name, ...handshake } = protocol.negotiate(offered.map((subprotocol) => subprotocol.trim()))
-          const connection = yield* registry.admit(socket, name, admission).pipe(
-            Effect.catchCause((cause) => refuse("connect", cause))
-          )
-          const release = yield* broadcaster.hold(connection.id, handlers.open(connection)).pipe(
-            Effect.tap(registry.enter(connection.id)),
-            Effect.catchCause((cause) =>
-              Effect.andThen(registry.abandon(connection.id), refuse("open", cause, connection.id))
-            )
-          )
-          outbox.entered(socket)
-          yield* release
-          return handshake
-        }),
-        message: (socket, frame) =>
-          // What a peer says before it has seen our close comes too late.
-          Effect.suspend(() =>
-            registry.isForgotten(socket) ? Effect.void : inOrder(socket, () => handle(socket, frame))
-          ),
-        close: (socket, close) =>
-          Effect.suspend(() => {
-            const received = CloseCode.received(close)
-            if (received.wasClean) socket.close(...CloseCode.answer(received))
-            return depart(socket, received)
-          }).pipe(Effect.catchCause((cause) => report(registry, socket, "close", cause))),
-        error: (socket, error) =>
-          Effect.catchCause(
-            depart(socket, CloseCode.fromError(error)),
-            (cause) => report(registry, socket, "error", cause)
-          ),
-        alarm: Effect.suspend(() => handlers === undefined ? Effect.fail(notReady) : handlers.alarm).pipe(
-          Effect.catchCause((cause) =>
-            Effect.logError("The room's handler failed", cause).pipe(
-              Effect.annotateLogs({ event: "alarm" })
-            )
-          )
-        ),
-        disconnect
-      })
-    })
+    Effect.suspend(() => make)
   )
 }
+
+/** Makes the service; its layer does the same. */
+export const make = Effect.gen(function*() {
+  const broadcaster = yield* Broadcaster.Broadcaster
+  const registry = yield* ConnectionRegistry.ConnectionRegistry
+  const outbox = yield* Outbox.Outbox
+  const protocol = yield* Protocol.Protocol
+  const runFork = Effect.runForkWith(yield* Effect.context())
+  const inOrder = makeInOrder()
+
+  let handlers: Handlers | undefined
+
+  const leave = (socket: Sockets.Socket, close: CloseCode.Close): Effect.Effect<void> =>
+    Effect.gen(function*() {
+      const connection = yield* registry.connection(socket)
+      if (handlers !== undefined) yield* handlers.close(connection, close)
+    }).pipe(Effect.catchCause((cause) => report(registry, socket, "close", cause)))
+
+  // The room forgets the socket at once; the handler waits for those that still run for it.
+  const depart = Effect.fnUntraced(function*(socket: Sockets.Socket, close: CloseCode.Close) {
+    yield* registry.identify(socket)
+    if (!(yield* registry.forget(socket))) return
+    outbox.left()
+    yield* inOrder(socket, () => leave(socket, close))
+  })
+
+  const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<void> =>
+    Effect.gen(function*() {
+      const complaint = protocol.complain(rejection)
+      const { id } = yield* registry.identify(socket)
+      switch (complaint._tag) {
+        case "Frame":
+          return yield* broadcaster.send(id, complaint.frame)
+        case "Close":
+          return yield* disconnect(id, complaint.code, complaint.reason)
+        case "Nothing":
+          return
+      }
+    }).pipe(Effect.ignore)
+
+  const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<void> =>
+    typeof frame === "string" && registry.isSpeaking(socket, Protocol.ndjson)
+      ? Effect.forEach(Protocol.lines(frame), (line) => handleOne(socket, line), { discard: true })
+      : handleOne(socket, frame)
+
+  const handleOne = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<void> => {
+    const decoded = protocol.decode(frame)
+    if (Result.isFailure(decoded)) return complain(socket, decoded.failure)
+    const run = (connection: ConnectionRegistry.Connection) =>
+      handlers === undefined ? Effect.fail(notReady) : handlers.message(connection, decoded.success)
+    const known = registry.known(socket)
+    return Effect.catchCause(
+      known === undefined ? Effect.flatMap(registry.connection(socket), run) : Effect.suspend(() => run(known)),
+      (cause) => Effect.andThen(report(registry, socket, "message", cause), complain(socket, internal))
+    )
+  }
+
+  const disconnect = Effect.fnUntraced(function*(id: ConnectionId.ConnectionId, code: number, reason: string) {
+    if (!CloseCode.isSendable(code) || !CloseCode.isReason(reason)) {
+      return yield* new LifecycleError({ reason: new InvalidClose({ code, reason }) })
+    }
+    const socket = yield* registry.find(id)
+    yield* broadcaster.orHold(
+      Effect.suspend(() => {
+        const departure = Effect.forkDetach(
+          Effect.ignore(depart(socket, { code, reason, wasClean: true })),
+          // A handler may close its own connection, whose close handler waits for it.
+          { startImmediately: true }
+        )
+        outbox.flush()
+        socket.close(code, reason)
+        return departure
+      }),
+      undefined
+    )
+  })
+
+  outbox.onSlow((socket) => {
+    const { code, meaning } = CloseCode.table.slow
+    runFork(Effect.ignore(Effect.flatMap(registry.identify(socket), ({ id }) => disconnect(id, code, meaning))))
+  })
+
+  return Lifecycle.of({
+    install: (installed) =>
+      Effect.sync(() => {
+        handlers = installed
+      }),
+    connect: Effect.fnUntraced(function*(request, socket) {
+      if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return yield* upgradeRequired
+      if (handlers === undefined) return yield* notReady
+      const admission = yield* handlers.connect(request).pipe(
+        Effect.catchCause((cause) => refuse("connect", cause))
+      )
+      const offered = request.headers.get("sec-websocket-protocol")?.split(",") ?? []
+      const { protocol: name, ...handshake } = protocol.negotiate(offered.map((subprotocol) => subprotocol.trim()))
+      const connection = yield* registry.admit(socket, name, admission).pipe(
+        Effect.catchCause((cause) => refuse("connect", cause))
+      )
+      const release = yield* broadcaster.hold(connection.id, handlers.open(connection)).pipe(
+        Effect.tap(registry.enter(connection.id)),
+        Effect.catchCause((cause) =>
+          Effect.andThen(registry.abandon(connection.id), refuse("open", cause, connection.id))
+        )
+      )
+      outbox.entered(socket)
+      yield* release
+      return handshake
+    }),
+    message: (socket, frame) =>
+      // What a peer says before it has seen our close comes too late.
+      Effect.suspend(() => registry.isForgotten(socket) ? Effect.void : inOrder(socket, () => handle(socket, frame))),
+    close: (socket, close) =>
+      Effect.suspend(() => {
+        const received = CloseCode.received(close)
+        if (received.wasClean) socket.close(...CloseCode.answer(received))
+        return depart(socket, received)
+      }).pipe(Effect.catchCause((cause) => report(registry, socket, "close", cause))),
+    error: (socket, error) =>
+      Effect.catchCause(
+        depart(socket, CloseCode.fromError(error)),
+        (cause) => report(registry, socket, "error", cause)
+      ),
+    alarm: Effect.suspend(() => handlers === undefined ? Effect.fail(notReady) : handlers.alarm).pipe(
+      Effect.catchCause((cause) =>
+        Effect.logError("The room's handler failed", cause).pipe(
+          Effect.annotateLogs({ event: "alarm" })
+        )
+      )
+    ),
+    disconnect
+  })
+})
 
 const upgradeRequired = Problem.make(426, "This is a WebSocket: ask for it with `Upgrade: websocket`.", {
   upgrade: "websocket",

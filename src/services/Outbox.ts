@@ -51,8 +51,7 @@ export class Outbox extends Context.Service<Outbox, {
 }>()("effect-dormouse/services/Outbox") {
   static readonly layer = (
     options: Partial<Options> = {}
-  ): Layer.Layer<Outbox, never, ConnectionRegistry.ConnectionRegistry> =>
-    Layer.effect(Outbox, make({ frameBytes: 65_536, bufferBytes: 1_048_576, ...options }))
+  ): Layer.Layer<Outbox, never, ConnectionRegistry.ConnectionRegistry> => Layer.effect(Outbox, make(options))
 }
 
 // A message that was collected: for everybody, unless it says for whom.
@@ -68,163 +67,166 @@ interface Members {
   readonly ndjson: ReadonlyArray<Sockets.Socket>
 }
 
-const make = Effect.fnUntraced(function*({ bufferBytes, frameBytes }: Options) {
-  const registry = yield* ConnectionRegistry.ConnectionRegistry
+/** Makes the service; its layer does the same. */
+export const make = Effect.fnUntraced(
+  function*({ bufferBytes = 1_048_576, frameBytes = 65_536 }: Partial<Options> = {}) {
+    const registry = yield* ConnectionRegistry.ConnectionRegistry
 
-  // While the outbox is busy, messages are collected. It is quiet again when a whole macrotask had nothing to send.
-  let isBusy = false
-  let entries: Array<Entry> = []
-  let members: Members | undefined
-  // Who entered while messages were collected, and how many of them came before.
-  const newcomers = new Map<Sockets.Socket, number>()
-  let closeSlow = (_socket: Sockets.Socket): void => {}
+    // While the outbox is busy, messages are collected. It is quiet again when a whole macrotask had nothing to send.
+    let isBusy = false
+    let entries: Array<Entry> = []
+    let members: Members | undefined
+    // Who entered while messages were collected, and how many of them came before.
+    const newcomers = new Map<Sockets.Socket, number>()
+    let closeSlow = (_socket: Sockets.Socket): void => {}
 
-  const present = (): Members => ({
-    plain: registry.speaking(Protocol.plain),
-    ndjson: registry.speaking(Protocol.ndjson)
-  })
+    const present = (): Members => ({
+      plain: registry.speaking(Protocol.plain),
+      ndjson: registry.speaking(Protocol.ndjson)
+    })
 
-  const becomeBusy = () => {
-    if (isBusy) return
-    isBusy = true
-    setImmediate(tick)
-  }
-
-  const tick = () => {
-    if (entries.length === 0) {
-      isBusy = false
-      members = undefined
-      return
+    const becomeBusy = () => {
+      if (isBusy) return
+      isBusy = true
+      setImmediate(tick)
     }
-    flush()
-    setImmediate(tick)
-  }
 
-  const transmit = (socket: Sockets.Socket, frame: Protocol.Frame) => {
-    socket.send(frame)
-    // Not every runtime tells: then `undefined` is not above the bound.
-    if (socket.bufferedAmount! > bufferBytes) closeSlow(socket)
-  }
-
-  const transmitAll = (
-    to: ReadonlyArray<Sockets.Socket>,
-    frame: Protocol.Frame,
-    except: ReadonlySet<Sockets.Socket> | undefined
-  ): Delivery => {
-    let delivered = 0
-    let failed = 0
-    for (const socket of to) {
-      if (except?.has(socket)) continue
-      try {
-        transmit(socket, frame)
-        delivered++
-      } catch {
-        failed++
+    const tick = () => {
+      if (entries.length === 0) {
+        isBusy = false
+        members = undefined
+        return
       }
+      flush()
+      setImmediate(tick)
     }
-    return { delivered, failed }
-  }
 
-  const collect = (
-    text: string,
-    only: ReadonlySet<Sockets.Socket> | undefined,
-    except: ReadonlySet<Sockets.Socket> | undefined
-  ) => {
-    entries.push({ text, bytes: Limits.utf8Bytes(text), only, except })
-  }
+    const transmit = (socket: Sockets.Socket, frame: Protocol.Frame) => {
+      socket.send(frame)
+      // Not every runtime tells: then `undefined` is not above the bound.
+      if (socket.bufferedAmount! > bufferBytes) closeSlow(socket)
+    }
 
-  // Joins the messages of some entries, as many to a frame as fit.
-  const join = (chosen: ReadonlyArray<Entry>): ReadonlyArray<string> => {
-    const frames: Array<string> = []
-    let texts: Array<string> = []
-    let size = 0
-    for (const { bytes, text } of chosen) {
-      if (texts.length > 0 && size + 1 + bytes > frameBytes) {
-        frames.push(texts.join("\n"))
-        texts = []
-        size = 0
+    const transmitAll = (
+      to: ReadonlyArray<Sockets.Socket>,
+      frame: Protocol.Frame,
+      except: ReadonlySet<Sockets.Socket> | undefined
+    ): Delivery => {
+      let delivered = 0
+      let failed = 0
+      for (const socket of to) {
+        if (except?.has(socket)) continue
+        try {
+          transmit(socket, frame)
+          delivered++
+        } catch {
+          failed++
+        }
       }
-      size += texts.length === 0 ? bytes : 1 + bytes
-      texts.push(text)
+      return { delivered, failed }
     }
-    if (texts.length > 0) frames.push(texts.join("\n"))
-    return frames
-  }
 
-  const flush = () => {
-    if (entries.length === 0) return
-    const collected = entries
-    const special = collected.filter(({ except, only }) => only !== undefined || except !== undefined)
-    entries = []
-    const isFor = (entry: Entry, socket: Sockets.Socket) =>
-      (entry.only === undefined || entry.only.has(socket)) && !entry.except?.has(socket)
-    // Sockets that get the same messages get the same frames, joined once.
-    const joined = new Map<string, ReadonlyArray<string>>()
-    members ??= present()
-    for (const socket of members.ndjson) {
-      if (socket.readyState !== Sockets.OPEN) continue
-      const since = newcomers.get(socket) ?? 0
-      let key = `${since}`
-      for (const entry of special) key += isFor(entry, socket) ? "+" : "-"
-      let frames = joined.get(key)
-      if (frames === undefined) {
-        frames = join(collected.slice(since).filter((entry) => isFor(entry, socket)))
-        joined.set(key, frames)
+    const collect = (
+      text: string,
+      only: ReadonlySet<Sockets.Socket> | undefined,
+      except: ReadonlySet<Sockets.Socket> | undefined
+    ) => {
+      entries.push({ text, bytes: Limits.utf8Bytes(text), only, except })
+    }
+
+    // Joins the messages of some entries, as many to a frame as fit.
+    const join = (chosen: ReadonlyArray<Entry>): ReadonlyArray<string> => {
+      const frames: Array<string> = []
+      let texts: Array<string> = []
+      let size = 0
+      for (const { bytes, text } of chosen) {
+        if (texts.length > 0 && size + 1 + bytes > frameBytes) {
+          frames.push(texts.join("\n"))
+          texts = []
+          size = 0
+        }
+        size += texts.length === 0 ? bytes : 1 + bytes
+        texts.push(text)
       }
-      for (const frame of frames) transmitAll([socket], frame, undefined)
+      if (texts.length > 0) frames.push(texts.join("\n"))
+      return frames
     }
-    newcomers.clear()
-  }
 
-  const broadcastToAll = (frame: Protocol.Frame, except: ReadonlySet<Sockets.Socket> | undefined): Delivery => {
-    const { ndjson, plain } = isBusy ? members ??= present() : present()
-    const now = transmitAll(plain, frame, except)
-    if (ndjson.length === 0 || typeof frame !== "string") return now
-    if (isBusy) {
-      collect(frame, undefined, except)
-      let left = 0
-      if (except !== undefined) { for (const socket of ndjson) left += except.has(socket) ? 1 : 0 }
-      return { delivered: now.delivered + ndjson.length - left, failed: now.failed }
+    const flush = () => {
+      if (entries.length === 0) return
+      const collected = entries
+      const special = collected.filter(({ except, only }) => only !== undefined || except !== undefined)
+      entries = []
+      const isFor = (entry: Entry, socket: Sockets.Socket) =>
+        (entry.only === undefined || entry.only.has(socket)) && !entry.except?.has(socket)
+      // Sockets that get the same messages get the same frames, joined once.
+      const joined = new Map<string, ReadonlyArray<string>>()
+      members ??= present()
+      for (const socket of members.ndjson) {
+        if (socket.readyState !== Sockets.OPEN) continue
+        const since = newcomers.get(socket) ?? 0
+        let key = `${since}`
+        for (const entry of special) key += isFor(entry, socket) ? "+" : "-"
+        let frames = joined.get(key)
+        if (frames === undefined) {
+          frames = join(collected.slice(since).filter((entry) => isFor(entry, socket)))
+          joined.set(key, frames)
+        }
+        for (const frame of frames) transmitAll([socket], frame, undefined)
+      }
+      newcomers.clear()
     }
-    const joined = transmitAll(ndjson, frame, except)
-    members = { ndjson, plain }
-    becomeBusy()
-    return { delivered: now.delivered + joined.delivered, failed: now.failed + joined.failed }
-  }
 
-  const speaksNdjson = (socket: Sockets.Socket) => registry.isSpeaking(socket, Protocol.ndjson)
-
-  return Outbox.of({
-    send: (socket, frame) => {
-      if (!speaksNdjson(socket) || typeof frame !== "string") return transmit(socket, frame)
-      if (isBusy) return collect(frame, new Set([socket]), undefined)
-      transmit(socket, frame)
+    const broadcastToAll = (frame: Protocol.Frame, except: ReadonlySet<Sockets.Socket> | undefined): Delivery => {
+      const { ndjson, plain } = isBusy ? members ??= present() : present()
+      const now = transmitAll(plain, frame, except)
+      if (ndjson.length === 0 || typeof frame !== "string") return now
+      if (isBusy) {
+        collect(frame, undefined, except)
+        let left = 0
+        if (except !== undefined) { for (const socket of ndjson) left += except.has(socket) ? 1 : 0 }
+        return { delivered: now.delivered + ndjson.length - left, failed: now.failed }
+      }
+      const joined = transmitAll(ndjson, frame, except)
+      members = { ndjson, plain }
       becomeBusy()
-    },
-    broadcast: (frame, audience, except) => {
-      if (audience._tag === "All") return broadcastToAll(frame, except)
-      const found = registry.open(audience)
-      const collects = isBusy && typeof frame === "string"
-      const now = transmitAll(collects ? found.filter((socket) => !speaksNdjson(socket)) : found, frame, except)
-      const later = found.filter((socket) => speaksNdjson(socket) && !except?.has(socket))
-      if (later.length === 0) return now
-      if (!collects) {
-        becomeBusy()
-        return now
-      }
-      collect(frame, new Set(later), undefined)
-      return { delivered: now.delivered + later.length, failed: now.failed }
-    },
-    entered: (socket) => {
-      members = undefined
-      if (entries.length > 0) newcomers.set(socket, entries.length)
-    },
-    left: () => {
-      members = undefined
-    },
-    flush,
-    onSlow: (close) => {
-      closeSlow = close
+      return { delivered: now.delivered + joined.delivered, failed: now.failed + joined.failed }
     }
-  })
-})
+
+    const speaksNdjson = (socket: Sockets.Socket) => registry.isSpeaking(socket, Protocol.ndjson)
+
+    return Outbox.of({
+      send: (socket, frame) => {
+        if (!speaksNdjson(socket) || typeof frame !== "string") return transmit(socket, frame)
+        if (isBusy) return collect(frame, new Set([socket]), undefined)
+        transmit(socket, frame)
+        becomeBusy()
+      },
+      broadcast: (frame, audience, except) => {
+        if (audience._tag === "All") return broadcastToAll(frame, except)
+        const found = registry.open(audience)
+        const collects = isBusy && typeof frame === "string"
+        const now = transmitAll(collects ? found.filter((socket) => !speaksNdjson(socket)) : found, frame, except)
+        const later = found.filter((socket) => speaksNdjson(socket) && !except?.has(socket))
+        if (later.length === 0) return now
+        if (!collects) {
+          becomeBusy()
+          return now
+        }
+        collect(frame, new Set(later), undefined)
+        return { delivered: now.delivered + later.length, failed: now.failed }
+      },
+      entered: (socket) => {
+        members = undefined
+        if (entries.length > 0) newcomers.set(socket, entries.length)
+      },
+      left: () => {
+        members = undefined
+      },
+      flush,
+      onSlow: (close) => {
+        closeSlow = close
+      }
+    })
+  }
+)

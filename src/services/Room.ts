@@ -193,62 +193,74 @@ export const layer = <Name extends string, Receive, Send, State>(
   name: string,
   options?: Partial<Outbox.Options>
 ): Layer.Layer<Services<Name>, never, Protocol.Protocol | Sockets.Sockets> =>
-  layerNoDeps(room, name).pipe(
-    Layer.provideMerge(Lifecycle.Lifecycle.layer),
-    Layer.provideMerge(Broadcaster.Broadcaster.layer),
-    Layer.provideMerge(Outbox.Outbox.layer(options)),
-    Layer.provideMerge(ConnectionRegistry.ConnectionRegistry.layer(room.state))
+  Layer.effectContext(
+    Effect.contextWith((given: Context.Context<Protocol.Protocol | Sockets.Sockets>) =>
+      makeServices(given, room, name, options)
+    )
   )
 
-/** The service of a room that has a name, over the services that keep its connections. */
-export const layerNoDeps = <Name extends string, Receive, Send, State>(
+/**
+ * Makes what {@link layer} provides. An object does this at every wake, and a layer for each of the services would take
+ * it longer than the rest of the wake.
+ */
+export const makeServices = Effect.fnUntraced(function*<Given, Name extends string, Receive, Send, State>(
+  given: Context.Context<Given | Protocol.Protocol | Sockets.Sockets>,
+  room: Room<Name, Receive, Send, State>,
+  name: string,
+  options?: Partial<Outbox.Options>
+) {
+  const registry = yield* Effect.provideContext(ConnectionRegistry.make(room.state), given)
+  const kept = Context.add(given, ConnectionRegistry.ConnectionRegistry, registry)
+  const outbox = yield* Effect.provideContext(Outbox.make(options), kept)
+  const leaving = Context.add(kept, Outbox.Outbox, outbox)
+  const broadcaster = yield* Effect.provideContext(Broadcaster.make, leaving)
+  const heard = Context.add(leaving, Broadcaster.Broadcaster, broadcaster)
+  const lifecycle = yield* Effect.provideContext(Lifecycle.make, heard)
+  const alive = Context.add(heard, Lifecycle.Lifecycle, lifecycle)
+  const service = yield* Effect.provideContext(makeService(room, name), alive)
+  return Context.add(alive, room, service)
+})
+
+const makeService = Effect.fnUntraced(function*<Name extends string, Receive, Send, State>(
   room: Room<Name, Receive, Send, State>,
   name: string
-): Layer.Layer<
-  Identifier<Name>,
-  never,
-  Broadcaster.Broadcaster | ConnectionRegistry.ConnectionRegistry | Lifecycle.Lifecycle | Protocol.Protocol
-> =>
-  Layer.effect(
-    room,
-    Effect.gen(function*() {
-      const broadcaster = yield* Broadcaster.Broadcaster
-      const registry = yield* ConnectionRegistry.ConnectionRegistry
-      const lifecycle = yield* Lifecycle.Lifecycle
-      const protocol = yield* Protocol.Protocol
+) {
+  const broadcaster = yield* Broadcaster.Broadcaster
+  const registry = yield* ConnectionRegistry.ConnectionRegistry
+  const lifecycle = yield* Lifecycle.Lifecycle
+  const protocol = yield* Protocol.Protocol
 
-      // One step and not two: this runs for every message.
-      const encoded = <A>(message: Send, use: (frame: Protocol.Frame) => Effect.Effect<A, RoomError>) =>
-        Effect.suspend(() => {
-          const frame = protocol.encode(message)
-          return Result.isSuccess(frame)
-            ? use(frame.success)
-            : Effect.fail(new RoomError({ reason: new InvalidMessage({ cause: frame.failure }) }))
-        })
-
-      return room.of({
-        name,
-        send: (id, message) => encoded(message, (frame) => toRoomError(broadcaster.send(id, frame))),
-        broadcast: (message, options) => encoded(message, (frame) => broadcaster.broadcast(frame, options)),
-        connections: (audience = Audience.all) =>
-          // SAFETY: the registry decodes states with the room's schema.
-          toRoomError(registry.list(audience)) as Effect.Effect<
-            ReadonlyArray<ConnectionRegistry.Connection<State>>,
-            RoomError
-          >,
-        count: (audience = Audience.all) => registry.count(audience),
-        state: (id) =>
-          registry.find(id).pipe(
-            Effect.flatMap(registry.connection),
-            // SAFETY: the registry decodes states with the room's schema.
-            Effect.map((connection) => connection.state as State),
-            toRoomError
-          ),
-        setState: (id, state) => toRoomError(registry.setState(id, state)),
-        close: (id, code = 1000, reason = "") => toRoomError(lifecycle.disconnect(id, code, reason))
-      })
+  // One step and not two: this runs for every message.
+  const encoded = <A>(message: Send, use: (frame: Protocol.Frame) => Effect.Effect<A, RoomError>) =>
+    Effect.suspend(() => {
+      const frame = protocol.encode(message)
+      return Result.isSuccess(frame)
+        ? use(frame.success)
+        : Effect.fail(new RoomError({ reason: new InvalidMessage({ cause: frame.failure }) }))
     })
-  )
+
+  return room.of({
+    name,
+    send: (id, message) => encoded(message, (frame) => toRoomError(broadcaster.send(id, frame))),
+    broadcast: (message, options) => encoded(message, (frame) => broadcaster.broadcast(frame, options)),
+    connections: (audience = Audience.all) =>
+      // SAFETY: the registry decodes states with the room's schema.
+      toRoomError(registry.list(audience)) as Effect.Effect<
+        ReadonlyArray<ConnectionRegistry.Connection<State>>,
+        RoomError
+      >,
+    count: (audience = Audience.all) => registry.count(audience),
+    state: (id) =>
+      registry.find(id).pipe(
+        Effect.flatMap(registry.connection),
+        // SAFETY: the registry decodes states with the room's schema.
+        Effect.map((connection) => connection.state as State),
+        toRoomError
+      ),
+    setState: (id, state) => toRoomError(registry.setState(id, state)),
+    close: (id, code = 1000, reason = "") => toRoomError(lifecycle.disconnect(id, code, reason))
+  })
+})
 
 /** A message to be sent does not fit the room's schema. */
 export class InvalidMessage extends Data.TaggedError("InvalidMessage")<{
