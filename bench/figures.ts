@@ -95,7 +95,7 @@ const echo: Figure = {
   name: "echo",
   title: "Echo",
   work: "one client's message, answered to itself, one in flight",
-  seconds: { quick: 14, full: 60 },
+  seconds: { quick: 20, full: 130 },
   measure: (run) =>
     rounds(run, {
       sittings: run.quick ? 1 : 3,
@@ -103,11 +103,11 @@ const echo: Figure = {
       prepare: async (target) => {
         await connect(target, "echo", 1)
         // Until the compiler has seen the path often, its figures are about the interpreter.
-        await target.call("echo", { room: "echo", messages: 20_000 })
+        await target.call("echo", { room: "echo", messages: run.quick ? 10_000 : 20_000 })
       },
       measure: async (target, round) => {
         const { name } = target.subject
-        const result = await target.call("echo", { room: "echo", messages: run.quick ? 4_000 : 10_000 })
+        const result = await target.call("echo", { room: "echo", messages: run.quick ? 2_000 : 5_000 })
         run.record("", "CPU µs", name, round, perDelivery(result))
         run.record("", "p50 µs", name, round, result.p50 * 1000)
         run.record("", "p99 µs", name, round, result.p99 * 1000)

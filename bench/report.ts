@@ -1,5 +1,5 @@
 /** docs/BENCHMARKS.md and its pictures. */
-import { mkdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { figures } from "./figures.ts"
 import { bars, lines } from "./plot.ts"
@@ -72,7 +72,8 @@ const method =
   them in brackets, and after × the median of the ratios to the floor *of the same round*.
 - CPU is the processor time of the workerd process, all its threads, in nanoseconds from the kernel's scheduler: on a shared
   machine it is worth more than wall time. Deliveries a second and latencies are wall time.
-- Ndjson is asked for at the upgrade, as a WebSocket subprotocol: several messages then share a frame, a line each. In the burst its client joins 50 messages to a frame as well.
+- Ndjson is asked for at the upgrade, as a WebSocket subprotocol: several messages then share a frame, a line each.
+  In the burst its client joins 50 messages to a frame as well.
 - crossws keeps no state a connection, and the peers' lookups are not compared.
 - Many talkers asks for more than one object can deliver without joining frames. Whoever falls behind delivers what it can; latency
   is read from the messages that arrived, from the time at which each was due, and would grow with a longer run.
@@ -117,6 +118,8 @@ export const write = (folder: string, report: Report): void => {
       ]),
       "---"
     ),
+    "## Where it falls short",
+    readFileSync(join(import.meta.dirname, "shortfalls.md"), "utf8").trim(),
     ...sections,
     "## Method",
     method,

@@ -17,6 +17,9 @@ const stableAfter = 5_000
 // The runtime puts a room to sleep when nothing has happened in it for this long.
 const asleepAfter = 10_000
 
+// The codes of the close table that a client does not do well to come back after.
+const isFinal = (code) => [1000, 1002, 1003, 1007, 1008, 1009].includes(code) || (code >= 4500 && code <= 4999)
+
 const element = (id) => document.getElementById(id)
 const [lobby, chat, log, entries, latest] = ["lobby", "chat", "log", "entries", "latest"].map(element)
 const [joinForm, nameInput, roomInput] = ["join", "name", "room"].map(element)
@@ -96,7 +99,7 @@ const connect = (url, on) => {
   const closed = (code, reason) => {
     drop()
     if (openedAt !== undefined && performance.now() - openedAt >= stableAfter) attempt = 0
-    if (code === 1000 || (code >= 4500 && code <= 4999)) {
+    if (isFinal(code)) {
       on.state("closed", reason)
       return
     }

@@ -101,10 +101,17 @@ export const make = Effect.fnUntraced(
       setImmediate(tick)
     }
 
+    const slow: Array<Sockets.Socket> = []
+
     const transmit = (socket: Sockets.Socket, frame: Protocol.Frame) => {
       socket.send(frame)
       // Not every runtime tells: then `undefined` is not above the bound.
-      if (socket.bufferedAmount! > bufferBytes) closeSlow(socket)
+      if (socket.bufferedAmount! > bufferBytes) slow.push(socket)
+    }
+
+    // Only once everybody has what made a socket slow: the others are told that it leaves, and not before that.
+    const letGo = () => {
+      for (let socket = slow.pop(); socket !== undefined; socket = slow.pop()) closeSlow(socket)
     }
 
     const transmitAll = (
@@ -175,6 +182,7 @@ export const make = Effect.fnUntraced(
         for (const frame of frames) transmitAll([socket], frame, undefined)
       }
       newcomers.clear()
+      letGo()
     }
 
     const broadcastToAll = (frame: Protocol.Frame, except: ReadonlySet<Sockets.Socket> | undefined): Delivery => {
@@ -195,26 +203,38 @@ export const make = Effect.fnUntraced(
 
     const speaksNdjson = (socket: Sockets.Socket) => registry.isSpeaking(socket, Protocol.ndjson)
 
+    const broadcastTo = (
+      frame: Protocol.Frame,
+      audience: Audience.Audience,
+      except: ReadonlySet<Sockets.Socket> | undefined
+    ): Delivery => {
+      const found = registry.open(audience)
+      const collects = isBusy && typeof frame === "string"
+      const now = transmitAll(collects ? found.filter((socket) => !speaksNdjson(socket)) : found, frame, except)
+      const later = found.filter((socket) => speaksNdjson(socket) && !except?.has(socket))
+      if (later.length === 0) return now
+      if (!collects) {
+        becomeBusy()
+        return now
+      }
+      collect(frame, new Set(later), undefined)
+      return { delivered: now.delivered + later.length, failed: now.failed }
+    }
+
     return Outbox.of({
       send: (socket, frame) => {
-        if (!speaksNdjson(socket) || typeof frame !== "string") return transmit(socket, frame)
-        if (isBusy) return collect(frame, new Set([socket]), undefined)
+        const joins = typeof frame === "string" && speaksNdjson(socket)
+        if (joins && isBusy) return collect(frame, new Set([socket]), undefined)
         transmit(socket, frame)
-        becomeBusy()
+        if (joins) becomeBusy()
+        letGo()
       },
       broadcast: (frame, audience, except) => {
-        if (audience._tag === "All") return broadcastToAll(frame, except)
-        const found = registry.open(audience)
-        const collects = isBusy && typeof frame === "string"
-        const now = transmitAll(collects ? found.filter((socket) => !speaksNdjson(socket)) : found, frame, except)
-        const later = found.filter((socket) => speaksNdjson(socket) && !except?.has(socket))
-        if (later.length === 0) return now
-        if (!collects) {
-          becomeBusy()
-          return now
-        }
-        collect(frame, new Set(later), undefined)
-        return { delivered: now.delivered + later.length, failed: now.failed }
+        const delivery = audience._tag === "All"
+          ? broadcastToAll(frame, except)
+          : broadcastTo(frame, audience, except)
+        letGo()
+        return delivery
       },
       entered: (socket) => {
         members = undefined

@@ -144,12 +144,12 @@ it.effect("a socket that is none of ours is passed over (ID-4)", () =>
     assert.match(lines.join(""), /do not say which connection/)
   }))
 
-it.effect("nothing that the room does holds the object awake", () =>
+it.effect("nothing that the room does holds the object awake, a flush neither (OB-6)", () =>
   Effect.gen(function*() {
     const stub = PROBE.getByName("idle")
-    const client = yield* World.connect(stub)
-    yield* client.send(Speak.make({ text: "hello" }))
-    yield* client.take(2)
+    const client = yield* World.connect(stub, "", { "sec-websocket-protocol": "ndjson" })
+    for (const text of ["one", "two", "three"]) yield* client.send(Speak.make({ text }))
+    yield* client.take(4)
     // An eviction waits for whatever keeps the object awake, and fails when that takes too long.
     yield* Effect.promise(() => evictDurableObject(stub))
     assert.strictEqual(yield* World.runIn(stub, Sockets.Sockets.useSync((sockets) => sockets.list().length)), 1)

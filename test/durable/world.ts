@@ -30,10 +30,11 @@ export const runIn = <A, E>(stub: Stub, effect: Effect.Effect<A, E, Services>): 
 /** A client of an object. */
 export const connect = Effect.fnUntraced(function*(
   stub: Stub,
-  query = ""
+  query = "",
+  headers: Readonly<Record<string, string>> = {}
 ): Effect.fn.Return<Client, Problem.Problem, Scope.Scope> {
   const response = yield* Effect.promise(() =>
-    stub.fetch(`https://room.invalid/${query}`, { headers: { upgrade: "websocket" } })
+    stub.fetch(`https://room.invalid/${query}`, { headers: { upgrade: "websocket", ...headers } })
   )
   const socket = response.webSocket
   if (socket === null) {
@@ -42,7 +43,9 @@ export const connect = Effect.fnUntraced(function*(
   }
   const frames = yield* Queue.unbounded<unknown>()
   const closes = yield* Queue.unbounded<{ readonly code: number; readonly reason: string }>()
-  socket.addEventListener("message", ({ data }) => Queue.offerUnsafe(frames, data))
+  socket.addEventListener("message", ({ data }) => {
+    for (const frame of typeof data === "string" ? data.split("\n") : [data]) Queue.offerUnsafe(frames, frame)
+  })
   socket.addEventListener("close", ({ code, reason }) => Queue.offerUnsafe(closes, { code, reason }))
   socket.accept()
   yield* Effect.addFinalizer(() => Effect.sync(() => socket.close()))

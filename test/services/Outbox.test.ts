@@ -169,6 +169,23 @@ it.effect("a client that does not read is closed with 4008, and the others feel 
     assert.deepStrictEqual(others, [])
   }))
 
+it.effect("that somebody is let go is told after what made it so, to everybody (OB-2, OB-5)", () =>
+  Effect.gen(function*() {
+    const room = yield* MemoryRoom.make(Probe, ProbeLive)
+    const slow = yield* room.connect()
+    const readers = [yield* room.connect(), yield* room.connect("/", ndjson)]
+    yield* slow.stall
+    yield* Effect.forEach(readers, (reader) => reader.received)
+    const [speaker] = readers
+    for (const text of ["x".repeat(600_000), "y".repeat(600_000), "z"]) {
+      yield* speaker!.send(Ask.cases.Speak.make({ text }))
+    }
+    for (const reader of readers) {
+      const told = (yield* reader.received).map((message) => message._tag === "Heard" ? message.text[0] : message._tag)
+      assert.deepStrictEqual(told, ["x", "y", "Closed", "z"])
+    }
+  }))
+
 it.effect("ndjson is for those who ask: nothing else is answered, and not in a text room (NJ-1)", () =>
   Effect.gen(function*() {
     const { clients: [joins, other], room } = yield* setup(ndjson, { "sec-websocket-protocol": "chat, superchat" })
