@@ -126,7 +126,11 @@ export const make = Effect.fnUntraced(function*({ decode, encode }: StateCodec) 
     forgotten.has(socket) ||
     (!connections.has(socket) && socket.readyState !== Sockets.OPEN && readAttachment(socket)[0])
 
-  const isOpen = (socket: Sockets.Socket) => socket.readyState === Sockets.OPEN && !forgotten.has(socket)
+  // A socket that the runtime gave up may still look open.
+  let someLookOpen = false
+
+  const isOpen = (socket: Sockets.Socket) =>
+    socket.readyState === Sockets.OPEN && !(someLookOpen && forgotten.has(socket))
 
   const open = (audience: Audience.Audience) => sockets.list(Audience.toTag(audience)).filter(isOpen)
 
@@ -250,6 +254,7 @@ export const make = Effect.fnUntraced(function*({ decode, encode }: StateCodec) 
         const [wasForgotten, state] = readAttachment(socket)
         if (wasForgotten) return false
         forgotten.add(socket)
+        someLookOpen ||= socket.readyState === Sockets.OPEN
         // A socket that we close stays with the runtime until its peer answers, and the object may sleep till then.
         writeAttachment(socket, [true, state])
         return true

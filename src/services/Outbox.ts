@@ -75,15 +75,17 @@ export const make = Effect.fnUntraced(
     // While the outbox is busy, messages are collected. It is quiet again when a whole macrotask had nothing to send.
     let isBusy = false
     let entries: Array<Entry> = []
+    // Who is there, until somebody enters or leaves. To ask the runtime for every message costs a tenth of it.
     let members: Members | undefined
     // Who entered while messages were collected, and how many of them came before.
     const newcomers = new Map<Sockets.Socket, number>()
     let closeSlow = (_socket: Sockets.Socket): void => {}
 
-    const present = (): Members => ({
-      plain: registry.speaking(Protocol.plain),
-      ndjson: registry.speaking(Protocol.ndjson)
-    })
+    const present = (): Members =>
+      members ??= {
+        plain: registry.speaking(Protocol.plain),
+        ndjson: registry.speaking(Protocol.ndjson)
+      }
 
     const becomeBusy = () => {
       if (isBusy) return
@@ -94,7 +96,6 @@ export const make = Effect.fnUntraced(
     const tick = () => {
       if (entries.length === 0) {
         isBusy = false
-        members = undefined
         return
       }
       flush()
@@ -105,9 +106,17 @@ export const make = Effect.fnUntraced(
 
     const transmit = (socket: Sockets.Socket, frame: Protocol.Frame) => {
       socket.send(frame)
+      look(socket)
+    }
+
+    const look = (socket: Sockets.Socket) => {
       // Not every runtime tells: then `undefined` is not above the bound.
       if (socket.bufferedAmount! > bufferBytes) slow.push(socket)
     }
+
+    // To look at every socket after every message would cost as much as a tenth of sending it.
+    const lookEvery = Math.min(65_536, bufferBytes / 16)
+    let sentSinceLook = 0
 
     // Only once everybody has what made a socket slow: the others are told that it leaves, and not before that.
     const letGo = () => {
@@ -119,15 +128,21 @@ export const make = Effect.fnUntraced(
       frame: Protocol.Frame,
       except: ReadonlySet<Sockets.Socket> | undefined
     ): Delivery => {
+      sentSinceLook += frame.length
+      const looks = sentSinceLook > lookEvery
+      if (looks) sentSinceLook = 0
       let delivered = 0
       let failed = 0
       for (const socket of to) {
         if (except?.has(socket)) continue
         try {
-          transmit(socket, frame)
+          socket.send(frame)
           delivered++
+          if (looks) look(socket)
         } catch {
           failed++
+          // Somebody closed it behind our back.
+          members = undefined
         }
       }
       return { delivered, failed }
@@ -168,8 +183,7 @@ export const make = Effect.fnUntraced(
         (entry.only === undefined || entry.only.has(socket)) && !entry.except?.has(socket)
       // Sockets that get the same messages get the same frames, joined once.
       const joined = new Map<string, ReadonlyArray<string>>()
-      members ??= present()
-      for (const socket of members.ndjson) {
+      for (const socket of present().ndjson) {
         if (socket.readyState !== Sockets.OPEN) continue
         const since = newcomers.get(socket) ?? 0
         let key = `${since}`
@@ -179,14 +193,20 @@ export const make = Effect.fnUntraced(
           frames = join(collected.slice(since).filter((entry) => isFor(entry, socket)))
           joined.set(key, frames)
         }
-        for (const frame of frames) transmitAll([socket], frame, undefined)
+        for (const frame of frames) {
+          try {
+            transmit(socket, frame)
+          } catch {
+            members = undefined
+          }
+        }
       }
       newcomers.clear()
       letGo()
     }
 
     const broadcastToAll = (frame: Protocol.Frame, except: ReadonlySet<Sockets.Socket> | undefined): Delivery => {
-      const { ndjson, plain } = isBusy ? members ??= present() : present()
+      const { ndjson, plain } = present()
       const now = transmitAll(plain, frame, except)
       if (ndjson.length === 0 || typeof frame !== "string") return now
       if (isBusy) {
@@ -196,7 +216,6 @@ export const make = Effect.fnUntraced(
         return { delivered: now.delivered + ndjson.length - left, failed: now.failed }
       }
       const joined = transmitAll(ndjson, frame, except)
-      members = { ndjson, plain }
       becomeBusy()
       return { delivered: now.delivered + joined.delivered, failed: now.failed + joined.failed }
     }
