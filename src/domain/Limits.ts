@@ -20,9 +20,6 @@ export const autoResponseBytes = 2_048
 /** Sockets of one object. */
 export const socketsPerObject = 32_768
 
-/** Bytes of one message that a client sends. */
-export const messageBytes = 33_554_432
-
 const encoder = new TextEncoder()
 
 /** The length of a text in UTF-8 bytes. */
