@@ -117,8 +117,8 @@ export const make = Effect.fnUntraced(function*({ decode, encode }: StateCodec) 
   const identities = new WeakMap<Sockets.Socket, Identity.Identity>()
   const connections = new WeakMap<Sockets.Socket, Connection>()
   const forgotten = new WeakSet<Sockets.Socket>()
-  // To ask the runtime for the socket of an id takes microseconds, and milliseconds after a sleep in a large room. So each
-  // socket that was seen is kept until its connection leaves.
+  // The runtime can find the socket of an id, but most slowly right after a sleep. So each socket that was seen is kept
+  // until its connection leaves.
   const found = new Map<ConnectionId.ConnectionId, Sockets.Socket>()
 
   // What was forgotten before the object slept is not open: whoever forgets a socket closes it, or has seen it close.

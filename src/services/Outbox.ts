@@ -75,7 +75,7 @@ export const make = Effect.fnUntraced(
     // While the outbox is busy, messages are collected. It is quiet again when a whole macrotask had nothing to send.
     let isBusy = false
     let entries: Array<Entry> = []
-    // Who is there, until somebody enters or leaves. To ask the runtime for every message costs a tenth of it.
+    // Who is there, until somebody enters or leaves: the runtime is not asked again for every message.
     let members: Members | undefined
     // Who entered while messages were collected, and how many of them came before.
     const newcomers = new Map<Sockets.Socket, number>()
@@ -114,7 +114,7 @@ export const make = Effect.fnUntraced(
       if (socket.bufferedAmount! > bufferBytes) slow.push(socket)
     }
 
-    // To look at every socket after every message would cost as much as a tenth of sending it.
+    // Each look is a question to the runtime, so not every message is worth one for every socket.
     const lookEvery = Math.min(65_536, bufferBytes / 16)
     let sentSinceLook = 0
 

@@ -200,8 +200,8 @@ export const layer = <Name extends string, Receive, Send, State>(
   )
 
 /**
- * Makes what {@link layer} provides. An object does this at every wake, and a layer for each of the services would take
- * it longer than the rest of the wake.
+ * Makes what {@link layer} provides. An object does this at every wake, and a layer for each of the services
+ * would make the wake a fifth slower and more (`docs/BENCHMARKS.md`).
  */
 export const makeServices = Effect.fnUntraced(function*<Given, Name extends string, Receive, Send, State>(
   given: Context.Context<Given | Protocol.Protocol | Sockets.Sockets>,
