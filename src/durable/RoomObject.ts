@@ -14,42 +14,48 @@ import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Plain from "../protocol/Plain.ts"
 import * as Alarm from "../services/Alarm.ts"
+import * as Calls from "../services/Calls.ts"
 import * as Lifecycle from "../services/Lifecycle.ts"
 import type * as Outbox from "../services/Outbox.ts"
 import * as Protocol from "../services/Protocol.ts"
 import * as Room from "../services/Room.ts"
 import * as Sockets from "../services/Sockets.ts"
+import * as Bindings from "./Bindings.ts"
 import * as DurableAlarm from "./DurableAlarm.ts"
 import * as DurableSockets from "./DurableSockets.ts"
 import * as ObjectContext from "./ObjectContext.ts"
 import * as ProblemResponse from "./ProblemResponse.ts"
 
-/** What a room's layer, and an effect that is run in the object, may use. */
-export type Services<Name extends string> =
-  | Room.Services<Name>
-  | Alarm.Alarm
-  | ObjectContext.ObjectContext
-  | Sockets.Sockets
+/** What the runtime gives a room's layer, beside the room itself. */
+export type Given = Alarm.Alarm | Bindings.Bindings | ObjectContext.ObjectContext | Sockets.Sockets
 
-/** The object of a room. */
-export interface RoomObject<Name extends string> extends DurableObject<any> {
+/** What a room's layer, and an effect that is run in the object, may use. */
+export type Services<Name extends string> = Given | Room.Services<Name>
+
+/** The object of a room. `App` is what the room's layer provides beside the room, like `Layer.provideMerge` of a database. */
+export interface RoomObject<Name extends string, App = never> extends DurableObject<any> {
   fetch(request: Request): Promise<Response>
   webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void>
   webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void>
   webSocketError(socket: WebSocket, error: unknown): Promise<void>
   alarm(): Promise<void>
+  /** Answers a call of `DurableRooms`. */
+  call(method: string, payload: unknown): Promise<Calls.Reply>
   /**
    * Runs an effect inside the object. Use it in a subclass, for methods that other Workers call. It is no method of the
-   * class itself, so nothing outside the object can reach it.
+   * class itself, so nothing outside the object can reach it. Where the room's layer did not build, what it would have
+   * provided is missing.
    */
-  readonly run: <A, E>(effect: Effect.Effect<A, E, Services<Name>>) => Promise<A>
+  readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<Name>>) => Promise<A>
 }
 
 /**
  * Makes the class of a room's objects, to be exported by a Worker and named in its configuration.
  *
- * Where the room's layer fails to build, new connections are refused with 503; those that are open stay so. The
- * options bound what leaves at once, and what may wait for a client that does not read.
+ * The layer is built once for each object. It may use what the runtime gives, like the object's `Bindings`; what else
+ * the room needs, it must bring. What it provides beside the room (a database, a tracer) is also there for `run` and while
+ * handlers run. Where it fails to build, new connections are refused with 503; those that are open stay so. The options
+ * bound what leaves at once, and what may wait for a client that does not read.
  *
  * **Example** (a Worker with one class of rooms)
  *
@@ -57,27 +63,38 @@ export interface RoomObject<Name extends string> extends DurableObject<any> {
  * export class ChatRoom extends RoomObject.make(Chat, ChatLive) {}
  * ```
  */
-export const make = <Name extends string, Receive, Send, State, E>(
-  room: Room.Room<Name, Receive, Send, State>,
-  live: Layer.Layer<never, E, Services<Name>>,
+export const make = <
+  Name extends string,
+  Receive,
+  Send,
+  State,
+  Methods extends Calls.Method,
+  E,
+  App
+>(
+  room: Room.Room<Name, Receive, Send, State, Methods>,
+  live: Layer.Layer<App, E, Services<Name>>,
   options?: Partial<Outbox.Options>
-): new(ctx: DurableObjectState, env: any) => RoomObject<Name> =>
-  class extends DurableObject<any> implements RoomObject<Name> {
+): new(ctx: DurableObjectState, env: any) => RoomObject<Name, App> =>
+  class extends DurableObject<any> implements RoomObject<Name, App> {
+    readonly #calls: Calls.Calls["Service"]
     readonly #lifecycle: Lifecycle.Lifecycle["Service"]
-    readonly run: RoomObject<Name>["run"]
+    #run: RoomObject<Name, App>["run"]
+    readonly run: RoomObject<Name, App>["run"] = (effect) => this.#run(effect)
 
-    constructor(ctx: DurableObjectState, env: unknown) {
+    constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
       super(ctx, env)
-      const scope = Scope.makeUnsafe()
       const name = ctx.id.name ?? ctx.id.toString()
       const services = Effect.runSync(Room.makeServices(given(room, ctx, env), room, name, options))
-      this.run = Effect.runPromiseWith(services)
+      this.#calls = Context.get(services, Calls.Calls)
       this.#lifecycle = Context.get(services, Lifecycle.Lifecycle)
+      // SAFETY: the rest is there once the room has started.
+      this.#run = Effect.runPromiseWith(services as Context.Context<App | Services<Name>>)
 
       // A constructor that fails, or keeps the gate closed for 30 seconds, would take every open connection with it.
-      const start = Layer.buildWithScope(live, scope).pipe(
-        Effect.catchCause((cause) => Effect.logError("The room could not be started", cause))
-      )
+      const start = Effect.map(Room.start(live, services, Scope.makeUnsafe()), (started) => {
+        this.#run = Effect.runPromiseWith(started)
+      })
       const starting = Effect.runForkWith(services)(start)
       if (starting.pollUnsafe() === undefined) {
         ctx.blockConcurrencyWhile(() => Promise.race([this.run(Fiber.await(starting)), scheduler.wait(20_000)]))
@@ -108,14 +125,19 @@ export const make = <Name extends string, Receive, Send, State, E>(
     override alarm(): Promise<void> {
       return this.run(this.#lifecycle.alarm)
     }
+
+    call(method: string, payload: unknown): Promise<Calls.Reply> {
+      return this.run(this.#calls.call(method, payload))
+    }
   }
 
 // What the runtime gives the room.
-const given = (room: Room.Any, ctx: DurableObjectState, env: unknown) => {
+const given = (room: Room.Any, ctx: DurableObjectState, env: Cloudflare.Env) => {
   const sockets = DurableSockets.make(ctx)
   return Context.make(Sockets.Sockets, sockets).pipe(
+    Context.add(Bindings.Bindings, env),
     Context.add(Alarm.Alarm, DurableAlarm.make(ctx)),
-    Context.add(ObjectContext.ObjectContext, { ctx, env }),
+    Context.add(ObjectContext.ObjectContext, ctx),
     Context.add(Protocol.Protocol, Plain.make(room, sockets)),
     Context.add(Scheduler.Scheduler, oneTurn),
     Context.add(Logger.CurrentLoggers, loggers)

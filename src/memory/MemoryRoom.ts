@@ -21,6 +21,7 @@ import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as Problem from "../domain/Problem.ts"
 import * as Plain from "../protocol/Plain.ts"
 import type * as Alarm from "../services/Alarm.ts"
+import * as Calls from "../services/Calls.ts"
 import * as Lifecycle from "../services/Lifecycle.ts"
 import * as Outbox from "../services/Outbox.ts"
 import * as Protocol from "../services/Protocol.ts"
@@ -59,8 +60,8 @@ export interface Client<in Receive, out Send> {
   readonly closed: Effect.Effect<CloseCode.Close | undefined>
 }
 
-/** A room in memory. */
-export interface MemoryRoom<Name extends string, in Receive, out Send> {
+/** A room in memory. `App` is what its layer provides beside the room. */
+export interface MemoryRoom<Name extends string, in Receive, out Send, App = never> {
   /** A client asks to be let in, with a URL that may be relative, and headers. */
   readonly connect: (
     url?: string,
@@ -69,18 +70,28 @@ export interface MemoryRoom<Name extends string, in Receive, out Send> {
   /** The object sleeps and wakes: every service is built anew, the connections stay. */
   readonly evict: Effect.Effect<void>
   /** Runs an effect inside the room. */
-  readonly run: <A, E>(effect: Effect.Effect<A, E, Services<Name>>) => Effect.Effect<A, E>
+  readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<Name>>) => Effect.Effect<A, E>
+  /** Answers a call of `MemoryRooms`. */
+  readonly call: (method: string, payload: unknown) => Effect.Effect<Calls.Reply>
 }
 
 /**
  * Builds a room in memory. Its alarm follows the `Clock`, so `TestClock.adjust` makes it fire. Like a deployed room it
  * starts when its layer does not build: it then refuses connections with 503.
  */
-export const make = Effect.fnUntraced(function*<Name extends string, Receive, Send, State, E>(
-  room: Room.Room<Name, Receive, Send, State>,
-  live: Layer.Layer<never, E, Services<Name>>,
+export const make = Effect.fnUntraced(function*<
+  Name extends string,
+  Receive,
+  Send,
+  State,
+  Methods extends Calls.Method,
+  E,
+  App
+>(
+  room: Room.Room<Name, Receive, Send, State, Methods>,
+  live: Layer.Layer<App, E, Services<Name>>,
   options: Partial<Outbox.Options> & { readonly name?: string } = {}
-): Effect.fn.Return<MemoryRoom<Name, Receive, Send>, never, Scope.Scope> {
+): Effect.fn.Return<MemoryRoom<Name, Receive, Send, App>, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const runtime = yield* Layer.buildWithScope(MemoryRuntime.MemoryRuntime.layer, scope)
   const memory = Context.get(runtime, MemoryRuntime.MemoryRuntime)
@@ -96,11 +107,10 @@ export const make = Effect.fnUntraced(function*<Name extends string, Receive, Se
       (layer) => Layer.buildWithScope(layer, scope)
     )
     yield* memory.listen(Context.get(services, Lifecycle.Lifecycle))
-    yield* Layer.buildWithScope(Layer.fresh(live), scope).pipe(
-      Effect.provideContext(services),
-      Effect.catchCause((cause) => Effect.logError("The room could not be started", cause))
+    return yield* Room.start(Layer.fresh(live), services, scope).pipe(
+      // SAFETY: what needs the app is run where the room has started.
+      Effect.catchCause(() => Effect.succeed(services as Context.Context<App | Services<Name>>))
     )
-    return services
   })
 
   let services = yield* start
@@ -153,6 +163,11 @@ export const make = Effect.fnUntraced(function*<Name extends string, Receive, Se
       yield* memory.evict
       services = yield* start
     }),
-    run: (effect) => Effect.suspend(() => Effect.provideContext(effect, services)).pipe(Effect.tap(memory.settle))
+    run: (effect) => Effect.suspend(() => Effect.provideContext(effect, services)).pipe(Effect.tap(memory.settle)),
+    call: (method, payload) =>
+      Effect.suspend(() => Context.get(services, Calls.Calls).call(method, payload)).pipe(
+        Effect.provideContext(services),
+        Effect.tap(memory.settle)
+      )
   }
 })

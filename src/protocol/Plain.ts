@@ -20,20 +20,13 @@ export const Error = Schema.TaggedStruct("Error", {
   message: Schema.String
 })
 
-/** The text that a client of a JSON room sends to see whether it is connected; answered without waking the object. */
-export const ping = "ping"
-
-/** The answer to a `ping`. */
-export const pong = "pong"
-
 /** Speaks the plain protocol with the schemas of a room. */
 export const layer = (room: Room.Any): Layer.Layer<Protocol.Protocol, never, Sockets.Sockets> =>
   Layer.effect(Protocol.Protocol, Sockets.Sockets.useSync((sockets) => make(room, sockets)))
 
 /** Makes the service; its layer does the same. */
 export const make = (room: Room.Any, sockets: Sockets.Sockets["Service"]): Protocol.Protocol["Service"] => {
-  // No JSON text reads `ping`. In a text room it is a message like any other.
-  if (room.format === "json") sockets.autoRespond(ping, pong)
+  if (room.autoResponse !== undefined) sockets.autoRespond(...room.autoResponse)
   const service = services.get(room) ?? of(room)
   services.set(room, service)
   return service

@@ -5,7 +5,8 @@
  * message, and the room's handler runs. No event fails: what a handler gets wrong is logged once, with the connection
  * and the event, and closes nothing.
  *
- * The handlers of one connection run one after the other, also while one of them waits; those of two may overlap.
+ * The handlers of one connection run one after the other, also while one of them waits, unless the room wants no order;
+ * those of two may overlap.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -41,6 +42,12 @@ export interface Handlers {
   readonly alarm: Effect.Effect<void, unknown>
 }
 
+/**
+ * Whether the messages of one connection wait for each other: `connection` runs its handlers one after the other,
+ * `none` starts each as it arrives.
+ */
+export type Order = "connection" | "none"
+
 /** What the handshake answers. */
 export interface Handshake {
   /** The WebSocket subprotocol, where the client offered one that the room knows. */
@@ -74,21 +81,18 @@ export class Lifecycle extends Context.Service<Lifecycle, {
   ) => Effect.Effect<void, LifecycleError | ConnectionRegistry.ConnectionRegistryError>
 }>()("effect-dormouse/services/Lifecycle") {
   /** The lifecycle of a room that waits for its handlers. */
-  static readonly layer: Layer.Layer<
+  static readonly layer = (order: Order): Layer.Layer<
     Lifecycle,
     never,
     | Broadcaster.Broadcaster
     | ConnectionRegistry.ConnectionRegistry
     | Outbox.Outbox
     | Protocol.Protocol
-  > = Layer.effect(
-    Lifecycle,
-    Effect.suspend(() => make)
-  )
+  > => Layer.effect(Lifecycle, make(order))
 }
 
 /** Makes the service; its layer does the same. */
-export const make = Effect.gen(function*() {
+export const make = Effect.fnUntraced(function*(order: Order) {
   const broadcaster = yield* Broadcaster.Broadcaster
   const registry = yield* ConnectionRegistry.ConnectionRegistry
   const outbox = yield* Outbox.Outbox
@@ -196,7 +200,10 @@ export const make = Effect.gen(function*() {
     }),
     message: (socket, frame) =>
       // What a peer says before it has seen our close comes too late.
-      Effect.suspend(() => registry.isForgotten(socket) ? Effect.void : inOrder(socket, () => handle(socket, frame))),
+      Effect.suspend(() => {
+        if (registry.isForgotten(socket)) return Effect.void
+        return order === "none" ? handle(socket, frame) : inOrder(socket, () => handle(socket, frame))
+      }),
     close: (socket, close) =>
       Effect.suspend(() => {
         const received = CloseCode.received(close)

@@ -21,11 +21,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Audience from "../domain/Audience.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import type * as Problem from "../domain/Problem.ts"
 import * as Broadcaster from "./Broadcaster.ts"
+import * as Calls from "./Calls.ts"
 import * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import * as Lifecycle from "./Lifecycle.ts"
 import * as Outbox from "./Outbox.ts"
@@ -41,21 +43,28 @@ export interface Identifier<in out Name extends string> {
 }
 
 /** A room's definition, and the key of its service. */
-export interface Room<in out Name extends string, in out Receive, in out Send, in out State>
-  extends Context.Service<Identifier<Name>, Service<Send, State>>
-{
+export interface Room<
+  in out Name extends string,
+  in out Receive,
+  in out Send,
+  in out State,
+  in out Methods extends Calls.Method = never
+> extends Context.Service<Identifier<Name>, Service<Send, State>> {
   readonly format: Format
   readonly receive: Schema.Codec<Receive, unknown>
   readonly send: Schema.Codec<Send, unknown>
   readonly state: ConnectionRegistry.StateCodec
+  readonly methods: ReadonlyArray<Calls.Method>
+  readonly autoResponse: readonly [request: string, response: string] | undefined
+  readonly order: Lifecycle.Order
   /** Gives the room its handlers. What the effect needs it takes once, when the layer is built. */
   readonly toLayer: <E, R>(
-    handlers: Effect.Effect<Handlers<Receive, State>, E, R>
-  ) => Layer.Layer<never, E, R | Lifecycle.Lifecycle>
+    handlers: Effect.Effect<Handlers<Receive, State, Methods>, E, R>
+  ) => Layer.Layer<never, E, R | Calls.Calls | Lifecycle.Lifecycle>
 }
 
 /** Any room. */
-export type Any = Room<any, any, any, any>
+export type Any = Room<any, any, any, any, any>
 
 /**
  * What a program can do to the connections of its room. Nothing here depends on what is in memory: it works the same
@@ -116,65 +125,92 @@ export type Connect<State> = (
 ) => Effect.Effect<ConnectionRegistry.Admission<State>, Problem.Problem>
 
 /** Everything that a room may be given. */
-export type Handlers<Receive, State> =
+export type Handlers<Receive, State, Methods extends Calls.Method = never> =
   & EventHandlers<Receive, State>
   & ([State] extends [undefined] ? { readonly connect?: Connect<State> } : { readonly connect: Connect<State> })
+  & ([Methods] extends [never] ? unknown : {
+    /** Answers to the calls of the room's own methods, by their tags. */
+    readonly methods: Calls.Handlers<Methods>
+  })
 
-interface Schemas<Receive, ReceiveFrame, Send, SendFrame, State> {
+interface Options<Receive, ReceiveFrame, Send, SendFrame, State, Methods extends Calls.Method> {
   /** What clients send. */
   readonly receive: Schema.Codec<Receive, ReceiveFrame>
   /** What the server sends. */
   readonly send: Schema.Codec<Send, SendFrame>
   /** What is kept for a connection while the object sleeps; nothing, unless given. */
   readonly state?: Schema.Codec<State, unknown>
+  /** What may be called in the room from outside, beside what every room answers: see `Rooms`. */
+  readonly methods?: ReadonlyArray<Methods> & Calls.Free<Methods>
+  /**
+   * A text of at most 2,048 UTF-8 bytes that the runtime answers with another, without waking the object. In a JSON room
+   * `ping` and `pong`, unless given.
+   */
+  readonly autoResponse?: readonly [request: string, response: string]
+  /** Whether the messages of one connection wait for each other: they do, unless given. */
+  readonly order?: Lifecycle.Order
 }
 
 /** Defines a room. */
 export const make: {
   /** A room that speaks JSON: one message a text frame. */
-  <const Name extends string, Receive, Send, State = undefined>(
+  <const Name extends string, Receive, Send, State = undefined, Methods extends Calls.Method = never>(
     name: Name,
-    options: Schemas<Receive, unknown, Send, unknown, State> & { readonly format?: "json" }
-  ): Room<Name, Receive, Send, State>
+    options: Options<Receive, unknown, Send, unknown, State, Methods> & { readonly format?: "json" }
+  ): Room<Name, Receive, Send, State, Methods>
   /** A room that speaks plain text. */
-  <const Name extends string, Receive, Send, State = undefined>(
+  <const Name extends string, Receive, Send, State = undefined, Methods extends Calls.Method = never>(
     name: Name,
-    options: Schemas<Receive, string, Send, string, State> & { readonly format: "text" }
-  ): Room<Name, Receive, Send, State>
+    options: Options<Receive, string, Send, string, State, Methods> & { readonly format: "text" }
+  ): Room<Name, Receive, Send, State, Methods>
   /** A room that speaks bytes. */
-  <const Name extends string, Receive, Send, State = undefined>(
+  <const Name extends string, Receive, Send, State = undefined, Methods extends Calls.Method = never>(
     name: Name,
     options:
-      & Schemas<Receive, Uint8Array<ArrayBufferLike>, Send, Uint8Array<ArrayBufferLike>, State>
+      & Options<Receive, Uint8Array<ArrayBufferLike>, Send, Uint8Array<ArrayBufferLike>, State, Methods>
       & { readonly format: "binary" }
-  ): Room<Name, Receive, Send, State>
-} = <const Name extends string, Receive, Send, State>(
+  ): Room<Name, Receive, Send, State, Methods>
+} = <const Name extends string, Receive, Send, State, Methods extends Calls.Method>(
   name: Name,
-  options: Schemas<Receive, unknown, Send, unknown, State> & { readonly format?: Format }
-): Room<Name, Receive, Send, State> => {
+  options: Options<Receive, unknown, Send, unknown, State, Methods> & { readonly format?: Format }
+): Room<Name, Receive, Send, State, Methods> => {
   const key = Context.Service<Identifier<Name>, Service<Send, State>>(`effect-dormouse/Room/${name}`)
+  const { autoResponse, format = "json", methods = [], order = "connection", receive, send, state } = options
   return Object.assign(key, {
-    format: options.format ?? "json" as const,
-    receive: options.receive,
-    send: options.send,
-    state: ConnectionRegistry.stateCodec<unknown>(options.state ?? Schema.Undefined),
-    toLayer: <E, R>(handlers: Effect.Effect<Handlers<Receive, State>, E, R>) =>
+    format,
+    receive,
+    send,
+    state: ConnectionRegistry.stateCodec<unknown>(state ?? Schema.Undefined),
+    methods,
+    autoResponse: autoResponse ?? (format === "json" ? pingPong : undefined),
+    order,
+    toLayer: <E, R>(handlers: Effect.Effect<Handlers<Receive, State, Methods>, E, R>) =>
       Layer.effectDiscard(Effect.gen(function*() {
+        const calls = yield* Calls.Calls
         const lifecycle = yield* Lifecycle.Lifecycle
-        yield* lifecycle.install(erase(yield* handlers))
+        const { methods, ...events } = erase(yield* handlers)
+        yield* calls.install(methods)
+        yield* lifecycle.install(events)
       }))
   })
 }
 
+// No JSON text reads `ping`.
+const pingPong = ["ping", "pong"] as const
+
 const nothing = () => Effect.void
 
 // The registry and the protocol decode with the room's own schemas, so what reaches the handlers has their types.
-const erase = <Receive, State>(handlers: Handlers<Receive, State>): Lifecycle.Handlers => {
+const erase = <Receive, State, Methods extends Calls.Method>(
+  handlers: Handlers<Receive, State, Methods>
+): Lifecycle.Handlers & { readonly methods: Calls.AnyHandlers } => {
   // SAFETY: see above.
-  const { alarm = Effect.void, close = nothing, connect = admit, message = nothing, open = nothing } = handlers as
-    & EventHandlers<any, any>
-    & { readonly connect?: Connect<unknown> }
-  return { alarm, close, connect, message, open }
+  const { alarm = Effect.void, close = nothing, connect = admit, message = nothing, methods = {}, open = nothing } =
+    handlers as EventHandlers<any, any> & {
+      readonly connect?: Connect<unknown>
+      readonly methods?: Calls.AnyHandlers
+    }
+  return { alarm, close, connect, message, methods, open }
 }
 
 const admit: Connect<unknown> = () => Effect.succeed({ state: undefined })
@@ -183,13 +219,14 @@ const admit: Connect<unknown> = () => Effect.succeed({ state: undefined })
 export type Services<Name extends string> =
   | Identifier<Name>
   | Broadcaster.Broadcaster
+  | Calls.Calls
   | ConnectionRegistry.ConnectionRegistry
   | Lifecycle.Lifecycle
   | Outbox.Outbox
 
 /** All services of a room that has a name, over a runtime's sockets and a protocol. */
-export const layer = <Name extends string, Receive, Send, State>(
-  room: Room<Name, Receive, Send, State>,
+export const layer = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
+  room: Room<Name, Receive, Send, State, Methods>,
   name: string,
   options?: Partial<Outbox.Options>
 ): Layer.Layer<Services<Name>, never, Protocol.Protocol | Sockets.Sockets> =>
@@ -203,9 +240,16 @@ export const layer = <Name extends string, Receive, Send, State>(
  * Makes what {@link layer} provides. An object does this at every wake, and a layer for each of the services
  * would make the wake a fifth slower and more (`docs/BENCHMARKS.md`).
  */
-export const makeServices = Effect.fnUntraced(function*<Given, Name extends string, Receive, Send, State>(
+export const makeServices = Effect.fnUntraced(function*<
+  Given,
+  Name extends string,
+  Receive,
+  Send,
+  State,
+  Methods extends Calls.Method
+>(
   given: Context.Context<Given | Protocol.Protocol | Sockets.Sockets>,
-  room: Room<Name, Receive, Send, State>,
+  room: Room<Name, Receive, Send, State, Methods>,
   name: string,
   options?: Partial<Outbox.Options>
 ) {
@@ -215,52 +259,71 @@ export const makeServices = Effect.fnUntraced(function*<Given, Name extends stri
   const leaving = Context.add(kept, Outbox.Outbox, outbox)
   const broadcaster = yield* Effect.provideContext(Broadcaster.make, leaving)
   const heard = Context.add(leaving, Broadcaster.Broadcaster, broadcaster)
-  const lifecycle = yield* Effect.provideContext(Lifecycle.make, heard)
+  const lifecycle = yield* Effect.provideContext(Lifecycle.make(room.order), heard)
   const alive = Context.add(heard, Lifecycle.Lifecycle, lifecycle)
   const service = yield* Effect.provideContext(makeService(room, name), alive)
-  return Context.add(alive, room, service)
+  const calls = yield* Effect.provideContext(Calls.make(room, service), alive)
+  return Context.add(Context.add(alive, room, service), Calls.Calls, calls)
 })
 
-const makeService = Effect.fnUntraced(function*<Name extends string, Receive, Send, State>(
-  room: Room<Name, Receive, Send, State>,
-  name: string
-) {
-  const broadcaster = yield* Broadcaster.Broadcaster
-  const registry = yield* ConnectionRegistry.ConnectionRegistry
-  const lifecycle = yield* Lifecycle.Lifecycle
-  const protocol = yield* Protocol.Protocol
+/**
+ * Builds a room's layers over its services, and succeeds with all that the room then runs in. Where they do not build,
+ * that is logged, and newcomers and calls are refused.
+ */
+export const start = <App, Given, E>(
+  live: Layer.Layer<App, E, Given>,
+  services: Context.Context<Given>,
+  scope: Scope.Scope
+): Effect.Effect<Context.Context<App | Given>, E> =>
+  // Fresh: two rooms of one process share nothing, and a room that woke nothing with the one before.
+  Layer.buildWithScope(live, scope).pipe(
+    Effect.provideContext(services),
+    Effect.map((app) => Context.merge(services, app)),
+    Effect.tapCause((cause) => Effect.logError("The room could not be started", cause))
+  )
 
-  // One step and not two: this runs for every message.
-  const encoded = <A>(message: Send, use: (frame: Protocol.Frame) => Effect.Effect<A, RoomError>) =>
-    Effect.suspend(() => {
-      const frame = protocol.encode(message)
-      return Result.isSuccess(frame)
-        ? use(frame.success)
-        : Effect.fail(new RoomError({ reason: new InvalidMessage({ cause: frame.failure }) }))
-    })
+const makeService = Effect.fnUntraced(
+  function*<Name extends string, Receive, Send, State, Methods extends Calls.Method>(
+    room: Room<Name, Receive, Send, State, Methods>,
+    name: string
+  ) {
+    const broadcaster = yield* Broadcaster.Broadcaster
+    const registry = yield* ConnectionRegistry.ConnectionRegistry
+    const lifecycle = yield* Lifecycle.Lifecycle
+    const protocol = yield* Protocol.Protocol
 
-  return room.of({
-    name,
-    send: (id, message) => encoded(message, (frame) => toRoomError(broadcaster.send(id, frame))),
-    broadcast: (message, options) => encoded(message, (frame) => broadcaster.broadcast(frame, options)),
-    connections: (audience = Audience.all) =>
-      // SAFETY: the registry decodes states with the room's schema.
-      toRoomError(registry.list(audience)) as Effect.Effect<
-        ReadonlyArray<ConnectionRegistry.Connection<State>>,
-        RoomError
-      >,
-    count: (audience = Audience.all) => registry.count(audience),
-    state: (id) =>
-      registry.find(id).pipe(
-        Effect.flatMap(registry.connection),
+    // One step and not two: this runs for every message.
+    const encoded = <A>(message: Send, use: (frame: Protocol.Frame) => Effect.Effect<A, RoomError>) =>
+      Effect.suspend(() => {
+        const frame = protocol.encode(message)
+        return Result.isSuccess(frame)
+          ? use(frame.success)
+          : Effect.fail(new RoomError({ reason: new InvalidMessage({ cause: frame.failure }) }))
+      })
+
+    return room.of({
+      name,
+      send: (id, message) => encoded(message, (frame) => toRoomError(broadcaster.send(id, frame))),
+      broadcast: (message, options) => encoded(message, (frame) => broadcaster.broadcast(frame, options)),
+      connections: (audience = Audience.all) =>
         // SAFETY: the registry decodes states with the room's schema.
-        Effect.map((connection) => connection.state as State),
-        toRoomError
-      ),
-    setState: (id, state) => toRoomError(registry.setState(id, state)),
-    close: (id, code = 1000, reason = "") => toRoomError(lifecycle.disconnect(id, code, reason))
-  })
-})
+        toRoomError(registry.list(audience)) as Effect.Effect<
+          ReadonlyArray<ConnectionRegistry.Connection<State>>,
+          RoomError
+        >,
+      count: (audience = Audience.all) => registry.count(audience),
+      state: (id) =>
+        registry.find(id).pipe(
+          Effect.flatMap(registry.connection),
+          // SAFETY: the registry decodes states with the room's schema.
+          Effect.map((connection) => connection.state as State),
+          toRoomError
+        ),
+      setState: (id, state) => toRoomError(registry.setState(id, state)),
+      close: (id, code = 1000, reason = "") => toRoomError(lifecycle.disconnect(id, code, reason))
+    })
+  }
+)
 
 /** A message to be sent does not fit the room's schema. */
 export class InvalidMessage extends Data.TaggedError("InvalidMessage")<{

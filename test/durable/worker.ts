@@ -11,7 +11,7 @@ export class ProbeRoom extends RoomObject.make(Probe, ProbeLive) {}
 
 // Starts once, and is broken ever after.
 const FailsLater = Layer.unwrap(Effect.gen(function*() {
-  const { ctx } = yield* ObjectContext.ObjectContext
+  const ctx = yield* ObjectContext.ObjectContext
   if (ctx.storage.kv.get("started") === true) return Layer.effectDiscard(Effect.fail("the database is gone"))
   ctx.storage.kv.put("started", true)
   return ProbeLive

@@ -1,0 +1,209 @@
+/**
+ * Answers calls from outside the room: what every room can be asked to do, and the methods that it declares.
+ *
+ * A call and its reply are plain data, so any transport can carry them. `Rooms` is the caller's side.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Audience from "../domain/Audience.ts"
+import type * as ConnectionId from "../domain/ConnectionId.ts"
+import type * as Broadcaster from "./Broadcaster.ts"
+import * as ConnectionRegistry from "./ConnectionRegistry.ts"
+
+/** A method that a room declares: its tag and its schemas. What `Rpc.make` of `effect/rpc` makes is one. */
+export interface Method {
+  readonly _tag: string
+  readonly payloadSchema: Schema.Codec<any, any>
+  readonly successSchema: Schema.Codec<any, any>
+  readonly errorSchema: Schema.Codec<any, any>
+}
+
+/** What every room answers. No method that a room declares may be called like one of these. */
+export type BuiltIn = "broadcast" | "close" | "connections" | "fetch" | "send"
+
+/** Refuses methods whose tag is taken. */
+export type Free<Methods extends Method> = [Extract<Methods["_tag"], BuiltIn>] extends [never] ? unknown : never
+
+/** The handlers of a room's methods, by their tags. A failure reaches the caller, a defect does not. */
+export type Handlers<Methods extends Method> = {
+  readonly [M in Methods as M["_tag"]]: (
+    payload: M["payloadSchema"]["Type"]
+  ) => Effect.Effect<M["successSchema"]["Type"], M["errorSchema"]["Type"]>
+}
+
+/** The handlers of any methods. */
+export type AnyHandlers = Readonly<Record<string, (payload: unknown) => Effect.Effect<unknown, unknown>>>
+
+/** What comes back from a call. */
+export type Reply =
+  | { readonly _tag: "Success"; readonly value: unknown }
+  /** The method's own error, encoded by its schema. */
+  | { readonly _tag: "Failure"; readonly error: unknown }
+  /** The call came to nothing; the reason's tag says why. */
+  | { readonly _tag: "Refused"; readonly reason: { readonly _tag: string; readonly message: string } }
+
+/** What the built-in calls carry. `message` and `state` are encoded by the room's schemas. */
+export interface BuiltIns {
+  readonly broadcast: {
+    readonly message: unknown
+    readonly to: Audience.Audience | undefined
+    readonly except: Broadcaster.BroadcastOptions["except"]
+  }
+  readonly send: { readonly id: ConnectionId.ConnectionId; readonly message: unknown }
+  readonly connections: { readonly of: Audience.Audience | undefined }
+  readonly close: {
+    readonly who: ConnectionId.ConnectionId | Audience.Audience
+    readonly code: number | undefined
+    readonly reason: string | undefined
+  }
+}
+
+export class Calls extends Context.Service<Calls, {
+  /** Gives the room's own methods their handlers. Until then they are refused. */
+  readonly install: (handlers: AnyHandlers) => Effect.Effect<void>
+  /** Answers a call. What a handler gets wrong is logged, and the caller learns that the call failed. */
+  readonly call: (method: string, payload: unknown) => Effect.Effect<Reply>
+}>()("effect-dormouse/services/Calls") {}
+
+/** What a call needs of the room's definition. */
+interface Definition {
+  readonly send: Schema.Codec<any, unknown>
+  readonly state: ConnectionRegistry.StateCodec
+  readonly methods: ReadonlyArray<Method>
+}
+
+interface ReasonedError {
+  readonly reason: { readonly _tag: string; readonly message: string }
+}
+
+/** What a call needs of the room's service. */
+interface Service {
+  readonly send: (id: ConnectionId.ConnectionId, message: any) => Effect.Effect<void, ReasonedError>
+  readonly broadcast: (message: any, options: Broadcaster.BroadcastOptions) => Effect.Effect<unknown, ReasonedError>
+  readonly connections: (
+    audience?: Audience.Audience
+  ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<any>>, ReasonedError>
+  readonly close: (
+    id: ConnectionId.ConnectionId,
+    code?: number,
+    reason?: string
+  ) => Effect.Effect<void, ReasonedError>
+}
+
+/** Makes the service of a room. */
+export const make = Effect.fnUntraced(function*(room: Definition, service: Service) {
+  const registry = yield* ConnectionRegistry.ConnectionRegistry
+  let handlers: AnyHandlers | undefined
+
+  const message = (encoded: unknown) =>
+    Effect.mapError(Effect.fromResult(codecs(room).message(encoded)), ({ message }) => ({
+      reason: { _tag: "InvalidMessage", message }
+    }))
+
+  const closeAll = Effect.fnUntraced(function*({ code, reason }: BuiltIns["close"], audience: Audience.Audience) {
+    let closed = 0
+    for (const socket of registry.open(audience)) {
+      const identity = yield* Effect.result(registry.identify(socket))
+      if (Result.isFailure(identity)) continue
+      // A close handler that runs meanwhile may have closed it already.
+      if (Result.isSuccess(yield* Effect.result(service.close(identity.success.id, code, reason)))) closed++
+    }
+    return closed
+  })
+
+  const builtIns: {
+    readonly [Name in keyof BuiltIns]: (payload: BuiltIns[Name]) => Effect.Effect<unknown, ReasonedError>
+  } = {
+    broadcast: (payload) => Effect.flatMap(message(payload.message), (sent) => service.broadcast(sent, payload)),
+    send: ({ id, ...payload }) => Effect.flatMap(message(payload.message), (sent) => service.send(id, sent)),
+    connections: (payload) =>
+      Effect.map(service.connections(payload.of), (connections) =>
+        connections.map((connection) => ({
+          ...connection,
+          state: Result.getOrThrow(room.state.encode(connection.state))
+        }))),
+    close: (payload) =>
+      typeof payload.who === "string"
+        ? Effect.as(service.close(payload.who, payload.code, payload.reason), 1)
+        : closeAll(payload, payload.who)
+  }
+
+  const callBuiltIn = (name: keyof BuiltIns, payload: unknown): Effect.Effect<Reply> =>
+    // SAFETY: it is `Rooms` that made the payload; from anything else this is a defect, which is answered as one.
+    Effect.match(builtIns[name](payload as never), {
+      onFailure: ({ reason: { message, ...reason } }) => refused(reason._tag, message, reason),
+      onSuccess: (value) => ({ _tag: "Success", value })
+    })
+
+  const callOwn = (name: string, payload: unknown): Effect.Effect<Reply> => {
+    const method = codecs(room).methods.get(name)
+    if (method === undefined) return Effect.succeed(refused("UnknownMethod", "The room has no such method."))
+    if (handlers === undefined) return Effect.succeed(refused("NotReady", "The room could not be started."))
+    const decoded = method.payload(payload)
+    if (Result.isFailure(decoded)) return Effect.succeed(refused("InvalidPayload", decoded.failure.message))
+    return Effect.matchEffect(handlers[name]!(decoded.success), {
+      onFailure: (error) =>
+        Result.match(method.error(error), {
+          // No error that the method declares.
+          onFailure: () => Effect.die(error),
+          onSuccess: (encoded) => Effect.succeed<Reply>({ _tag: "Failure", error: encoded })
+        }),
+      onSuccess: (value) =>
+        Effect.map(Effect.orDie(Effect.fromResult(method.success(value))), (encoded): Reply => ({
+          _tag: "Success",
+          value: encoded
+        }))
+    })
+  }
+
+  return Calls.of({
+    install: (installed) =>
+      Effect.sync(() => {
+        handlers = installed
+      }),
+    call: (name, payload) =>
+      Effect.suspend(() =>
+        Object.hasOwn(builtIns, name)
+          // SAFETY: see above.
+          ? callBuiltIn(name as keyof BuiltIns, payload)
+          : callOwn(name, payload)
+      ).pipe(
+        Effect.catchCause((cause) =>
+          Effect.logError("The room's handler failed", cause).pipe(
+            Effect.annotateLogs({ event: "call", method: name }),
+            Effect.as(refused("CallFailed", "The room failed to answer."))
+          )
+        )
+      )
+  })
+})
+
+const refused = (tag: string, message: string, reason: object = {}): Reply => {
+  // A cause need not be data that a transport can carry.
+  const plain = { ...reason, cause: undefined, _tag: tag, message }
+  return { _tag: "Refused", reason: plain }
+}
+
+const compile = (room: Definition) => ({
+  message: Schema.decodeUnknownResult(Schema.toCodecJson(room.send)),
+  methods: new Map(
+    room.methods.map(({ _tag, errorSchema, payloadSchema, successSchema }) => [_tag, {
+      payload: Schema.decodeUnknownResult(Schema.toCodecJson(payloadSchema)),
+      success: Schema.encodeUnknownResult(Schema.toCodecJson(successSchema)),
+      error: Schema.encodeUnknownResult(Schema.toCodecJson(errorSchema))
+    }])
+  )
+})
+
+// Codecs are pure: the objects of a room share them, and none compiles them before the first call.
+const compiled = new WeakMap<Definition, ReturnType<typeof compile>>()
+
+const codecs = (room: Definition) => {
+  const known = compiled.get(room)
+  if (known !== undefined) return known
+  const made = compile(room)
+  compiled.set(room, made)
+  return made
+}
