@@ -4,7 +4,6 @@
 import { Chat, ChatLive } from "./Chat.ts"
 import * as Problem from "./domain/Problem.ts"
 import * as RoomName from "./domain/RoomName.ts"
-import * as ProblemResponse from "./durable/ProblemResponse.ts"
 import * as RoomObject from "./durable/RoomObject.ts"
 
 /** What the Worker's configuration binds. */
@@ -22,7 +21,7 @@ export default {
       return await route(request, env)
     } catch (cause) {
       console.error(JSON.stringify({ level: "ERROR", message: "The room did not answer", cause: String(cause) }))
-      return ProblemResponse.make(Problem.make(503, "The room did not answer.", { "retry-after": "1" }))
+      return Problem.toResponse(Problem.make(503, "The room did not answer.", { "retry-after": "1" }))
     }
   }
 } satisfies ExportedHandler<Env>
@@ -43,12 +42,12 @@ const route = async (request: Request, env: Env): Promise<Response> => {
   return name === undefined ? noName() : env.CHAT.getByName(name).fetch(withoutClaims(request))
 }
 
-const notFound = () => ProblemResponse.make(Problem.make(404, "There is nothing here."))
+const notFound = () => Problem.toResponse(Problem.make(404, "There is nothing here."))
 
-const notAllowed = () => ProblemResponse.make(Problem.make(405, "This takes GET only.", { allow: "GET, HEAD" }))
+const notAllowed = () => Problem.toResponse(Problem.make(405, "This takes GET only.", { allow: "GET, HEAD" }))
 
 const noName = () =>
-  ProblemResponse.make(
+  Problem.toResponse(
     Problem.make(400, "A room's name is 1 to 128 of the characters A–Z, a–z, 0–9, `.`, `_`, `~` and `-`.")
   )
 

@@ -52,3 +52,10 @@ export const make = (status: number, detail: string, headers: Readonly<Record<st
 
 /** The media type of a problem's body. */
 export const mediaType = "application/problem+json"
+
+/** A problem as an HTTP response. */
+export const toResponse = (problem: Problem): Response =>
+  Response.json(problem, {
+    status: problem.status,
+    headers: { ...problem.headers, "content-type": mediaType, "cache-control": "no-store" }
+  })

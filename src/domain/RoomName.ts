@@ -11,7 +11,8 @@ export const RoomName = Schema.String.pipe(
 
 export type RoomName = typeof RoomName.Type
 
-const is: (value: unknown) => value is RoomName = Schema.is(RoomName)
+/** Whether a value is a room's name. */
+export const is: (value: unknown) => value is RoomName = Schema.is(RoomName)
 
 /** Reads a name from one segment of a URL's path, percent-decoded; `undefined` where it is not a room's name. */
 export const fromPathSegment = (segment: string): RoomName | undefined => {

@@ -12,6 +12,7 @@ import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
+import * as Problem from "../domain/Problem.ts"
 import * as Plain from "../protocol/Plain.ts"
 import * as Alarm from "../services/Alarm.ts"
 import * as Calls from "../services/Calls.ts"
@@ -24,7 +25,6 @@ import * as Bindings from "./Bindings.ts"
 import * as DurableAlarm from "./DurableAlarm.ts"
 import * as DurableSockets from "./DurableSockets.ts"
 import * as ObjectContext from "./ObjectContext.ts"
-import * as ProblemResponse from "./ProblemResponse.ts"
 
 /** What the runtime gives a room's layer, beside the room itself. */
 export type Given = Alarm.Alarm | Bindings.Bindings | ObjectContext.ObjectContext | Sockets.Sockets
@@ -104,7 +104,7 @@ export const make = <
     override async fetch(request: Request): Promise<Response> {
       const { 0: client, 1: server } = new WebSocketPair()
       const connected = await this.run(Effect.result(this.#lifecycle.connect(request, server)))
-      if (Result.isFailure(connected)) return ProblemResponse.make(connected.failure)
+      if (Result.isFailure(connected)) return Problem.toResponse(connected.failure)
       const { subprotocol } = connected.success
       const headers = subprotocol === undefined ? {} : { "sec-websocket-protocol": subprotocol }
       return new Response(null, { status: 101, webSocket: client, headers })

@@ -107,8 +107,10 @@ export const make = Effect.fnUntraced(function*(room: Definition, service: Servi
     for (const socket of registry.open(audience)) {
       const identity = yield* Effect.result(registry.identify(socket))
       if (Result.isFailure(identity)) continue
-      // A close handler that runs meanwhile may have closed it already.
-      if (Result.isSuccess(yield* Effect.result(service.close(identity.success.id, code, reason)))) closed++
+      const result = yield* Effect.result(service.close(identity.success.id, code, reason))
+      if (Result.isSuccess(result)) closed++
+      // A handler that ran meanwhile may have closed it already.
+      else if (result.failure.reason._tag !== "UnknownConnection") return yield* Effect.fail(result.failure)
     }
     return closed
   })

@@ -1,10 +1,14 @@
 /**
  * The Worker that the contract is checked on, inside the real runtime.
  */
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Bindings from "../../src/durable/Bindings.ts"
 import * as ObjectContext from "../../src/durable/ObjectContext.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
+import { Lobby, LobbyLive, Purse } from "../contract/Lobby.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
 
 export class ProbeRoom extends RoomObject.make(Probe, ProbeLive) {}
@@ -19,9 +23,49 @@ const FailsLater = Layer.unwrap(Effect.gen(function*() {
 
 export class BrokenRoom extends RoomObject.make(Probe, FailsLater) {}
 
-export interface Env {
-  readonly PROBE: DurableObjectNamespace
-  readonly BROKEN: DurableObjectNamespace
+const withPurse = <E>(purse: Layer.Layer<Purse, E, Bindings.Bindings>) =>
+  class extends RoomObject.make(Lobby, LobbyLive.pipe(Layer.provideMerge(purse))) {
+    /** The whole object goes away, as in a crash. */
+    crash(): void {
+      this.ctx.abort("The object crashed.")
+    }
+  }
+
+export class LobbyRoom extends withPurse(Purse.layer) {}
+
+export class BrokenLobbyRoom extends withPurse(Purse.broken) {}
+
+/** Its purse is filled from the variables and secrets of the environment. */
+export class RichLobbyRoom extends withPurse(
+  Layer.effect(
+    Purse,
+    Effect.gen(function*() {
+      const coins = yield* Config.Int("coins").pipe(Config.nested("PURSE"))
+      const secret = yield* Config.Redacted("SECRET")
+      const { LOBBY } = yield* Bindings.Bindings
+      return { coins: coins + Redacted.value(secret).length + LOBBY.idFromName("x").toString().length }
+    })
+  ).pipe(Layer.provide(Bindings.config))
+) {}
+
+/** Without more ado a `Config` is read from the process's environment. */
+export class ThriftyLobbyRoom extends withPurse(
+  Layer.effect(Purse, Effect.map(Config.Redacted("SECRET"), (secret) => ({ coins: Redacted.value(secret).length })))
+) {}
+
+declare global {
+  namespace Cloudflare {
+    interface Env {
+      readonly PROBE: DurableObjectNamespace
+      readonly BROKEN: DurableObjectNamespace
+      readonly LOBBY: DurableObjectNamespace
+      readonly BROKEN_LOBBY: DurableObjectNamespace
+      readonly RICH_LOBBY: DurableObjectNamespace
+      readonly THRIFTY_LOBBY: DurableObjectNamespace
+    }
+  }
 }
+
+export type Env = Cloudflare.Env
 
 export default { fetch: () => new Response(null, { status: 404 }) } satisfies ExportedHandler<Env>

@@ -1,0 +1,95 @@
+/**
+ * The rooms in Durable Objects, called over Durable Object RPC.
+ *
+ * A call whose fault the runtime marks as passing is tried up to three times more, on a fresh stub, after 50 milliseconds
+ * and more; one that finds the object overloaded is not, which would make it worse. A call may so arrive twice.
+ *
+ * **Example** (the rooms of a Worker's binding)
+ *
+ * ```ts
+ * const RoomsLive = DurableRooms.layer(Lobby, "LOBBY")
+ * ```
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as Schedule from "effect/Schedule"
+import type * as RoomName from "../domain/RoomName.ts"
+import type * as Calls from "../services/Calls.ts"
+import type * as Room from "../services/Room.ts"
+import * as Rooms from "../services/Rooms.ts"
+import * as Bindings from "./Bindings.ts"
+
+/** What is needed of a `DurableObjectNamespace`. Its objects must be those of a `RoomObject`. */
+export interface Namespace {
+  readonly getByName: (name: string) => unknown
+}
+
+/** The bindings that are namespaces of objects. */
+export type NamespaceBinding = {
+  [Name in keyof Cloudflare.Env]: Cloudflare.Env[Name] extends Namespace ? Name : never
+}[keyof Cloudflare.Env]
+
+/** The rooms whose objects a binding of the Worker reaches. */
+export const layer = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
+  room: Room.Room<Name, Receive, Send, State, Methods>,
+  binding: NamespaceBinding
+): Layer.Layer<Rooms.Rooms<Name>, never, Bindings.Bindings> =>
+  Layer.effect(Rooms.of(room), Bindings.Bindings.useSync((env) => make(room, env[binding])))
+
+/** Makes the service of the rooms whose objects a namespace holds. */
+export const make = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
+  room: Room.Room<Name, Receive, Send, State, Methods>,
+  namespace: Namespace
+): Rooms.Service<Send, State, Methods> => Rooms.make(room, (name) => open(namespace, name))
+
+// What `RoomObject` has for us.
+interface Stub {
+  readonly call: (method: string, payload: unknown) => Promise<Calls.Reply>
+  readonly fetch: (request: Request) => Promise<Response>
+}
+
+const open = (namespace: Namespace, name: RoomName.RoomName): Rooms.Link => {
+  let stub: Stub | undefined
+
+  const attempt = <A>(use: (stub: Stub) => Promise<A>): Effect.Effect<A, Rooms.RoomsError> =>
+    Effect.tryPromise({
+      // SAFETY: the objects of the namespace are those of a `RoomObject`; of any other the call fails.
+      try: () => use(stub ??= namespace.getByName(name) as Stub),
+      catch: (cause) => {
+        // A stub that saw an exception may go on failing with it.
+        stub = undefined
+        return new Fault(cause)
+      }
+    }).pipe(
+      Effect.retry({ while: isTransient, schedule: backoff, times: 3 }),
+      Effect.mapError(({ cause }) =>
+        new Rooms.RoomsError({
+          reason: hasFlag(cause, "overloaded")
+            ? new Rooms.Overloaded({ room: name, cause })
+            : new Rooms.Unreachable({ room: name, cause })
+        })
+      )
+    )
+
+  return {
+    call: (method, payload) => attempt((stub) => stub.call(method, payload)),
+    fetch: (request) => attempt((stub) => stub.fetch(request))
+  }
+}
+
+class Fault {
+  readonly cause: unknown
+  constructor(cause: unknown) {
+    this.cause = cause
+  }
+}
+
+// The runtime marks its own errors: https://developers.cloudflare.com/durable-objects/best-practices/error-handling/
+const hasFlag = (cause: unknown, flag: "overloaded" | "retryable") =>
+  Predicate.hasProperty(cause, flag) && cause[flag] === true
+
+const isTransient = ({ cause }: Fault) => hasFlag(cause, "retryable") && !hasFlag(cause, "overloaded")
+
+// Jittered, so that the callers of an object that comes back do not all come at once.
+const backoff = Schedule.jittered(Schedule.exponential("50 millis"))

@@ -1,0 +1,98 @@
+/**
+ * Rooms without any runtime, for tests of an app that calls them: the counterpart of `DurableRooms`.
+ *
+ * **Example** (what an app announces reaches who is there)
+ *
+ * ```ts
+ * const rooms = yield* MemoryRooms.of(Lobby)
+ * const ada = yield* (yield* rooms.room("lobby")).connect()
+ * assert.strictEqual(yield* announce("lobby", "tea is ready"), 1)
+ * assert.deepStrictEqual(yield* ada.received, [{ text: "tea is ready" }])
+ * ```
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Problem from "../domain/Problem.ts"
+import type * as RoomName from "../domain/RoomName.ts"
+import type * as Calls from "../services/Calls.ts"
+import type * as Outbox from "../services/Outbox.ts"
+import type * as Room from "../services/Room.ts"
+import * as Rooms from "../services/Rooms.ts"
+import * as MemoryRoom from "./MemoryRoom.ts"
+
+/** Marks the rooms in memory of one definition among those of others. */
+export interface MemoryRooms<in out Name extends string> {
+  readonly _memoryRooms: (name: Name) => Name
+}
+
+/** The rooms in memory, as a test sees them. */
+export interface Service<Name extends string, in Receive, out Send, App = never> {
+  /** The room of a name; it starts with the first call, or the first look at it. */
+  readonly room: (name: string) => Effect.Effect<MemoryRoom.MemoryRoom<Name, Receive, Send, App>>
+  /** The client that entered by a response of `fetch`. */
+  readonly client: (response: Response) => MemoryRoom.Client<Receive, Send> | undefined
+}
+
+/** The service by which a test reaches the rooms of a definition in memory. */
+export const of = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
+  room: Room.Room<Name, Receive, Send, State, Methods>
+): Context.Service<MemoryRooms<Name>, Service<Name, Receive, Send>> =>
+  Context.Service<MemoryRooms<Name>, Service<Name, Receive, Send>>(`effect-dormouse/memory/MemoryRooms/${room.key}`)
+
+/**
+ * The rooms of a definition in memory. What their layer needs beside the room is built once, and shared: like a database
+ * that the rooms and the app write to.
+ */
+export const layer = <Name extends string, Receive, Send, State, Methods extends Calls.Method, E, R, App>(
+  room: Room.Room<Name, Receive, Send, State, Methods>,
+  live: Layer.Layer<App, E, R>,
+  options?: Partial<Outbox.Options>
+): Layer.Layer<Rooms.Rooms<Name> | MemoryRooms<Name>, never, Exclude<R, MemoryRoom.Services<Name>>> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const given = yield* Effect.context<Exclude<R, MemoryRoom.Services<Name>> | Scope.Scope>()
+    // SAFETY: what a layer needs is what is given here, or what a room in memory gives it.
+    const own = Layer.provide(live as Layer.Layer<App, E, any>, Layer.succeedContext(given)) as Layer.Layer<
+      App,
+      E,
+      MemoryRoom.Services<Name>
+    >
+    const rooms = new Map<string, Effect.Effect<MemoryRoom.MemoryRoom<Name, Receive, Send, App>>>()
+    const clients = new WeakMap<Response, MemoryRoom.Client<Receive, Send>>()
+
+    const find = (name: string): Effect.Effect<MemoryRoom.MemoryRoom<Name, Receive, Send, App>> =>
+      Effect.suspend(() => {
+        const known = rooms.get(name)
+        if (known !== undefined) return known
+        const made = Effect.provideContext(MemoryRoom.make(room, own, { ...options, name }), given)
+        return Effect.flatMap(Effect.cached(made), (once) => {
+          rooms.set(name, once)
+          return once
+        })
+      })
+
+    const open = (name: RoomName.RoomName): Rooms.Link => ({
+      // What crosses is a copy, as it is between objects.
+      call: (method, payload) =>
+        Effect.flatMap(find(name), (room) => Effect.map(room.call(method, structuredClone(payload)), structuredClone)),
+      fetch: (request) =>
+        Effect.flatMap(find(name), (room) => room.connect(request.url, Object.fromEntries(request.headers))).pipe(
+          Effect.match({
+            onFailure: Problem.toResponse,
+            onSuccess: (client) => {
+              const response = switchingProtocols()
+              clients.set(response, client)
+              return response
+            }
+          })
+        )
+    })
+
+    return Context.make(Rooms.of(room), Rooms.make(room, open)).pipe(
+      Context.add(of(room), { room: find, client: (response) => clients.get(response) })
+    )
+  }))
+
+// No `Response` can be made with this status outside a runtime that has WebSockets.
+const switchingProtocols = () => Object.defineProperty(new Response(null), "status", { value: 101 })

@@ -1,0 +1,313 @@
+/**
+ * The rooms of a definition, seen from outside: calls into a room by its name.
+ *
+ * Use it wherever an app has something to tell a room, or to ask it. `DurableRooms` reaches rooms in Durable Objects,
+ * `MemoryRooms` the same rooms in process.
+ *
+ * **Example** (an endpoint that tells a room what happened)
+ *
+ * ```ts
+ * const announce = Effect.fnUntraced(function*(name: string, text: string) {
+ *   const rooms = yield* Rooms.of(Lobby)
+ *   const { delivered } = yield* rooms.get(name).broadcast({ text })
+ *   return delivered
+ * })
+ * ```
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Audience from "../domain/Audience.ts"
+import * as ConnectionId from "../domain/ConnectionId.ts"
+import * as RoomName from "../domain/RoomName.ts"
+import type * as Broadcaster from "./Broadcaster.ts"
+import type * as Calls from "./Calls.ts"
+import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import type * as Outbox from "./Outbox.ts"
+import type * as Room from "./Room.ts"
+
+/** Marks the service of the rooms of one definition among those of others. */
+export interface Rooms<in out Name extends string> {
+  readonly _rooms: (name: Name) => Name
+}
+
+/** The rooms of a definition. */
+export interface Service<in Send, out State, Methods extends Calls.Method> {
+  /**
+   * The room of a name: 1–128 of the characters `A–Z a–z 0–9 . _ ~ -`. It is there from its first call on. What it gives
+   * belongs to the request that asked for it.
+   */
+  readonly get: (name: string) => Remote<Send, State, Methods>
+}
+
+/** A room as it is called from outside. */
+export type Remote<Send, State, Methods extends Calls.Method> = BuiltIns<Send, State> & OwnMethods<Methods>
+
+/** What every room answers. */
+export interface BuiltIns<in Send, out State> {
+  /** Sends a message to everybody, or to an audience. */
+  readonly broadcast: (
+    message: Send,
+    options?: Broadcaster.BroadcastOptions
+  ) => Effect.Effect<Outbox.Delivery, RoomsError>
+  /** Sends a message to one connection. */
+  readonly send: (id: ConnectionId.ConnectionId, message: Send) => Effect.Effect<void, RoomsError>
+  /** The connections that are open, the oldest first. */
+  readonly connections: (
+    audience?: Audience.Audience
+  ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, RoomsError>
+  /**
+   * Closes a connection, or all of an audience: with 1000, unless another code is given, and a reason of at most 123
+   * UTF-8 bytes. Succeeds with how many it closed; a connection that is not open is a failure, an empty audience none.
+   */
+  readonly close: (
+    who: ConnectionId.ConnectionId | Audience.Audience,
+    code?: number,
+    reason?: string
+  ) => Effect.Effect<number, RoomsError>
+  /**
+   * Hands a request for a WebSocket to the room, and succeeds with its response: the 101 is to be passed on as it is. What
+   * the headers claim is the caller's to check.
+   */
+  readonly fetch: (request: Request) => Effect.Effect<Response, RoomsError>
+}
+
+/** The methods that a room declares, by their tags. */
+export type OwnMethods<Methods extends Calls.Method> = {
+  readonly [M in Methods as M["_tag"]]: (
+    payload: M["payloadSchema"]["Type"]
+  ) => Effect.Effect<M["successSchema"]["Type"], M["errorSchema"]["Type"] | RoomsError>
+}
+
+/** The service of the rooms of a definition. */
+export const of = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
+  room: Room.Room<Name, Receive, Send, State, Methods>
+): Context.Service<Rooms<Name>, Service<Send, State, Methods>> =>
+  Context.Service<Rooms<Name>, Service<Send, State, Methods>>(`effect-dormouse/services/Rooms/${room.key}`)
+
+/** The way to one room. */
+export interface Link {
+  readonly call: (method: string, payload: unknown) => Effect.Effect<Calls.Reply, RoomsError>
+  readonly fetch: (request: Request) => Effect.Effect<Response, RoomsError>
+}
+
+/** Makes the service over the ways to its rooms. Use it for a transport of your own. */
+export const make = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
+  room: Room.Room<Name, Receive, Send, State, Methods>,
+  open: (name: RoomName.RoomName) => Link
+): Service<Send, State, Methods> => {
+  const encodeMessage = encoder(room.send)
+  const methods = room.methods.map((method) => ({
+    tag: method._tag,
+    encodePayload: encoder(method.payloadSchema),
+    decodeSuccess: decoder(method.successSchema),
+    decodeError: decoder(method.errorSchema)
+  }))
+
+  const remote = (link: Link) => {
+    const call = <A>(
+      method: string,
+      payload: unknown,
+      decode: (value: unknown) => Result.Result<A, Schema.SchemaError>,
+      decodeError: (error: unknown) => Result.Result<unknown, Schema.SchemaError> = noError
+    ): Effect.Effect<A, unknown> =>
+      Effect.flatMap(link.call(method, payload), (reply) => {
+        switch (reply._tag) {
+          case "Success": {
+            const value = decode(reply.value)
+            return Result.isSuccess(value)
+              ? Effect.succeed(value.success)
+              : fail(new InvalidReply({ method, message: value.failure.message }))
+          }
+          case "Failure": {
+            const error = decodeError(reply.error)
+            return Result.isSuccess(error)
+              ? Effect.fail(error.success)
+              : fail(new InvalidReply({ method, message: error.failure.message }))
+          }
+          case "Refused": {
+            const reason = decodeRefusal(reply.reason)
+            return Result.isSuccess(reason)
+              ? fail(reason.success)
+              : fail(new InvalidReply({ method, message: reply.reason.message }))
+          }
+        }
+      })
+
+    const callBuiltIn = <A, Method extends keyof Calls.BuiltIns>(
+      method: Method,
+      payload: Calls.BuiltIns[Method],
+      decode: (value: unknown) => Result.Result<A, Schema.SchemaError>
+    ) =>
+      // SAFETY: a built-in method has no error of its own.
+      call(method, payload, decode) as Effect.Effect<A, RoomsError>
+
+    const encodedMessage = <A>(message: Send, use: (message: unknown) => Effect.Effect<A, RoomsError>) =>
+      Effect.suspend(() => {
+        const encoded = encodeMessage(message)
+        return Result.isSuccess(encoded)
+          ? use(encoded.success)
+          : fail(new InvalidMessage({ message: encoded.failure.message }))
+      })
+
+    const builtIns: BuiltIns<Send, State> = {
+      broadcast: (message, { except, to } = {}) =>
+        encodedMessage(message, (message) => callBuiltIn("broadcast", { message, to, except }, decodeDelivery)),
+      send: (id, message) => encodedMessage(message, (message) => callBuiltIn("send", { id, message }, decodeNothing)),
+      connections: (of) =>
+        callBuiltIn(
+          "connections",
+          { of },
+          (value) =>
+            Result.flatMap(decodeConnections(value), (connections) =>
+              Result.all(connections.map((connection) =>
+                // SAFETY: the codec is that of the room's states.
+                Result.map(room.state.decode(connection.state), (state) => ({ ...connection, state: state as State }))
+              )))
+        ),
+      close: (who, code, reason) => callBuiltIn("close", { who, code, reason }, decodeCount),
+      fetch: link.fetch
+    }
+
+    const own: Record<string, (payload: unknown) => Effect.Effect<unknown, unknown>> = {}
+    for (const { decodeError, decodeSuccess, encodePayload, tag } of methods) {
+      own[tag] = (payload) =>
+        Effect.suspend(() => {
+          const encoded = encodePayload(payload)
+          return Result.isSuccess(encoded)
+            ? call(tag, encoded.success, decodeSuccess, decodeError)
+            : fail(new InvalidPayload({ message: encoded.failure.message }))
+        })
+    }
+    // SAFETY: there is one function a method, of its schemas.
+    return { ...own, ...builtIns } as unknown as Remote<Send, State, Methods>
+  }
+
+  return {
+    get: (name) =>
+      remote(RoomName.is(name) ? open(name) : nowhere(new RoomsError({ reason: new InvalidRoomName({ name }) })))
+  }
+}
+
+const nowhere = (error: RoomsError): Link => ({ call: () => Effect.fail(error), fetch: () => Effect.fail(error) })
+
+const encoder = (schema: Schema.Codec<any, any>) => Schema.encodeUnknownResult(Schema.toCodecJson(schema))
+
+const decoder = <A>(schema: Schema.Codec<A, any>) => Schema.decodeUnknownResult(Schema.toCodecJson(schema))
+
+const noError = decoder(Schema.Never)
+
+// What a built-in call gives is plain data as it is.
+const decodeNothing = Schema.decodeUnknownResult(Schema.Void)
+const decodeCount = Schema.decodeUnknownResult(Schema.Int)
+const decodeDelivery = Schema.decodeUnknownResult(Schema.Struct({ delivered: Schema.Int, failed: Schema.Int }))
+const decodeConnections = Schema.decodeUnknownResult(Schema.Array(Schema.Struct({
+  id: ConnectionId.ConnectionId,
+  user: Schema.UndefinedOr(Schema.String),
+  labels: Schema.Array(Schema.String),
+  protocol: Schema.String,
+  state: Schema.Unknown
+})))
+
+/** What no room can be called. */
+export class InvalidRoomName extends Schema.TaggedError<InvalidRoomName>()("InvalidRoomName", {
+  name: Schema.String
+}) {
+  override get message() {
+    return "A room's name is 1 to 128 of the characters A–Z, a–z, 0–9, `.`, `_`, `~` and `-`"
+  }
+}
+
+/** The room has more to do than it can. It was not asked again, which would make it worse. */
+export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {
+  room: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `The room ${this.room} has more to do than it can`
+  }
+}
+
+/** No answer came from the room, not even from a fresh try where that could help. The call may have arrived. */
+export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
+  room: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `No answer came from the room ${this.room}`
+  }
+}
+
+/** The answer is none that the method gives: the room is of another version. */
+export class InvalidReply extends Schema.TaggedError<InvalidReply>()("InvalidReply", {
+  method: Schema.String,
+  message: Schema.String
+}) {}
+
+const message = { message: Schema.String }
+
+/** No open connection has this id. */
+export class UnknownConnection extends Schema.TaggedError<UnknownConnection>()("UnknownConnection", {
+  connection: Schema.String,
+  ...message
+}) {}
+
+/** The code or the reason does not fit in a close frame. */
+export class InvalidClose extends Schema.TaggedError<InvalidClose>()("InvalidClose", {
+  code: Schema.Finite,
+  reason: Schema.String,
+  ...message
+}) {}
+
+/** The message does not fit what the room sends. */
+export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("InvalidMessage", message) {}
+
+/** The runtime did not take the frame. */
+export class SendFailed extends Schema.TaggedError<SendFailed>()("SendFailed", {
+  connection: Schema.String,
+  ...message
+}) {}
+
+/** What the room kept for a connection does not fit its schema. */
+export class InvalidState extends Schema.TaggedError<InvalidState>()("InvalidState", {
+  connection: Schema.String,
+  ...message
+}) {}
+
+/** The room has no such method: it is of another version. */
+export class UnknownMethod extends Schema.TaggedError<UnknownMethod>()("UnknownMethod", message) {}
+
+/** The payload does not fit the method's schema. */
+export class InvalidPayload extends Schema.TaggedError<InvalidPayload>()("InvalidPayload", message) {}
+
+/** The room could not be started; its log says why. */
+export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", message) {}
+
+/** The room failed to answer; its log says why. */
+export class CallFailed extends Schema.TaggedError<CallFailed>()("CallFailed", message) {}
+
+const Refusal = Schema.Union([
+  UnknownConnection,
+  InvalidClose,
+  InvalidMessage,
+  SendFailed,
+  InvalidState,
+  UnknownMethod,
+  InvalidPayload,
+  NotReady,
+  CallFailed
+])
+
+const decodeRefusal = Schema.decodeUnknownResult(Refusal)
+
+/** What went wrong when a room was called; `reason` tells the cases apart. */
+export class RoomsError extends Schema.TaggedError<RoomsError>()("RoomsError", {
+  reason: Schema.Union([InvalidRoomName, Overloaded, Unreachable, InvalidReply, Refusal])
+}) {
+  override get message() {
+    return this.reason.message
+  }
+}
+
+const fail = (reason: RoomsError["reason"]) => Effect.fail(new RoomsError({ reason }))
