@@ -14,7 +14,7 @@ export default defineConfig({
   test: {
     projects: [
       // Pure logic and rooms without a runtime, in Node.
-      { test: { name: "unit", include: ["test/*.test.ts", "test/{domain,services,memory,docs}/**/*.test.ts"] } },
+      { test: { name: "unit", include: ["test/*.test.ts", "test/{domain,services,memory,listeners,docs,http}/**/*.test.ts"] } },
       // The same contracts against the real runtime, from inside.
       {
         plugins: [cloudflareTest({ wrangler: { configPath: "./test/durable/wrangler.toml" } })],

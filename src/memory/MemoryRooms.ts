@@ -77,7 +77,10 @@ export const layer = <Name extends string, Receive, Send, State, Methods extends
       call: (method, payload) =>
         Effect.flatMap(find(name), (room) => Effect.map(room.call(method, structuredClone(payload)), structuredClone)),
       fetch: (request) =>
-        Effect.flatMap(find(name), (room) => room.connect(request.url, Object.fromEntries(request.headers))).pipe(
+        Effect.flatMap(
+          find(name),
+          (room) => room.connect(request.url, { upgrade: "", ...Object.fromEntries(request.headers) })
+        ).pipe(
           Effect.match({
             onFailure: Problem.toResponse,
             onSuccess: (client) => {

@@ -20,6 +20,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Audience from "../domain/Audience.ts"
 import * as ConnectionId from "../domain/ConnectionId.ts"
+import * as Problem from "../domain/Problem.ts"
 import * as RoomName from "../domain/RoomName.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
 import type * as Calls from "./Calls.ts"
@@ -307,6 +308,25 @@ export class RoomsError extends Schema.TaggedError<RoomsError>()("RoomsError", {
 }) {
   override get message() {
     return this.reason.message
+  }
+}
+
+/** What a client is told over HTTP of a call that failed. It learns nothing of what is inside. */
+export const toProblem = ({ message, reason }: RoomsError): Problem.Problem => {
+  switch (reason._tag) {
+    case "InvalidRoomName":
+    case "InvalidClose":
+    case "InvalidMessage":
+    case "InvalidPayload":
+      return Problem.make(400, `${message}.`)
+    case "UnknownConnection":
+      return Problem.make(404, `${message}.`)
+    case "NotReady":
+    case "Overloaded":
+    case "Unreachable":
+      return Problem.make(503, "The room did not answer.", { "retry-after": "1" })
+    default:
+      return Problem.make(500, "The room failed to answer.")
   }
 }
 

@@ -1,0 +1,84 @@
+/**
+ * Rooms in an HTTP app: a layer that serves them at a path of its `HttpRouter`, behind its middleware.
+ *
+ * **Example** (rooms at `/rooms/:room`, for everybody)
+ *
+ * ```ts
+ * const Routes = RoomRoutes.layer(Lobby)
+ * ```
+ *
+ * **Example** (another path, and a door)
+ *
+ * ```ts
+ * const GuardedRoutes = RoomRoutes.layer(Lobby, {
+ *   path: "/lobbies/:room",
+ *   authorize: ({ headers }) =>
+ *     headers.authorization === "the password" ? Effect.succeed({ user: "ada" }) : Problem.make(401, "Who are you?")
+ * })
+ * ```
+ */
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as Layer from "effect/Layer"
+import * as Claims from "../domain/Claims.ts"
+import * as Problem from "../domain/Problem.ts"
+import type * as Calls from "../services/Calls.ts"
+import type * as Room from "../services/Room.ts"
+import * as Rooms from "../services/Rooms.ts"
+
+/** How the rooms are served. */
+export interface Options<E, R> {
+  /** Where: a path with the parameter `room`. `/rooms/:room`, unless given. */
+  readonly path?: `/${string}:room${string}`
+  /**
+   * Lets a request in, with what the room may believe about it (see `Claims`), or refuses it: with a `Problem`, which is
+   * the response, or another error, which is the app's. Everybody is let in, unless given.
+   */
+  readonly authorize?: (
+    request: HttpServerRequest.HttpServerRequest,
+    room: string
+  ) => Effect.Effect<Claims.Claims, E | Problem.Problem, R>
+}
+
+/** Serves the rooms of a definition. The response to an upgrade passes through as the runtime made it. */
+export const layer = <
+  Name extends string,
+  Receive,
+  Send,
+  State,
+  Methods extends Calls.Method,
+  E = never,
+  R = never
+>(
+  room: Room.Room<Name, Receive, Send, State, Methods>,
+  { authorize = everybody, path = "/rooms/:room" }: Options<E, R> = {}
+): Layer.Layer<
+  never,
+  never,
+  | HttpRouter.HttpRouter
+  | Rooms.Rooms<Name>
+  | HttpRouter.Request.From<"Requires", Exclude<R, HttpRouter.Provided>>
+  | HttpRouter.Request.From<"Error", E>
+> =>
+  HttpRouter.use(Effect.fnUntraced(function*(router) {
+    const rooms = yield* Rooms.of(room)
+    yield* router.add("GET", path, (request) =>
+      Effect.gen(function*() {
+        const { room: name = "" } = yield* HttpRouter.params
+        const claims = yield* authorize(request, name)
+        const asked = yield* Effect.orDie(HttpServerRequest.toWeb(request))
+        const response = yield* rooms.get(name).fetch(Claims.attach(asked, claims)).pipe(
+          Effect.mapError(Rooms.toProblem)
+        )
+        return HttpServerResponse.raw(response, { status: response.status })
+      }).pipe(
+        Effect.catchIf(
+          (error): error is Problem.Problem => error instanceof Problem.Problem,
+          (problem) => Effect.succeed(HttpServerResponse.raw(Problem.toResponse(problem), { status: problem.status }))
+        )
+      ))
+  }))
+
+const everybody = () => Effect.succeed({})
