@@ -52,16 +52,22 @@ interface Stub {
 const open = (namespace: Namespace, name: RoomName.RoomName): Rooms.Link => {
   let stub: Stub | undefined
 
-  const attempt = <A>(use: (stub: Stub) => Promise<A>): Effect.Effect<A, Rooms.RoomsError> =>
-    Effect.tryPromise({
+  const attempt = <A>(use: (stub: Stub) => Promise<A>): Effect.Effect<A, Rooms.RoomsError> => {
+    const once = Effect.suspend(() => {
+      const kept = stub
       // SAFETY: the objects of the namespace are those of a `RoomObject`; of any other the call fails.
-      try: () => use(stub ??= namespace.getByName(name) as Stub),
-      catch: (cause) => {
-        // A stub that saw an exception may go on failing with it.
-        stub = undefined
-        return new Fault(cause)
-      }
-    }).pipe(
+      const used = stub ??= namespace.getByName(name) as Stub
+      return Effect.tryPromise({
+        try: () => use(used),
+        catch: (cause) => {
+          // A stub that saw an exception may go on failing with it.
+          if (stub === used) stub = undefined
+          return new Fault(cause, kept !== undefined)
+        }
+      })
+    })
+    return once.pipe(
+      Effect.catchIf(isOutdated, () => once),
       Effect.retry({ while: isTransient, schedule: backoff, times: 3 }),
       Effect.mapError(({ cause }) =>
         new Rooms.RoomsError({
@@ -71,6 +77,7 @@ const open = (namespace: Namespace, name: RoomName.RoomName): Rooms.Link => {
         })
       )
     )
+  }
 
   return {
     call: (method, payload) => attempt((stub) => stub.call(method, payload)),
@@ -80,16 +87,23 @@ const open = (namespace: Namespace, name: RoomName.RoomName): Rooms.Link => {
 
 class Fault {
   readonly cause: unknown
-  constructor(cause: unknown) {
+  readonly ofKeptStub: boolean
+  constructor(cause: unknown, ofKeptStub: boolean) {
     this.cause = cause
+    this.ofKeptStub = ofKeptStub
   }
 }
 
 // The runtime marks its own errors: https://developers.cloudflare.com/durable-objects/best-practices/error-handling/
-const hasFlag = (cause: unknown, flag: "overloaded" | "retryable") =>
+const hasFlag = (cause: unknown, flag: "durableObjectReset" | "overloaded" | "remote" | "retryable") =>
   Predicate.hasProperty(cause, flag) && cause[flag] === true
 
 const isTransient = ({ cause }: Fault) => hasFlag(cause, "retryable") && !hasFlag(cause, "overloaded")
+
+// A stub serves the request that made it. In another one it fails before anything leaves, and no mark tells so.
+const isOutdated = ({ cause, ofKeptStub }: Fault) =>
+  ofKeptStub && !hasFlag(cause, "remote") && !hasFlag(cause, "retryable") && !hasFlag(cause, "overloaded") &&
+  !hasFlag(cause, "durableObjectReset")
 
 // Jittered, so that the callers of an object that comes back do not all come at once.
 const backoff = Schedule.jittered(Schedule.exponential("50 millis"))

@@ -36,8 +36,7 @@ export interface Rooms<in out Name extends string> {
 /** The rooms of a definition. */
 export interface Service<in Send, out State, Methods extends Calls.Method> {
   /**
-   * The room of a name: 1–128 of the characters `A–Z a–z 0–9 . _ ~ -`. It is there from its first call on. What it gives
-   * belongs to the request that asked for it.
+   * The room of a name: 1–128 of the characters `A–Z a–z 0–9 . _ ~ -`. It is there from its first call on.
    */
   readonly get: (name: string) => Remote<Send, State, Methods>
 }

@@ -10,6 +10,9 @@ import * as ObjectContext from "../../src/durable/ObjectContext.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
 import { Lobby, LobbyLive, Purse } from "../contract/Lobby.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
+import { plain } from "./listeners.ts"
+
+export { AwakeRoom } from "./listeners.ts"
 
 export class ProbeRoom extends RoomObject.make(Probe, ProbeLive) {}
 
@@ -58,6 +61,7 @@ declare global {
     interface Env {
       readonly PROBE: DurableObjectNamespace
       readonly BROKEN: DurableObjectNamespace
+      readonly AWAKE: DurableObjectNamespace
       readonly LOBBY: DurableObjectNamespace
       readonly BROKEN_LOBBY: DurableObjectNamespace
       readonly RICH_LOBBY: DurableObjectNamespace
@@ -68,4 +72,4 @@ declare global {
 
 export type Env = Cloudflare.Env
 
-export default { fetch: () => new Response(null, { status: 404 }) } satisfies ExportedHandler<Env>
+export default { fetch: plain } satisfies ExportedHandler<Env>

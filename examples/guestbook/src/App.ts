@@ -1,0 +1,54 @@
+/**
+ * The guestbooks over HTTP: read what is written, tell all who look at a book, and look at it.
+ */
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Problem from "../../../src/domain/Problem.ts"
+import * as RoomRoutes from "../../../src/http/RoomRoutes.ts"
+import * as Rooms from "../../../src/services/Rooms.ts"
+import { Entries } from "./Entries.ts"
+import { Announced, Guestbook } from "./Guestbook.ts"
+
+const Params = HttpRouter.schemaPathParams(Schema.Struct({ book: Schema.String }))
+
+const Announcement = HttpRouter.schemaJson(Schema.Struct({ body: Schema.Struct({ text: Schema.String }) }))
+
+const Read = HttpRouter.use(Effect.fnUntraced(function*(router) {
+  const entries = yield* Entries
+  yield* router.add(
+    "GET",
+    "/books/:book/entries",
+    Effect.gen(function*() {
+      const { book } = yield* Params
+      return yield* HttpServerResponse.json(yield* entries.list(book))
+    })
+  )
+}))
+
+const Announce = HttpRouter.use(Effect.fnUntraced(function*(router) {
+  const books = yield* Rooms.of(Guestbook)
+  yield* router.add(
+    "POST",
+    "/books/:book/announcements",
+    Effect.gen(function*() {
+      const { book } = yield* Params
+      const { body: { text } } = yield* Announcement
+      const { delivered } = yield* books.get(book).broadcast(Announced.make({ text }))
+      return yield* HttpServerResponse.json({ delivered })
+    })
+  )
+}))
+
+const Look = RoomRoutes.layer(Guestbook, {
+  path: "/books/:room",
+  authorize: ({ cookies }) =>
+    cookies["name"] === undefined
+      ? Problem.make(401, "Set a cookie `name`, so that we know who signs.")
+      : Effect.succeed({ name: cookies["name"] })
+})
+
+/** All routes. They need the entries, and the rooms of the guestbook. */
+export const Routes = Layer.mergeAll(Read, Announce, Look)
