@@ -384,6 +384,36 @@ const size: Figure = {
   }
 }
 
+const calls: Figure = {
+  name: "calls",
+  title: "Calls",
+  work:
+    "a Worker calls a method of its room, one call after the other: by hand over Durable Object RPC, and through Rooms",
+  seconds: { quick: 8, full: 40 },
+  measure: async (run) => {
+    const modules: Readonly<Record<string, string>> = { floor: "calls-floor", dormouse: "calls" }
+    const subjects = run.subjects.flatMap((subject) => {
+      const module = modules[subject.name]
+      return module === undefined ? [] : [{ ...subject, module }]
+    })
+    for (const subject of subjects) await bundle(moduleOf(subject)!, subject.module)
+    const times = run.quick ? 3_000 : 10_000
+    await rounds(run, {
+      subjects,
+      sittings: run.quick ? 1 : 3,
+      rounds: 7,
+      prepare: async (target) => {
+        await target.call("call", { room: "sum", times: 2 * times })
+      },
+      measure: async (target, round) => {
+        const { cpu, wall } = await target.call("call", { room: "sum", times })
+        run.record("", "µs", target.subject.name, round, wall * 1000 / times)
+        run.record("", "CPU µs", target.subject.name, round, cpu / times)
+      }
+    })
+  }
+}
+
 const generator: Figure = {
   name: "generator",
   title: "The load generator itself",
@@ -415,6 +445,7 @@ export const figures: ReadonlyArray<Figure> = [
   talkers,
   wake,
   growth,
+  calls,
   memory,
   size,
   generator

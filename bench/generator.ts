@@ -333,6 +333,14 @@ const operations = {
   /** Which instance of the object answers: another one after a hibernation. */
   born: ({ room }: { readonly room: string }): Promise<string> => ask(roomOf(room), { _tag: "Born" }),
 
+  /** The Worker calls its room, one call after the other. */
+  call: ({ room, times }: { readonly room: string; readonly times: number }): Promise<Measured> =>
+    measured(async () => {
+      const response = await fetch(`http://127.0.0.1:${server.port}/${room}?times=${times}`)
+      if (!response.ok || Number(await response.text()) < times) throw new Error("the calls were not answered")
+      return times
+    }),
+
   /** The room looks connections up, many times in a row. */
   find: async (options: {
     readonly room: string

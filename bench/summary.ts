@@ -126,6 +126,9 @@ export const check = (summaries: ReadonlyArray<Summary>): ReadonlyArray<Check> =
     .map(({ median, setting }) => median / (clients(setting) - 10))
   atMost("growth", "lookup by label, a connection found: largest room to smallest", quotient(found.at(-1), found[0]), 3)
 
+  atMost("calls", "time to that of a call by hand", ratio("calls", "", "µs", "dormouse"), 1.2)
+  atMost("calls", "CPU to that of a call by hand", ratio("calls", "", "CPU µs", "dormouse"), 1.2)
+
   atMost("memory", "an idle connection to the floor's", ratio("memory", "", "KiB", "dormouse"), 1.05)
   atMost("size", "the example's Worker, gzipped", find("size", "", "KiB gzipped", "example")?.median, 40, " KiB")
   atMost("size", "the example's Worker, evaluated", find("size", "", "evaluated, CPU ms", "example")?.median, 15, " ms")

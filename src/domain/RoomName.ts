@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 
 /** 1–128 of the characters that RFC 3986 leaves unreserved: letters, digits, `.`, `_`, `~` and `-`. */
 export const RoomName = Schema.String.pipe(
-  Schema.check(Schema.isPattern(/^[A-Za-z0-9._~-]{1,128}$/)),
+  Schema.check(Schema.isPattern(/^[A-Za-z0-9._~-]{1,128}$/u)),
   Schema.brand("RoomName")
 )
 

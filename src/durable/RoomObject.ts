@@ -40,7 +40,7 @@ export interface RoomObject<Name extends string, App = never> extends DurableObj
   webSocketError(socket: WebSocket, error: unknown): Promise<void>
   alarm(): Promise<void>
   /** Answers a call of `DurableRooms`. */
-  call(method: string, payload: unknown): Promise<Calls.Reply>
+  call(method: string, payload: string): Promise<string>
   /**
    * Runs an effect inside the object. Use it in a subclass, for methods that other Workers call. It is no method of the
    * class itself, so nothing outside the object can reach it. Where the room's layer did not build, what it would have
@@ -126,7 +126,7 @@ export const make = <
       return this.run(this.#lifecycle.alarm)
     }
 
-    call(method: string, payload: unknown): Promise<Calls.Reply> {
+    call(method: string, payload: string): Promise<string> {
       return this.run(this.#calls.call(method, payload))
     }
   }

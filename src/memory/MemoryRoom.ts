@@ -72,7 +72,7 @@ export interface MemoryRoom<Name extends string, in Receive, out Send, App = nev
   /** Runs an effect inside the room. */
   readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<Name>>) => Effect.Effect<A, E>
   /** Answers a call of `MemoryRooms`. */
-  readonly call: (method: string, payload: unknown) => Effect.Effect<Calls.Reply>
+  readonly call: (method: string, payload: string) => Effect.Effect<string>
 }
 
 /**

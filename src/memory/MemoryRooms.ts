@@ -73,9 +73,7 @@ export const layer = <Name extends string, Receive, Send, State, Methods extends
       })
 
     const open = (name: RoomName.RoomName): Rooms.Link => ({
-      // What crosses is a copy, as it is between objects.
-      call: (method, payload) =>
-        Effect.flatMap(find(name), (room) => Effect.map(room.call(method, structuredClone(payload)), structuredClone)),
+      call: (method, payload) => Effect.flatMap(find(name), (room) => room.call(method, payload)),
       fetch: (request) =>
         Effect.flatMap(
           find(name),

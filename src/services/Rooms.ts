@@ -88,7 +88,8 @@ export const of = <Name extends string, Receive, Send, State, Methods extends Ca
 
 /** The way to one room. */
 export interface Link {
-  readonly call: (method: string, payload: unknown) => Effect.Effect<Calls.Reply, RoomsError>
+  /** Carries a call to the `Calls` of the room, and its reply back. */
+  readonly call: (method: string, payload: string) => Effect.Effect<string, RoomsError>
   readonly fetch: (request: Request) => Effect.Effect<Response, RoomsError>
 }
 
@@ -98,6 +99,15 @@ export const make = <Name extends string, Receive, Send, State, Methods extends 
   open: (name: RoomName.RoomName) => Link
 ): Service<Send, State, Methods> => {
   const encodeMessage = encoder(room.send)
+  const decodeConnections = (value: unknown) =>
+    Result.flatMap(
+      decodeIdentities(value),
+      (connections) =>
+        Result.all(connections.map(({ state, user, ...connection }) =>
+          // SAFETY: the codec is that of the room's states.
+          Result.map(room.state.decode(state), (state) => ({ ...connection, user, state: state as State }))
+        ))
+    )
   const methods = room.methods.map((method) => ({
     tag: method._tag,
     encodePayload: encoder(method.payloadSchema),
@@ -106,79 +116,65 @@ export const make = <Name extends string, Receive, Send, State, Methods extends 
   }))
 
   const remote = (link: Link) => {
-    const call = <A>(
+    // What can be done beforehand is: an effect that is run for every call costs more than its step.
+    const call = <A, E>(
       method: string,
       payload: unknown,
       decode: (value: unknown) => Result.Result<A, Schema.SchemaError>,
-      decodeError: (error: unknown) => Result.Result<unknown, Schema.SchemaError> = noError
-    ): Effect.Effect<A, unknown> =>
-      Effect.flatMap(link.call(method, payload), (reply) => {
-        switch (reply._tag) {
-          case "Success": {
-            const value = decode(reply.value)
-            return Result.isSuccess(value)
-              ? Effect.succeed(value.success)
-              : fail(new InvalidReply({ method, message: value.failure.message }))
-          }
-          case "Failure": {
-            const error = decodeError(reply.error)
-            return Result.isSuccess(error)
-              ? Effect.fail(error.success)
-              : fail(new InvalidReply({ method, message: error.failure.message }))
-          }
-          case "Refused": {
-            const reason = decodeRefusal(reply.reason)
-            return Result.isSuccess(reason)
-              ? fail(reason.success)
-              : fail(new InvalidReply({ method, message: reply.reason.message }))
+      decodeError: (error: unknown) => Result.Result<E, Schema.SchemaError>
+    ): Effect.Effect<A, E | RoomsError> =>
+      Effect.flatMap(
+        link.call(method, payload === undefined ? "" : JSON.stringify(payload)),
+        (text): Effect.Effect<A, E | RoomsError> => {
+          // SAFETY: it is `Calls` that answers; what is in the reply is decoded below.
+          const reply = JSON.parse(text) as Calls.Reply
+          switch (reply._tag) {
+            case "Success": {
+              const value = decode(reply.value)
+              return Result.isSuccess(value) ? Effect.succeed(value.success) : invalidReply(method, value.failure)
+            }
+            case "Failure": {
+              const error = decodeError(reply.error)
+              return Result.isSuccess(error) ? Effect.fail(error.success) : invalidReply(method, error.failure)
+            }
+            case "Refused": {
+              const reason = decodeRefusal(reply.reason)
+              return Result.isSuccess(reason) ? fail(reason.success) : invalidReply(method, reply.reason)
+            }
           }
         }
-      })
+      )
 
     const callBuiltIn = <A, Method extends keyof Calls.BuiltIns>(
       method: Method,
       payload: Calls.BuiltIns[Method],
       decode: (value: unknown) => Result.Result<A, Schema.SchemaError>
-    ) =>
-      // SAFETY: a built-in method has no error of its own.
-      call(method, payload, decode) as Effect.Effect<A, RoomsError>
+    ) => call(method, payload, decode, noError)
 
-    const encodedMessage = <A>(message: Send, use: (message: unknown) => Effect.Effect<A, RoomsError>) =>
-      Effect.suspend(() => {
-        const encoded = encodeMessage(message)
-        return Result.isSuccess(encoded)
-          ? use(encoded.success)
-          : fail(new InvalidMessage({ message: encoded.failure.message }))
-      })
+    const encodedMessage = <A>(message: Send, use: (message: unknown) => Effect.Effect<A, RoomsError>) => {
+      const encoded = encodeMessage(message)
+      return Result.isSuccess(encoded)
+        ? use(encoded.success)
+        : fail(new InvalidMessage({ message: encoded.failure.message }))
+    }
 
     const builtIns: BuiltIns<Send, State> = {
       broadcast: (message, { except, to } = {}) =>
         encodedMessage(message, (message) => callBuiltIn("broadcast", { message, to, except }, decodeDelivery)),
       send: (id, message) => encodedMessage(message, (message) => callBuiltIn("send", { id, message }, decodeNothing)),
-      connections: (of) =>
-        callBuiltIn(
-          "connections",
-          { of },
-          (value) =>
-            Result.flatMap(decodeConnections(value), (connections) =>
-              Result.all(connections.map((connection) =>
-                // SAFETY: the codec is that of the room's states.
-                Result.map(room.state.decode(connection.state), (state) => ({ ...connection, state: state as State }))
-              )))
-        ),
+      connections: (of) => callBuiltIn("connections", { of }, decodeConnections),
       close: (who, code, reason) => callBuiltIn("close", { who, code, reason }, decodeCount),
       fetch: link.fetch
     }
 
     const own: Record<string, (payload: unknown) => Effect.Effect<unknown, unknown>> = {}
     for (const { decodeError, decodeSuccess, encodePayload, tag } of methods) {
-      own[tag] = (payload) =>
-        Effect.suspend(() => {
-          const encoded = encodePayload(payload)
-          return Result.isSuccess(encoded)
-            ? call(tag, encoded.success, decodeSuccess, decodeError)
-            : fail(new InvalidPayload({ message: encoded.failure.message }))
-        })
+      own[tag] = (payload) => {
+        const encoded = encodePayload(payload)
+        return Result.isSuccess(encoded)
+          ? call(tag, encoded.success, decodeSuccess, decodeError)
+          : fail(new InvalidPayload({ message: encoded.failure.message }))
+      }
     }
     // SAFETY: there is one function a method, of its schemas.
     return { ...own, ...builtIns } as unknown as Remote<Send, State, Methods>
@@ -202,9 +198,9 @@ const noError = decoder(Schema.Never)
 const decodeNothing = Schema.decodeUnknownResult(Schema.Void)
 const decodeCount = Schema.decodeUnknownResult(Schema.Int)
 const decodeDelivery = Schema.decodeUnknownResult(Schema.Struct({ delivered: Schema.Int, failed: Schema.Int }))
-const decodeConnections = Schema.decodeUnknownResult(Schema.Array(Schema.Struct({
+const decodeIdentities = Schema.decodeUnknownResult(Schema.Array(Schema.Struct({
   id: ConnectionId.ConnectionId,
-  user: Schema.UndefinedOr(Schema.String),
+  user: Schema.optionalKey(Schema.String),
   labels: Schema.Array(Schema.String),
   protocol: Schema.String,
   state: Schema.Unknown
@@ -330,3 +326,6 @@ export const toProblem = ({ message, reason }: RoomsError): Problem.Problem => {
 }
 
 const fail = (reason: RoomsError["reason"]) => Effect.fail(new RoomsError({ reason }))
+
+const invalidReply = (method: string, { message }: { readonly message: string }) =>
+  fail(new InvalidReply({ method, message }))

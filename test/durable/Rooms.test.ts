@@ -100,7 +100,7 @@ const failing = (...answers: ReadonlyArray<object | "answers">) => {
       return {
         call: async () => {
           const answer = answers[calls++]
-          if (answer === "answers") return { _tag: "Success", value: 1 }
+          if (answer === "answers") return JSON.stringify({ _tag: "Success", value: 1 })
           throw Object.assign(new Error("The runtime says no."), answer)
         }
       }
