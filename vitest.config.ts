@@ -14,7 +14,16 @@ export default defineConfig({
   test: {
     projects: [
       // Pure logic and rooms without a runtime, in Node.
-      { test: { name: "unit", include: ["test/*.test.ts", "test/{domain,services,memory,listeners,docs,http}/**/*.test.ts"] } },
+      {
+        test: {
+          name: "unit",
+          include: [
+            "test/*.test.ts",
+            "test/{domain,services,memory,protocol,listeners,docs,http}/**/*.test.ts",
+            "test/examples/*.memory.test.ts"
+          ]
+        }
+      },
       // The same contracts against the real runtime, from inside.
       {
         plugins: [cloudflareTest({ wrangler: { configPath: "./test/durable/wrangler.toml" } })],
@@ -25,9 +34,36 @@ export default defineConfig({
         test: {
           name: "deployed",
           include: ["test/{worker,examples,web}/**/*.test.ts"],
+          exclude: ["**/*.memory.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false
+        }
+      },
+      // The same tests, against the same room in plain Node.
+      {
+        test: {
+          name: "node",
+          include: ["test/worker/{breaking,chat,closing,crowd,frames,identity,names,routes}.test.ts"],
+          provide: { server: "node" },
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false
+        }
+      },
+      // The package as it is installed.
+      { test: { name: "package", include: ["test/package/**/*.test.ts"], testTimeout: 60_000 } },
+      // What must not compile.
+      {
+        test: {
+          name: "types",
+          include: [],
+          typecheck: {
+            enabled: true,
+            checker: "node_modules/.bin/tsc",
+            include: ["test/types/**/*.test-d.ts"],
+            tsconfig: "test/types/tsconfig.json"
+          }
         }
       }
     ]

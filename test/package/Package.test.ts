@@ -1,0 +1,217 @@
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { build } from "esbuild"
+import { execFileSync, spawnSync } from "node:child_process"
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { dirname, join, resolve } from "node:path"
+import { publint } from "publint"
+import { formatMessage } from "publint/utils"
+import { entries, modules } from "../../scripts/exports.ts"
+import { render } from "../../scripts/reference.ts"
+import { install } from "./install.ts"
+
+const root = new URL("../../", import.meta.url).pathname
+const { project, tarball } = install()
+const installed = join(project, "node_modules/effect-dormouse")
+
+afterAll(() => rmSync(project, { recursive: true }))
+
+/** A program that takes all that some modules have. */
+const importing = (modules: ReadonlyArray<string>, from = "effect-dormouse", extension = "") =>
+  modules.map((module, i) => `export * as module${i} from "${from}/${module}${extension}"`).join("\n")
+
+const manifest = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"))
+
+describe("the entries", () => {
+  it("are one for each module; `npm run exports` writes them", () => {
+    assert.deepStrictEqual(manifest.exports, entries)
+    assert.isAbove(modules.length, 20)
+  })
+
+  it("lead to files that are packed", () => {
+    const paths = Object.values<string | Record<string, string>>(manifest.exports)
+      .flatMap((entry) => typeof entry === "string" ? [entry] : Object.values(entry))
+    assert.deepStrictEqual(paths.filter((path) => !existsSync(join(installed, path))), [])
+  })
+
+  it("are all that can be imported", () => {
+    const { resolve } = createRequire(join(project, "main.js"))
+    for (const module of modules) {
+      assert.strictEqual(resolve(`effect-dormouse/${module}`), join(installed, `dist/${module}.js`))
+    }
+    for (
+      const path of [
+        "",
+        "/worker",
+        "/Chat",
+        "/services",
+        "/services/Room.js",
+        "/dist/services/Room.js",
+        "/src/services/Room.ts"
+      ]
+    ) {
+      assert.throws(() => resolve(`effect-dormouse${path}`), /"exports"/)
+    }
+  })
+
+  it("please publint", async () => {
+    const { buffer } = new Uint8Array(readFileSync(tarball))
+    const { messages, pkg } = await publint({ pack: { tarball: buffer }, strict: true })
+    assert.deepStrictEqual(messages.map((message) => formatMessage(message, pkg)), [])
+  })
+
+  it("resolve for every kind of import that takes ES modules", () => {
+    const attw = join(root, "node_modules/.bin/attw")
+    const { status, stdout } = spawnSync(attw, [tarball, "--profile", "esm-only", "--format", "ascii"], {
+      encoding: "utf8"
+    })
+    assert.strictEqual(status, 0, stdout)
+  })
+})
+
+describe("a project that installs it", () => {
+  const compile = (program: string, options: object) => {
+    const path = join(project, `tsconfig.${program}.json`)
+    writeFileSync(
+      path,
+      JSON.stringify({
+        compilerOptions: {
+          module: "NodeNext",
+          target: "ES2024",
+          strict: true,
+          exactOptionalPropertyTypes: true,
+          noUncheckedIndexedAccess: true,
+          skipLibCheck: false,
+          allowImportingTsExtensions: true,
+          rewriteRelativeImportExtensions: true,
+          outDir: "out",
+          ...options
+        },
+        files: [`${program}.ts`]
+      })
+    )
+    const { stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-p", path, "--pretty", "false"], {
+      cwd: project,
+      encoding: "utf8"
+    })
+    // What `effect` and Cloudflare declare is theirs to mend.
+    return stdout.split(/\n(?=\S)/).filter((line) =>
+      line !== "" && !/^\S*node_modules\/(?!effect-dormouse\/)/.test(line)
+    )
+  }
+
+  it.for(
+    [
+      ["worker", { lib: ["ES2024"], types: ["@cloudflare/workers-types"] }],
+      ["memory", { lib: ["ES2024"], types: ["node"] }],
+      ["page", { lib: ["ES2024", "DOM"], types: [] }]
+    ] as const
+  )("compiles its %s, library checks included", ([program, options]) => {
+    assert.deepStrictEqual(compile(program, options), [])
+    assert.isTrue(existsSync(join(project, `out/${program}.js`)))
+  })
+
+  it("compiles against every module", () => {
+    const isOfNode = (module: string) => /\/Node\w+$/.test(module)
+    for (
+      const [program, imported, types] of [
+        ["workers", modules.filter((module) => !isOfNode(module)), "@cloudflare/workers-types"],
+        ["node", modules.filter((module) => isOfNode(module)), "node"]
+      ] as const
+    ) {
+      writeFileSync(join(project, `${program}.ts`), importing(imported))
+      assert.deepStrictEqual(compile(program, { lib: ["ES2024"], types: [types] }), [])
+    }
+  })
+
+  it("sees what is wrong in its own code", () => {
+    writeFileSync(
+      join(project, "wrong.ts"),
+      "import * as Audience from \"effect-dormouse/domain/Audience\"\nAudience.user(1)\n"
+    )
+    const [diagnostic, ...others] = compile("wrong", { lib: ["ES2024"], types: [] })
+    assert.match(diagnostic!, /^wrong\.ts\(2,15\): error TS2345/)
+    assert.deepStrictEqual(others, [])
+  })
+
+  it("runs its room in Node", () => {
+    compile("memory", { lib: ["ES2024"], types: ["node"] })
+    const stdout = execFileSync(process.execPath, [join(project, "out/memory.js")], { encoding: "utf8" })
+    assert.deepStrictEqual(JSON.parse(stdout), [{ total: 2, people: 1 }, { total: 5, people: 1 }])
+  })
+
+  it("finds the sources of all that it runs", () => {
+    const maps = globSync("dist/**/*.map", { cwd: installed }).map((path) => join(installed, path))
+    assert.strictEqual(maps.length, 2 * globSync("dist/**/*.js", { cwd: installed }).length)
+    for (const path of maps) {
+      const { sources } = JSON.parse(readFileSync(path, "utf8"))
+      assert.isAbove(sources.length, 0)
+      for (const source of sources) assert.isTrue(existsSync(resolve(dirname(path), source)), `${path}: ${source}`)
+    }
+  })
+})
+
+describe("a bundle", () => {
+  const bundle = async (program: string, directory = project) => {
+    const { metafile, outputFiles } = await build({
+      stdin: { contents: program, resolveDir: directory },
+      absWorkingDir: directory,
+      logLevel: "error",
+      bundle: true,
+      minify: true,
+      format: "esm",
+      target: "es2024",
+      external: ["cloudflare:*", "node:*"],
+      metafile: true,
+      write: false
+    })
+    return {
+      bytes: outputFiles[0]!.contents.length,
+      ours: Object.keys(metafile.inputs).flatMap((path) => /effect-dormouse\/dist\/(.*)\.js$/.exec(path)?.[1] ?? [])
+    }
+  }
+
+  it("of the domain has nothing else in it, and weighs what the domain weighs", async () => {
+    const domain = modules.filter((module) => module.startsWith("domain/"))
+    const { bytes, ours } = await bundle(importing(domain))
+    assert.deepStrictEqual(ours.toSorted(), domain)
+    const sources = await bundle(importing(domain, "./src", ".ts"), root)
+    assert.isAtMost(bytes, sources.bytes)
+  })
+
+  it("of one module has what that module needs", async () => {
+    const { ours } = await bundle(importing(["domain/CloseCode"]))
+    assert.deepStrictEqual(ours.toSorted(), ["domain/CloseCode", "domain/Limits"])
+  })
+
+  it("of a room's definition brings no runtime along", async () => {
+    const { ours } = await bundle(importing(["services/Room"]))
+    assert.deepStrictEqual(ours.filter((module) => !/^(?:domain|services)\//.test(module)), [])
+  })
+
+  it("of imports that nothing uses is empty", async () => {
+    const { bytes } = await bundle(modules.map((module) => `import "effect-dormouse/${module}"`).join("\n"))
+    assert.strictEqual(bytes, 0)
+  })
+})
+
+describe("the reference", () => {
+  const read = (path: string) => readFileSync(join(root, path), "utf8")
+
+  it("in docs/API.md is what `npm run reference` writes", () => {
+    assert.strictEqual(read("docs/API.md"), render())
+  })
+
+  it("has every export of every module", () => {
+    const chapters = new Map(render().split("\n### ").slice(1).map((chapter) => [chapter.split("\n")[0], chapter]))
+    assert.deepStrictEqual([...chapters.keys()], modules)
+    for (const module of modules) {
+      for (
+        const [, name] of read(`src/${module}.ts`)
+          .matchAll(/^export (?:abstract )?(?:const|class|function|interface|type) (\w+)/gm)
+      ) {
+        assert.include(chapters.get(module), `\n#### ${name}: `)
+      }
+    }
+  })
+})
