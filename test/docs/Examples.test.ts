@@ -8,8 +8,10 @@ import * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as Identity from "../../src/domain/Identity.ts"
 import * as Problem from "../../src/domain/Problem.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
+import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
 import type * as Lifecycle from "../../src/services/Lifecycle.ts"
 import * as Room from "../../src/services/Room.ts"
+import * as Rooms from "../../src/services/Rooms.ts"
 
 const Counter = Room.make("counter", {
   receive: Schema.Struct({ add: Schema.Int }), // client → server; anything else is answered with an error
@@ -70,6 +72,22 @@ it("Identity's example gives the tags that it says (EX-2)", () => {
   const tags = Identity.toTags({ id, user: "ada", labels: ["admin"], protocol: "plain" })
   // Result.succeed([`c:${id}`, "p:plain", "u:ada", "l:admin"])
   assert.deepStrictEqual(tags, Result.succeed([`c:${id}`, "p:plain", "u:ada", "l:admin"]))
+})
+
+it.effect("the examples of Rooms and MemoryRooms reach who is there (EX-2)", () => {
+  const Lobby = Room.make("lobby", { receive: Schema.Never, send: Schema.Struct({ text: Schema.String }) })
+
+  const announce = Effect.fnUntraced(function*(name: string, text: string) {
+    const rooms = yield* Rooms.of(Lobby)
+    const { delivered } = yield* rooms.get(name).broadcast({ text })
+    return delivered
+  })
+  return Effect.gen(function*() {
+    const rooms = yield* MemoryRooms.of(Lobby)
+    const ada = yield* (yield* rooms.room("lobby")).connect()
+    assert.strictEqual(yield* announce("lobby", "tea is ready"), 1)
+    assert.deepStrictEqual(yield* ada.received, [{ text: "tea is ready" }])
+  }).pipe(Effect.provide(MemoryRooms.layer(Lobby, Lobby.toLayer(Effect.succeed({})))))
 })
 
 it.effect("Problem's example opens for members only (EX-2)", () =>

@@ -10,7 +10,7 @@ import * as RoomRoutes from "../../src/http/RoomRoutes.ts"
 import { Lobby } from "../contract/Lobby.ts"
 
 const Routes = RoomRoutes.layer(Lobby)
-const Rooms = DurableRooms.layer(Lobby, "LOBBY")
+const RoomsLive = DurableRooms.layer(Lobby, "LOBBY")
 
 it.effect("the 101 of an object passes through, also where a middleware adds a header (HT-1, HT-3)", () =>
   Effect.gen(function*() {
@@ -20,7 +20,7 @@ it.effect("the 101 of an object passes through, also where a middleware adds a h
     )
     for (const routes of [Routes, Layer.merge(Routes, Signed)]) {
       const { handler } = HttpRouter.toWebHandler(
-        routes.pipe(Layer.provide(Rooms), Layer.provide(Bindings.layer(env))),
+        routes.pipe(Layer.provide(RoomsLive), Layer.provide(Bindings.layer(env))),
         { disableLogger: true }
       )
       const response = yield* Effect.promise(() =>

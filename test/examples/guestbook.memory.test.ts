@@ -61,6 +61,7 @@ it.effect("what is signed in a room stands in the database that the app reads, a
       body: JSON.stringify({ text: "The hut closes at six." })
     })
     assert.deepStrictEqual(yield* json(announced), { delivered: 1 })
+    assert.deepStrictEqual(yield* json(yield* fetch("/books/hut/looking")), ["Ada"])
     const heard = yield* ada.received
     assert.deepStrictEqual(heard.map((message) => message._tag), ["Signed", "Signed", "Announced"])
   }).pipe(Effect.provide(World)))

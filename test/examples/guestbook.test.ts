@@ -24,7 +24,7 @@ const look = async (book: string, cookie = "name=Ada") => {
 
 const next = async (socket: WebSocket) => JSON.parse(String((await once(socket, "message"))[0]))
 
-const read = async (book: string) => (await fetch(new URL(`/books/${book}/entries`, url))).json()
+const read = async (book: string, what = "entries") => (await fetch(new URL(`/books/${book}/${what}`, url))).json()
 
 const announce = async (book: string, text: string) => {
   const response = await fetch(new URL(`/books/${book}/announcements`, url), {
@@ -57,6 +57,8 @@ it("what is signed over a socket is read over HTTP, and announced to who looks, 
   const heard = Promise.all([next(ada), next(bob)])
   assert.deepStrictEqual(await announce("hut", "The hut closes at six."), { delivered: 2 })
   assert.strictEqual((await heard)[1].text, "The hut closes at six.")
+  await sleep("hut")
+  assert.deepStrictEqual(await read("hut", "looking"), ["Ada", "Bob"])
   for (const socket of [ada, bob, elsewhere]) socket.close()
 })
 

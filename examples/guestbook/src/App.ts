@@ -42,6 +42,18 @@ const Announce = HttpRouter.use(Effect.fnUntraced(function*(router) {
   )
 }))
 
+const Looking = HttpRouter.use(Effect.fnUntraced(function*(router) {
+  const books = yield* Rooms.of(Guestbook)
+  yield* router.add(
+    "GET",
+    "/books/:book/looking",
+    Effect.gen(function*() {
+      const { book } = yield* Params
+      return yield* HttpServerResponse.json(yield* books.get(book).looking())
+    })
+  )
+}))
+
 const Look = RoomRoutes.layer(Guestbook, {
   path: "/books/:room",
   authorize: ({ cookies }) =>
@@ -51,4 +63,4 @@ const Look = RoomRoutes.layer(Guestbook, {
 })
 
 /** All routes. They need the entries, and the rooms of the guestbook. */
-export const Routes = Layer.mergeAll(Read, Announce, Look)
+export const Routes = Layer.mergeAll(Read, Announce, Looking, Look)
