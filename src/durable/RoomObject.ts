@@ -6,16 +6,15 @@
 import { DurableObject } from "cloudflare:workers"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
-import * as Scope from "effect/Scope"
 import * as Problem from "../domain/Problem.ts"
 import * as Plain from "../protocol/Plain.ts"
 import * as Alarm from "../services/Alarm.ts"
 import * as Calls from "../services/Calls.ts"
+import * as Launch from "../services/Launch.ts"
 import * as Lifecycle from "../services/Lifecycle.ts"
 import type * as Outbox from "../services/Outbox.ts"
 import * as Protocol from "../services/Protocol.ts"
@@ -46,7 +45,7 @@ export interface RoomObject<Name extends string, App = never> extends DurableObj
    * class itself, so nothing outside the object can reach it. Where the room's layer did not build, what it would have
    * provided is missing.
    */
-  readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<Name>>) => Promise<A>
+  readonly run: Launch.Run<App | Services<Name>>
 }
 
 /**
@@ -79,26 +78,16 @@ export const make = <
   class extends DurableObject<any> implements RoomObject<Name, App> {
     readonly #calls: Calls.Calls["Service"]
     readonly #lifecycle: Lifecycle.Lifecycle["Service"]
-    #run: RoomObject<Name, App>["run"]
-    readonly run: RoomObject<Name, App>["run"] = (effect) => this.#run(effect)
+    readonly run: RoomObject<Name, App>["run"]
 
+    // It must not fail, nor keep the gate closed: that would take every open connection with it.
     constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
       super(ctx, env)
       const name = ctx.id.name ?? ctx.id.toString()
       const services = Effect.runSync(Room.makeServices(given(room, ctx, env), room, name, options))
       this.#calls = Context.get(services, Calls.Calls)
       this.#lifecycle = Context.get(services, Lifecycle.Lifecycle)
-      // SAFETY: the rest is there once the room has started.
-      this.#run = Effect.runPromiseWith(services as Context.Context<App | Services<Name>>)
-
-      // A constructor that fails, or keeps the gate closed for 30 seconds, would take every open connection with it.
-      const start = Effect.map(Room.start(live, services, Scope.makeUnsafe()), (started) => {
-        this.#run = Effect.runPromiseWith(started)
-      })
-      const starting = Effect.runForkWith(services)(start)
-      if (starting.pollUnsafe() === undefined) {
-        ctx.blockConcurrencyWhile(() => Promise.race([this.run(Fiber.await(starting)), scheduler.wait(20_000)]))
-      }
+      this.run = Launch.make(live, services)
     }
 
     override async fetch(request: Request): Promise<Response> {

@@ -76,6 +76,25 @@ it.effect("a room that does not start says why in its log (LC-5)", () =>
     assert.match(lines.join(), /The room could not be started.*the purse is lost/)
   }))
 
+it.effect("who comes while the app's layer is built waits for it, and learns where it fails (AP-2, LC-5)", () =>
+  Effect.gen(function*() {
+    const slow = DurableRooms.make(Lobby, env.SLOW_LOBBY)
+    const upgrade = new Request("https://room.invalid/", { headers: { upgrade: "websocket" } })
+    const [response, coins] = yield* Effect.all(
+      [slow.get("found").fetch(upgrade), slow.get("found").earn({ coins: 1 })],
+      { concurrency: "unbounded" }
+    )
+    assert.strictEqual(response.status, 101)
+    response.webSocket!.accept()
+    assert.strictEqual(coins, 4)
+    // Nothing of the start is left that would hold the object awake.
+    yield* Effect.promise(() => evictDurableObject(env.SLOW_LOBBY.getByName("found")))
+    assert.strictEqual(yield* slow.get("found").earn({ coins: 1 }), 4)
+    assert.strictEqual((yield* slow.get("lost").fetch(upgrade)).status, 503)
+    assert.strictEqual((yield* Effect.flip(slow.get("lost").earn({ coins: 1 }))).reason._tag, "NotReady")
+    assert.match(lines.join(), /the purse is lost/)
+  }))
+
 it.effect("a call in flight ends at once when the object goes away, and the next one finds a fresh one (RO-10)", () =>
   Effect.gen(function*() {
     const room = DurableRooms.make(Lobby, env.LOBBY).get("crash")

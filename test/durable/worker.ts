@@ -10,6 +10,7 @@ import * as ObjectContext from "../../src/durable/ObjectContext.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
 import { Lobby, LobbyLive, Purse } from "../contract/Lobby.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
+import { Ticker, TickerLive } from "../protocol/Ticker.ts"
 import { plain } from "./listeners.ts"
 
 export { AwakeRoom } from "./listeners.ts"
@@ -24,9 +25,11 @@ const FailsLater = Layer.unwrap(Effect.gen(function*() {
   return ProbeLive
 }))
 
+export class TickerRoom extends RoomObject.make(Ticker.room, TickerLive) {}
+
 export class BrokenRoom extends RoomObject.make(Probe, FailsLater) {}
 
-const withPurse = <E>(purse: Layer.Layer<Purse, E, Bindings.Bindings>) =>
+const withPurse = <E>(purse: Layer.Layer<Purse, E, Bindings.Bindings | ObjectContext.ObjectContext>) =>
   class extends RoomObject.make(Lobby, LobbyLive.pipe(Layer.provideMerge(purse))) {
     /** The whole object goes away, as in a crash. */
     crash(): void {
@@ -51,6 +54,18 @@ export class RichLobbyRoom extends withPurse(
   ).pipe(Layer.provide(Bindings.config))
 ) {}
 
+/** Its purse takes a while to find; where the room is called `lost` it is not found. */
+export class SlowLobbyRoom extends withPurse(
+  Layer.effect(
+    Purse,
+    Effect.gen(function*() {
+      const { id } = yield* ObjectContext.ObjectContext
+      yield* Effect.sleep(30)
+      return id.name === "lost" ? yield* Effect.fail("the purse is lost") : { coins: 3 }
+    })
+  )
+) {}
+
 /** Without more ado a `Config` is read from the process's environment. */
 export class ThriftyLobbyRoom extends withPurse(
   Layer.effect(Purse, Effect.map(Config.Redacted("SECRET"), (secret) => ({ coins: Redacted.value(secret).length })))
@@ -61,10 +76,12 @@ declare global {
     interface Env {
       readonly PROBE: DurableObjectNamespace
       readonly BROKEN: DurableObjectNamespace
+      readonly TICKER: DurableObjectNamespace
       readonly AWAKE: DurableObjectNamespace
       readonly LOBBY: DurableObjectNamespace
       readonly BROKEN_LOBBY: DurableObjectNamespace
       readonly RICH_LOBBY: DurableObjectNamespace
+      readonly SLOW_LOBBY: DurableObjectNamespace
       readonly THRIFTY_LOBBY: DurableObjectNamespace
     }
   }
