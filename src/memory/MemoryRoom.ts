@@ -106,11 +106,19 @@ export const make = Effect.fnUntraced(function*<
       Layer.fresh,
       (layer) => Layer.buildWithScope(layer, scope)
     )
-    yield* memory.listen(Context.get(services, Lifecycle.Lifecycle))
-    return yield* Room.start(Layer.fresh(live), services, scope).pipe(
+    const started = yield* Room.start(Layer.fresh(live), services, scope).pipe(
       // SAFETY: what needs the app is run where the room has started.
       Effect.catchCause(() => Effect.succeed(services as Context.Context<App | Services<Name>>))
     )
+    const { alarm, close, error, message } = Context.get(started, Lifecycle.Lifecycle)
+    const inside = Effect.provideContext(started)
+    yield* memory.listen({
+      message: (socket, frame) => inside(message(socket, frame)),
+      close: (socket, received) => inside(close(socket, received)),
+      error: (socket, cause) => inside(error(socket, cause)),
+      alarm: inside(alarm)
+    })
+    return started
   })
 
   let services = yield* start
@@ -150,11 +158,12 @@ export const make = Effect.fnUntraced(function*<
       Effect.gen(function*() {
         const [client, server] = memory.connect()
         const all = new Map(Object.entries({ upgrade: "websocket", ...headers }))
-        yield* Context.get(services, Lifecycle.Lifecycle).connect({
+        const request = {
           method: "GET",
           url: new URL(url, "https://room.invalid").href,
-          headers: { get: (name) => all.get(name.toLowerCase()) ?? null }
-        }, server)
+          headers: { get: (name: string) => all.get(name.toLowerCase()) ?? null }
+        }
+        yield* Effect.provideContext(Context.get(services, Lifecycle.Lifecycle).connect(request, server), services)
         yield* memory.settle
         return clientOf(client)
       }),

@@ -14,6 +14,11 @@ export class Purse extends Context.Service<Purse, { coins: number }>()("effect-d
   static readonly broken: Layer.Layer<Purse, string> = Layer.effect(Purse, Effect.fail("the purse is lost"))
 }
 
+/** What is there while handlers run, like a tracer. */
+export const Mood = Context.Reference("effect-dormouse/test/contract/Lobby/Mood", { defaultValue: () => "dull" })
+
+export const MoodLive = Layer.succeed(Mood)("merry")
+
 export class NotEnough extends Schema.TaggedError<NotEnough>()("NotEnough", { missing: Schema.Int }) {}
 
 export const Lobby = Room.make("lobby", {
@@ -25,6 +30,7 @@ export const Lobby = Room.make("lobby", {
     Rpc.make("spend", { payload: { coins: Schema.Int }, success: Schema.Int, error: NotEnough }),
     Rpc.make("tomorrow", { payload: Schema.Date, success: Schema.Date }),
     Rpc.make("whoAmI", { success: Schema.String }),
+    Rpc.make("mood", { success: Schema.String }),
     Rpc.make("explode", { error: NotEnough }),
     Rpc.make("sleep", { payload: { milliseconds: Schema.Int } })
   ]
@@ -45,6 +51,9 @@ export const LobbyLive = Lobby.toLayer(Effect.gen(function*() {
         labels: query.getAll("label")
       })
     },
+    message: Effect.fnUntraced(function*({ id }, { text }) {
+      yield* room.send(id, { text: `${text} ${yield* Mood}` })
+    }),
     methods: {
       earn: ({ coins }) => Effect.sync(() => purse.coins += coins),
       spend: ({ coins }) =>
@@ -55,6 +64,7 @@ export const LobbyLive = Lobby.toLayer(Effect.gen(function*() {
         ),
       tomorrow: (date) => Effect.succeed(new Date(date.getTime() + 86_400_000)),
       whoAmI: () => Effect.succeed(room.name),
+      mood: () => Mood,
       explode: () => Effect.die(new Error("the secret of the lobby")),
       sleep: ({ milliseconds }) => Effect.sleep(milliseconds)
     }

@@ -20,6 +20,7 @@ type Service<R> = R extends Room.Room<any, any, infer Send, infer State, infer M
   : never
 
 export interface Client {
+  readonly send: (frame: string) => Effect.Effect<void>
   /** What has arrived and was not taken, once everything that is under way has arrived. */
   readonly received: Effect.Effect<ReadonlyArray<unknown>>
   /** How the connection ended, waiting until it has. */
@@ -152,6 +153,16 @@ export const contract = (title: string, makeWorld: Effect.Effect<World, never, S
           const error = yield* Effect.flip(room.spend({ coins: 3 }))
           assert.instanceOf(error, NotEnough)
           assert.strictEqual(error.missing, 3)
+        }))
+
+      test("what the layer provides beside the room is there while handlers run (AP-3)", (world) =>
+        Effect.gen(function*() {
+          const { connect, room, sleep } = yield* lobby(world)
+          const ada = yield* connect()
+          yield* sleep
+          yield* ada.send(JSON.stringify({ text: "I am" }))
+          assert.deepStrictEqual(yield* ada.received, [{ text: "I am merry" }])
+          assert.strictEqual(yield* room.mood(), "merry")
         }))
 
       test("two rooms share nothing, their app's services neither (RM-1)", (world) =>

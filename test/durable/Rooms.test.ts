@@ -44,6 +44,7 @@ contract(
         socket.accept()
         yield* Effect.addFinalizer(() => Effect.sync(() => socket.close()))
         return {
+          send: (frame) => Effect.sync(() => socket.send(frame)),
           received: Effect.promise(async () => {
             await new Promise((done) => setTimeout(done, 20))
             return received.splice(0)

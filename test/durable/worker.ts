@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Bindings from "../../src/durable/Bindings.ts"
 import * as ObjectContext from "../../src/durable/ObjectContext.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
-import { Lobby, LobbyLive, Purse } from "../contract/Lobby.ts"
+import { Lobby, LobbyLive, MoodLive, Purse } from "../contract/Lobby.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
 import { Ticker, TickerLive } from "../protocol/Ticker.ts"
 import { plain } from "./listeners.ts"
@@ -30,7 +30,7 @@ export class TickerRoom extends RoomObject.make(Ticker.room, TickerLive) {}
 export class BrokenRoom extends RoomObject.make(Probe, FailsLater) {}
 
 const withPurse = <E>(purse: Layer.Layer<Purse, E, Bindings.Bindings | ObjectContext.ObjectContext>) =>
-  class extends RoomObject.make(Lobby, LobbyLive.pipe(Layer.provideMerge(purse))) {
+  class extends RoomObject.make(Lobby, LobbyLive.pipe(Layer.provideMerge(purse), Layer.merge(MoodLive))) {
     /** The whole object goes away, as in a crash. */
     crash(): void {
       this.ctx.abort("The object crashed.")

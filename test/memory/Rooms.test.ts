@@ -4,13 +4,13 @@ import * as Layer from "effect/Layer"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
 import type * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
-import { Lobby, LobbyLive, Purse } from "../contract/Lobby.ts"
+import { Lobby, LobbyLive, MoodLive, Purse } from "../contract/Lobby.ts"
 import { contract } from "../contract/rooms.ts"
 
 contract(
   "rooms in memory",
   Effect.gen(function*() {
-    const lobbies = yield* Layer.build(MemoryRooms.layer(Lobby, Layer.provide(LobbyLive, Purse.layer)))
+    const lobbies = yield* Layer.build(MemoryRooms.layer(Lobby, LobbyLive.pipe(Layer.provide(Purse.layer), Layer.merge(MoodLive))))
     const broken = yield* Layer.build(MemoryRooms.layer(Lobby, Layer.provide(LobbyLive, Purse.broken)))
     const memory = Context.get(lobbies, MemoryRooms.of(Lobby))
     let names = 0
@@ -25,6 +25,7 @@ contract(
       client: (response) => {
         const client = memory.client(response)!
         return Effect.succeed({
+          send: client.sendFrame,
           received: Effect.map(client.receivedFrames, (frames) => frames.map((frame) => JSON.parse(String(frame)))),
           closed: Effect.map(client.closed, (close) => ({ code: close!.code, reason: close!.reason }))
         })
