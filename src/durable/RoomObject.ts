@@ -16,6 +16,7 @@ import * as Alarm from "../services/Alarm.ts"
 import * as Calls from "../services/Calls.ts"
 import * as Launch from "../services/Launch.ts"
 import * as Lifecycle from "../services/Lifecycle.ts"
+import * as OneTurn from "../services/OneTurn.ts"
 import type * as Outbox from "../services/Outbox.ts"
 import * as Protocol from "../services/Protocol.ts"
 import * as Room from "../services/Room.ts"
@@ -128,20 +129,9 @@ const given = (room: Room.Any, ctx: DurableObjectState, env: Cloudflare.Env) => 
     Context.add(Alarm.Alarm, DurableAlarm.make(ctx)),
     Context.add(ObjectContext.ObjectContext, ctx),
     Context.add(Protocol.Protocol, Plain.make(room, sockets)),
-    Context.add(Scheduler.Scheduler, oneTurn),
+    Context.add(Scheduler.Scheduler, OneTurn.scheduler),
     Context.add(Logger.CurrentLoggers, loggers)
   )
 }
 
 const loggers = new Set([Logger.consoleJson])
-
-// Yields take a microtask, so that no other event comes between two steps of one. It holds no state: objects share it.
-const oneTurn = new Scheduler.MixedScheduler("async", (task) => {
-  let cancelled = false
-  queueMicrotask(() => {
-    if (!cancelled) task()
-  })
-  return () => {
-    cancelled = true
-  }
-})

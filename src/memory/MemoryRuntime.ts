@@ -5,17 +5,16 @@
  * Use it through `MemoryRoom` to test a room, and directly to test a service. What is in here outlives an eviction, as
  * it does in the real runtime; the services above do not.
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import { deserialize, serialize } from "node:v8"
 import * as CloseCode from "../domain/CloseCode.ts"
 import * as Limits from "../domain/Limits.ts"
 import * as Alarm from "../services/Alarm.ts"
 import type * as Protocol from "../services/Protocol.ts"
 import * as Sockets from "../services/Sockets.ts"
+import * as MemoryAlarm from "./MemoryAlarm.ts"
 
 /** The events of an object, as the runtime delivers them. */
 export interface Events {
@@ -141,12 +140,10 @@ const copy = (data: ArrayBuffer | ArrayBufferView<ArrayBuffer>): Uint8Array<Arra
     : new Uint8Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength))
 
 const make = Effect.gen(function*() {
-  const scope = yield* Effect.scope
   const links = new Set<Link>()
   const linkOf = new WeakMap<Sockets.Socket, Link>()
   const pending: Array<Effect.Effect<void>> = []
   let events: Events | undefined
-  let alarm: { readonly at: number } | undefined
   let autoResponse: readonly [request: string, response: string] | undefined
 
   const handled = (event: (events: Events) => Effect.Effect<void>): Effect.Effect<void> =>
@@ -235,12 +232,7 @@ const make = Effect.gen(function*() {
     })
   })
 
-  const fire = (set: { readonly at: number }) =>
-    Effect.suspend(() => {
-      if (alarm !== set) return Effect.void
-      alarm = undefined
-      return handled((events) => events.alarm)
-    })
+  const alarm = yield* MemoryAlarm.make(handled((events) => events.alarm))
 
   return Context.make(MemoryRuntime, {
     connect: () => {
@@ -307,18 +299,6 @@ const make = Effect.gen(function*() {
         autoResponse = [request, response]
       }
     }),
-    Context.add(Alarm.Alarm, {
-      set: (at) =>
-        Effect.gen(function*() {
-          const set = { at }
-          alarm = set
-          const wait = Math.max(0, at - (yield* Clock.currentTimeMillis))
-          yield* Effect.forkIn(Effect.andThen(Effect.sleep(wait), fire(set)), scope)
-        }),
-      get: Effect.sync(() => Option.fromUndefinedOr(alarm?.at)),
-      clear: Effect.sync(() => {
-        alarm = undefined
-      })
-    })
+    Context.add(Alarm.Alarm, alarm)
   )
 })

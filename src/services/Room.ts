@@ -60,7 +60,7 @@ export interface Room<
   /** Gives the room its handlers. What the effect needs it takes once, when the layer is built. */
   readonly toLayer: <E, R>(
     handlers: Effect.Effect<Handlers<Receive, State, Methods>, E, R>
-  ) => Layer.Layer<never, E, R | Calls.Calls | Lifecycle.Lifecycle>
+  ) => Layer.Layer<never, E, Exclude<R, Scope.Scope> | Calls.Calls | Lifecycle.Lifecycle>
 }
 
 /** Any room. */

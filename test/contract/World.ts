@@ -1,5 +1,6 @@
 /**
- * What a contract suite needs of the world that it runs in: the memory layers in Node, or the real runtime.
+ * What a contract suite needs of the world that it runs in: the memory layers in Node, the real runtime, or standard
+ * sockets in either.
  */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -33,10 +34,13 @@ export interface World {
   readonly run: <A, E>(effect: Effect.Effect<A, E, Services>) => Effect.Effect<A, E>
   /** A socket that nobody has accepted yet; to be made inside the object. */
   readonly socket: Effect.Effect<Sockets.Socket>
+  /** Sends the object to sleep; its connections stay. */
   readonly evict: Effect.Effect<void>
 }
 
 export interface Suite {
   readonly name: string
+  /** Whether objects of this world sleep; they do unless it says no. */
+  readonly sleeps?: boolean
   readonly world: Effect.Effect<World, never, Scope.Scope>
 }

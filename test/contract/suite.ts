@@ -1,6 +1,6 @@
 /**
  * The contract of `Sockets`, `ConnectionRegistry`, `Broadcaster` and `Lifecycle`: the same tests for every layer of them,
- * each once with an object that stays awake and once with one that sleeps before every step.
+ * each once with an object that stays awake and, where objects sleep, once with one that sleeps before every step.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -39,8 +39,8 @@ const throws = (f: () => void): boolean => {
 
 const nobody = ConnectionId.ConnectionId.make("00000000-0000-4000-8000-000000000000")
 
-export const contract = ({ name, world: makeWorld }: Suite): void => {
-  for (const sleeps of [false, true]) {
+export const contract = ({ name, sleeps: canSleep = true, world: makeWorld }: Suite): void => {
+  for (const sleeps of canSleep ? [false, true] : [false]) {
     // Every step of the test finds the object just woken, with nothing in memory.
     const makeSleepy: Effect.Effect<World, never, Scope.Scope> = Effect.map(makeWorld, (world) => {
       const asleep = <A, E, R>(step: Effect.Effect<A, E, R>) => Effect.andThen(world.evict, step)

@@ -47,3 +47,12 @@ it.effect("in a plain Worker a request cannot reach the sockets of another (LS-1
     yield* ada.send(Speak.make({ text: "still here" }))
     assert.strictEqual((yield* ada.take(1))[0]?._tag, "Heard")
   }))
+
+it.effect("the examples of WorkerRoom echo, to all in an object and to oneself in a plain Worker (EX-2)", () =>
+  Effect.gen(function*() {
+    const object = env.ECHO.getByName("room")
+    const [ada, bob] = [yield* World.connect(object), yield* World.connect(object)]
+    const alone = yield* World.connect(worker, "echo")
+    for (const client of [ada, alone]) yield* client.sendFrame("hi")
+    for (const client of [ada, bob, alone]) assert.strictEqual(yield* client.takeFrame, "hi")
+  }))

@@ -7,6 +7,9 @@ import * as Scope from "effect/Scope"
 import type * as ListenerRoom from "../../src/listeners/ListenerRoom.ts"
 import * as WorkerRoom from "../../src/listeners/WorkerRoom.ts"
 import { Probe, ProbeLive, Told } from "../contract/Probe.ts"
+import echo from "./echo.ts"
+
+export { EchoRoom } from "./echo.ts"
 
 const start = () => WorkerRoom.make(Probe, ProbeLive).pipe(Scope.provide(Scope.makeUnsafe()), Effect.runPromise)
 
@@ -25,8 +28,9 @@ export class AwakeRoom extends DurableObject {
 let last: WorkerRoom.WorkerRoom<"probe"> | undefined
 
 /** A plain Worker: `/own` is a room for the request alone, and `/reach` turns to the room of the request before. */
-export const plain = async (request: Request): Promise<Response> => {
+export const plain = async (request: Request<unknown, IncomingRequestCfProperties>): Promise<Response> => {
   const { pathname } = new URL(request.url)
+  if (pathname === "/echo") return echo.fetch(request)
   if (pathname === "/own") {
     last = await start()
     return Effect.runPromise(last.fetch(request))

@@ -13,7 +13,7 @@ import { Probe, ProbeLive } from "../contract/Probe.ts"
 import { Ticker, TickerLive } from "../protocol/Ticker.ts"
 import { plain } from "./listeners.ts"
 
-export { AwakeRoom } from "./listeners.ts"
+export { AwakeRoom, EchoRoom } from "./listeners.ts"
 
 export class ProbeRoom extends RoomObject.make(Probe, ProbeLive) {}
 
@@ -78,6 +78,7 @@ declare global {
       readonly BROKEN: DurableObjectNamespace
       readonly TICKER: DurableObjectNamespace
       readonly AWAKE: DurableObjectNamespace
+      readonly ECHO: DurableObjectNamespace
       readonly LOBBY: DurableObjectNamespace
       readonly BROKEN_LOBBY: DurableObjectNamespace
       readonly RICH_LOBBY: DurableObjectNamespace

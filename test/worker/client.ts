@@ -1,11 +1,12 @@
 /**
- * The deployed Worker, and clients that talk to it over TCP.
+ * The chat's server, and clients that talk to it over TCP: the Worker as it is deployed, or the same room in plain Node.
  */
+import { type ChildProcess, spawn } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
 import { once } from "node:events"
 import * as http from "node:http"
 import * as net from "node:net"
-import { afterAll, beforeAll } from "vitest"
+import { afterAll, beforeAll, inject } from "vitest"
 import { createTestHarness } from "wrangler"
 import WebSocket from "ws"
 
@@ -324,26 +325,80 @@ export interface Query {
   readonly [key: string]: string
 }
 
-/** Runs the Worker as it is deployed, for the tests of one file. */
-export const useWorker = () => {
-  const harness = createTestHarness({
-    root: new URL("../..", import.meta.url).pathname,
-    workers: [{ configPath: "./wrangler.toml" }]
+declare module "vitest" {
+  interface ProvidedContext {
+    /** The server that a project's tests talk to; the Worker, unless given. */
+    readonly server?: "worker" | "node"
+  }
+}
+
+/** The server that the tests talk to. */
+export const server = inject("server") ?? "worker"
+
+/** How a test finds its room. Nothing sleeps in Node. */
+export const states: ReadonlyArray<readonly [state: string, isAsleep: boolean]> = server === "worker"
+  ? [["awake", false], ["asleep", true]]
+  : [["awake", false]]
+
+interface Server {
+  readonly start: () => Promise<URL>
+  readonly stop: () => Promise<void>
+  readonly evict: (room: string) => Promise<void>
+}
+
+const root = new URL("../..", import.meta.url).pathname
+
+// The Worker as it is deployed.
+const deployed = (secrets: Readonly<Record<string, string>>): Server => {
+  const harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml", secrets: { ...secrets } }] })
+  return {
+    start: async () => (await harness.listen()).url,
+    stop: () => harness.close(),
+    evict: (room) => harness.getWorker().evictDurableObject("ChatRoom", { name: room, webSockets: "hibernate" })
+  }
+}
+
+/** Starts the example in Node; `line` is the first that it prints. */
+export const startNode = async (...options: ReadonlyArray<string>) => {
+  const child = spawn(process.execPath, ["examples/node/src/server.ts", ...options], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "inherit"]
   })
+  const [output] = await within(10_000, once(child.stdout, "data"), "The first line of the server")
+  const line = String(output)
+  return { child, line, url: new URL(/http:\/\/[\d.]+:\d+/.exec(line)?.[0] ?? "") }
+}
+
+// The example, as a process of its own.
+const inNode = (): Server => {
+  let child: ChildProcess | undefined
+  return {
+    start: async () => {
+      const started = await startNode("--port", "0")
+      child = started.child
+      return started.url
+    },
+    stop: async () => {
+      if (child?.kill("SIGINT")) await once(child, "exit")
+    },
+    evict: () => Promise.resolve()
+  }
+}
+
+/** Runs the chat's server, for the tests of one file. The Worker has these secrets. */
+export const useWorker = (secrets: Readonly<Record<string, string>> = {}) => {
+  const { evict, start, stop } = server === "worker" ? deployed(secrets) : inNode()
   let origin = new URL("http://127.0.0.1")
   let rooms = 0
   const leftOver: Array<() => void> = []
 
   beforeAll(async () => {
-    origin = (await harness.listen()).url
+    origin = await start()
   })
   afterAll(() => {
     for (const end of leftOver) end()
-    return harness.close()
+    return stop()
   })
-
-  const evict = (room: string): Promise<void> =>
-    harness.getWorker().evictDurableObject("ChatRoom", { name: room, webSockets: "hibernate" })
 
   const address = (room: string, query: Query, scheme: string): URL => {
     const url = new URL(`/rooms/${room}`, origin)
@@ -353,7 +408,7 @@ export const useWorker = () => {
   }
 
   return {
-    /** The host and the port that the Worker listens on. */
+    /** The host and the port that the server listens on. */
     host: () => origin.host,
 
     /** A room that no other test enters. */
@@ -386,7 +441,7 @@ export const useWorker = () => {
       return client.enter()
     },
 
-    /** Sends the room to sleep. Its sockets stay open. */
+    /** Sends the room to sleep, where rooms sleep. Its sockets stay open. */
     sleep: evict,
 
     /** Tells whether a room sleeps, without waking it; sends it to sleep where it does not. */
@@ -403,7 +458,11 @@ export const useWorker = () => {
     /** Asks for a path exactly as it is written. */
     ask: async (
       path: string,
-      { headers = {}, method = "GET" }: { readonly method?: string; readonly headers?: http.OutgoingHttpHeaders } = {}
+      { body: sent, headers = {}, method = "GET" }: {
+        readonly method?: string
+        readonly headers?: http.OutgoingHttpHeaders
+        readonly body?: string
+      } = {}
     ): Promise<Answer> => {
       const request = http.request({ host: origin.hostname, port: origin.port, path, method, headers, agent: false })
       leftOver.push(() => request.destroy())
@@ -414,7 +473,7 @@ export const useWorker = () => {
         leftOver.push(() => socket.destroy())
         answer.resolve(response)
       })
-      request.end()
+      request.end(sent)
       const response = await within(5_000, answer.promise, "The response")
       let body = ""
       if (response.statusCode !== 101) {

@@ -1,0 +1,28 @@
+/**
+ * A problem as the answer of a server in plain Node.
+ */
+import { type IncomingMessage, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
+import type { Duplex } from "node:stream"
+import * as Problem from "../domain/Problem.ts"
+
+/** Answers a request with a problem, as `application/problem+json`. */
+export const send = (response: ServerResponse, problem: Problem.Problem): void => {
+  response.writeHead(problem.status, {
+    ...problem.headers,
+    "content-type": Problem.mediaType,
+    "cache-control": "no-store"
+  })
+  response.end(JSON.stringify(problem))
+}
+
+/** Answers a request for an upgrade with a problem, and hangs up. */
+export const refuse = (request: IncomingMessage, socket: Duplex, problem: Problem.Problem): void => {
+  const { connection = "", ...headers } = problem.headers
+  const response = new ServerResponse(request)
+  // SAFETY: a response needs nothing of its socket that is not there in any stream.
+  response.assignSocket(socket as Socket)
+  response.setHeader("connection", `${connection}, close`.replace(/^, /, ""))
+  response.once("finish", () => socket.destroy())
+  send(response, Problem.make(problem.status, problem.detail, headers))
+}

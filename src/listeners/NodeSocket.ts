@@ -1,0 +1,162 @@
+/**
+ * A WebSocket of the package `ws` as a standard one.
+ *
+ * It is there before its WebSocket is: a room may refuse a client as long as nothing was upgraded, and by the time that it
+ * does not, it has already written to it. What it sends and closes until then waits, and goes as soon as there is a
+ * WebSocket.
+ */
+import { deserialize, serialize } from "node:v8"
+import { WebSocket } from "ws"
+import * as CloseCode from "../domain/CloseCode.ts"
+import * as Limits from "../domain/Limits.ts"
+import * as Sockets from "../services/Sockets.ts"
+import type * as ListenerSockets from "./ListenerSockets.ts"
+
+/**
+ * The WebSocket itself, to be made by a `WebSocketServer`.
+ *
+ * `ws` answers a close frame by calling `close`, and tells of it when TCP has ended, which a client may put off for as
+ * long as it likes. So this is where the frame is seen: `conclude` is emitted when it arrives, with the code and the
+ * reason.
+ */
+export class Peer extends WebSocket {
+  /** The close code of what the client did wrong, once it has. */
+  refused: number | undefined
+
+  /** Called by `ws` alone. */
+  override close(code?: number, reason?: string | Buffer): void {
+    if (code !== undefined && reason === undefined) this.refused = code
+    else this.emit("conclude", code ?? CloseCode.table.noStatus.code, String(reason ?? ""))
+    // Where a listener has closed already, this ends TCP.
+    super.close(code, reason)
+  }
+
+  /** Begins the close handshake, or answers the client's. */
+  finish(code: number | undefined, reason: string): void {
+    super.close(code, reason)
+  }
+}
+
+const CLOSING = 2
+const CLOSED = 3
+
+type Frame = string | Uint8Array<ArrayBuffer>
+
+/** The server's end of a connection. */
+export class NodeSocket implements ListenerSockets.ListenerSocket {
+  binaryType: "arraybuffer" | "blob" = "arraybuffer"
+  #readyState: number = Sockets.OPEN
+  #isAccepted = false
+  #isClosedByUs = false
+  #attachment: Uint8Array | undefined
+  #peer: Peer | undefined
+  // What is to be done once there is a WebSocket.
+  #waiting: Array<(peer: Peer) => void> = []
+  readonly #listeners = {
+    message: new Set<(event: { readonly data: string | ArrayBuffer }) => void>(),
+    close: new Set<(event: CloseCode.Close) => void>(),
+    error: new Set<(event: { readonly error: unknown }) => void>()
+  }
+
+  get readyState(): number {
+    return this.#readyState
+  }
+
+  get bufferedAmount(): number {
+    return this.#peer?.bufferedAmount ?? 0
+  }
+
+  /** There is no other way than half open. */
+  accept(): void {
+    this.#isAccepted = true
+  }
+
+  addEventListener(type: "message", listener: (event: { readonly data: string | ArrayBuffer }) => void): void
+  addEventListener(type: "close", listener: (event: CloseCode.Close) => void): void
+  addEventListener(type: "error", listener: (event: { readonly error: unknown }) => void): void
+  addEventListener(type: "message" | "close" | "error", listener: (event: any) => void): void {
+    this.#listeners[type].add(listener)
+  }
+
+  send(data: string | ArrayBuffer | ArrayBufferView<ArrayBuffer>): void {
+    if (!this.#isAccepted) throw new TypeError("The socket must be accepted before messages can be sent.")
+    if (this.#isClosedByUs) throw new TypeError("Can't call WebSocket send() after close().")
+    if (this.#readyState === CLOSED) return
+    const frame = typeof data === "string" ? data : copy(data)
+    if (this.#peer === undefined) this.#waiting.push((peer) => transmit(peer, frame))
+    else transmit(this.#peer, frame)
+  }
+
+  close(code?: number, reason = ""): void {
+    if (code !== undefined && !CloseCode.isSendable(code)) {
+      throw new RangeError(`Invalid WebSocket close code: ${code}.`)
+    }
+    if (!CloseCode.isReason(reason)) throw new SyntaxError("The close reason is longer than 123 bytes.")
+    if (code === undefined && reason !== "") throw new RangeError("A close reason needs a code.")
+    if (!this.#isAccepted) throw new TypeError("The socket must be accepted before it can be closed.")
+    if (this.#isClosedByUs || this.#readyState === CLOSED) return
+    this.#isClosedByUs = true
+    this.#readyState = this.#readyState === CLOSING ? CLOSED : CLOSING
+    if (this.#peer === undefined) this.#waiting.push((peer) => peer.finish(code, reason))
+    else this.#peer.finish(code, reason)
+  }
+
+  serializeAttachment(value: unknown): void {
+    const bytes = serialize(value)
+    if (bytes.length > Limits.attachmentBytes) {
+      throw new Error(`An attachment cannot be larger than ${Limits.attachmentBytes} bytes: it has ${bytes.length}.`)
+    }
+    this.#attachment = bytes
+  }
+
+  deserializeAttachment(): unknown {
+    return this.#attachment === undefined ? null : deserialize(this.#attachment)
+  }
+
+  /** Gives the socket its WebSocket; `undefined` where the client has gone before there was one. */
+  attach(peer: Peer | undefined): void {
+    if (peer === undefined) return this.#close(brokenOff)
+    this.#peer = peer
+    peer.binaryType = "arraybuffer"
+    peer.on("message", (data: Buffer | ArrayBuffer, isBinary: boolean) => {
+      // SAFETY: with this binary type bytes come as an `ArrayBuffer`, and texts as a `Buffer` all the same.
+      const event = { data: isBinary ? data as ArrayBuffer : data.toString() }
+      for (const listener of this.#listeners.message) listener(event)
+    })
+    peer.on("conclude", (code: number, reason: string) => this.#close({ code, reason, wasClean: true }))
+    peer.on("error", ({ message }) => this.#fail(peer.refused, message))
+    peer.on("close", () => this.#close(brokenOff))
+    for (const task of this.#waiting) task(peer)
+    this.#waiting = []
+  }
+
+  #close(close: CloseCode.Close): void {
+    if (this.#readyState === CLOSED) return
+    this.#readyState = close.wasClean && !this.#isClosedByUs ? CLOSING : CLOSED
+    for (const listener of this.#listeners.close) listener(close)
+  }
+
+  // In the words of workerd.
+  #fail(code: number | undefined, description: string): void {
+    this.#readyState = CLOSED
+    const error = new Error(
+      code === undefined
+        ? description
+        : `WebSocket protocol error; protocolError.statusCode = ${code}; protocolError.description = ${description}`
+    )
+    for (const listener of this.#listeners.error) listener({ error })
+  }
+}
+
+const brokenOff: CloseCode.Close = { code: CloseCode.table.abnormal.code, reason: "", wasClean: false }
+
+// What is sent to a client that is gone is dropped. `ws` would count it as bytes that wait.
+const transmit = (peer: Peer, frame: Frame): void => {
+  if (peer.readyState === Sockets.OPEN) peer.send(frame)
+}
+
+// `ws` sends bytes from where they are, and the room may write to them before they have left.
+const copy = (data: ArrayBuffer | ArrayBufferView<ArrayBuffer>): Uint8Array<ArrayBuffer> =>
+  data instanceof ArrayBuffer
+    ? new Uint8Array(data.slice())
+    : new Uint8Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength))

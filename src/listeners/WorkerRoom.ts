@@ -1,0 +1,81 @@
+/**
+ * A room over the standard WebSockets of workerd, `accept()` and event listeners: in a Durable Object that does not
+ * hibernate, or in a plain Worker.
+ *
+ * Nothing sleeps here. A Durable Object with such a socket stays awake, and is billed, for as long as the socket is open;
+ * `RoomObject` is the room that sleeps. In a plain Worker the room belongs to the request that started it: workerd
+ * forbids a request to touch the socket of another (`Cannot perform I/O on behalf of a different request`), so a room
+ * there is for one client, and many need a Durable Object, or `NodeRooms`.
+ *
+ * **Example** (in a Durable Object)
+ *
+ * ```ts
+ * export class EchoRoom extends DurableObject {
+ *   readonly #room = Effect.runPromise(WorkerRoom.make(Echo, EchoLive).pipe(Scope.provide(Scope.makeUnsafe())))
+ *
+ *   override async fetch(request: Request) {
+ *     return Effect.runPromise((await this.#room).fetch(request))
+ *   }
+ * }
+ * ```
+ *
+ * **Example** (in a plain Worker, a room for each client)
+ *
+ * ```ts
+ * export default {
+ *   fetch: (request) =>
+ *     WorkerRoom.make(Echo, EchoLive).pipe(
+ *       Effect.flatMap((room) => room.fetch(request)),
+ *       Scope.provide(Scope.makeUnsafe()),
+ *       Effect.runPromise
+ *     )
+ * } satisfies ExportedHandler
+ * ```
+ */
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Problem from "../domain/Problem.ts"
+import type * as Calls from "../services/Calls.ts"
+import type * as Room from "../services/Room.ts"
+import * as ListenerRoom from "./ListenerRoom.ts"
+
+/** A room over the standard WebSockets of workerd. `App` is what its layer provides beside the room. */
+export interface WorkerRoom<Name extends string, App = never> {
+  /**
+   * Answers a request for a WebSocket: with 101 and the client's end of it, or with the problem for which the client is
+   * refused, as `application/problem+json`.
+   */
+  readonly fetch: (request: Request) => Effect.Effect<Response>
+  /** Runs an effect inside the room. Where the room's layer did not build, what it would have provided is missing. */
+  readonly run: ListenerRoom.ListenerRoom<Name, App>["run"]
+}
+
+/** Starts a room, as `ListenerRoom.make` does. In workerd no scope is ever closed: the room vanishes with its process. */
+export const make = <
+  Name extends string,
+  Receive,
+  Send,
+  State,
+  Methods extends Calls.Method,
+  E,
+  App
+>(
+  room: Room.Room<Name, Receive, Send, State, Methods>,
+  live: Layer.Layer<App, E, ListenerRoom.Services<Name>>,
+  options?: ListenerRoom.Options
+): Effect.Effect<WorkerRoom<Name, App>, never, Scope.Scope> =>
+  Effect.map(ListenerRoom.make(room, live, options), ({ connect, run }) => ({
+    fetch: (request) =>
+      Effect.suspend(() => {
+        const { 0: client, 1: server } = new WebSocketPair()
+        return Effect.match(connect(request, server), {
+          onFailure: Problem.toResponse,
+          onSuccess: ({ subprotocol }) => {
+            const headers = subprotocol === undefined ? {} : { "sec-websocket-protocol": subprotocol }
+            return new Response(null, { status: 101, webSocket: client, headers })
+          }
+        })
+      }),
+    run
+  }))
