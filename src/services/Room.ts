@@ -275,7 +275,6 @@ export const start = <App, Given, E>(
   services: Context.Context<Given>,
   scope: Scope.Scope
 ): Effect.Effect<Context.Context<App | Given>, E> =>
-  // Fresh: two rooms of one process share nothing, and a room that woke nothing with the one before.
   Layer.buildWithScope(live, scope).pipe(
     Effect.provideContext(services),
     Effect.map((app) => Context.merge(services, app)),
