@@ -1,0 +1,386 @@
+/**
+ * A room that speaks `effect/rpc`: its clients are the stock `RpcClient`, unmodified, over a socket that sleeps.
+ *
+ * A client uses `RpcSerialization.layerJson` and `RpcClient.layerProtocolSocket`. Its pings are answered by the runtime
+ * without waking the object. A call that runs keeps the object awake until its answer has left, and ends at once with an
+ * `RpcClientError` where the object goes away all the same. A stream may be *pushed*: then nothing runs while it is open,
+ * the object may sleep, and what the room pushes reaches it after every wake.
+ *
+ * **Example** (a counter that everybody may watch)
+ *
+ * ```ts
+ * const Counter = RpcRoom.make("counter", CounterRpcs)
+ *
+ * const CounterLive = Counter.toLayer(Effect.gen(function*() {
+ *   const room = yield* Counter
+ *   const { storage } = yield* ObjectContext.ObjectContext
+ *   const total = Effect.sync(() => storage.kv.get<number>("total") ?? 0)
+ *   return {
+ *     Add: Effect.fnUntraced(function*({ by }) {
+ *       const sum = (yield* total) + by
+ *       storage.kv.put("total", sum)
+ *       yield* Effect.orDie(room.push("Watch", sum))
+ *       return sum
+ *     }),
+ *     Watch: (_, request) => room.pushed(request, { first: Effect.map(total, Array.of) })
+ *   }
+ * }))
+ *
+ * export class CounterRoom extends RoomObject.make(Counter.room, CounterLive) {}
+ * ```
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Rpc from "effect/rpc/Rpc"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+import * as RpcMessage from "effect/rpc/RpcMessage"
+import * as RpcSchema from "effect/rpc/RpcSchema"
+import * as RpcSerialization from "effect/rpc/RpcSerialization"
+import * as RpcServer from "effect/rpc/RpcServer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type * as Audience from "../domain/Audience.ts"
+import type * as CloseCode from "../domain/CloseCode.ts"
+import type * as ConnectionId from "../domain/ConnectionId.ts"
+import * as Broadcaster from "../services/Broadcaster.ts"
+import type * as Calls from "../services/Calls.ts"
+import * as ConnectionRegistry from "../services/ConnectionRegistry.ts"
+import type * as Lifecycle from "../services/Lifecycle.ts"
+import type * as Outbox from "../services/Outbox.ts"
+import * as Room from "../services/Room.ts"
+import * as Plain from "./Plain.ts"
+import * as PushedStreams from "./PushedStreams.ts"
+import * as RpcCalls from "./RpcCalls.ts"
+import * as RpcFrames from "./RpcFrames.ts"
+
+/** Marks the service of one room among those of others. */
+export interface Identifier<in out Name extends string> {
+  readonly _rpc: (name: Name) => Name
+}
+
+/** A room's definition, and the key of its service. */
+export interface RpcRoom<
+  in out Name extends string,
+  in out Rpcs extends Rpc.Any,
+  in out State,
+  in out Methods extends Calls.Method = never
+> extends Context.Service<Identifier<Name>, Service<Rpcs, State>> {
+  /** What clients call. They need no more of the room than this. */
+  readonly group: RpcGroup.RpcGroup<Rpcs>
+  /** The room below, for `RoomObject.make` and the like. Its messages are frames of `effect/rpc`. */
+  readonly room: Room.Room<Name, RpcFrames.Received, RpcFrames.Sent, PushedStreams.Kept<State>, Methods>
+  /**
+   * Gives the room its handlers, those of the group as `RpcGroup.toLayer` takes them, and those of its connections. What
+   * the effects need they take once, when the layer is built.
+   */
+  readonly toLayer: <H extends RpcGroup.HandlersFrom<Rpcs>, E = never, R = never, E2 = never, R2 = never>(
+    handlers: H | Effect.Effect<H, E, R>,
+    ...events: Partial<Events<State, Methods>> extends Events<State, Methods>
+      ? [events?: Events<State, Methods> | Effect.Effect<Events<State, Methods>, E2, R2>]
+      : [events: Events<State, Methods> | Effect.Effect<Events<State, Methods>, E2, R2>]
+  ) => Layer.Layer<Identifier<Name>, E | E2, Requirements<Name, Rpcs, R | R2 | RpcGroup.HandlersServices<Rpcs, H>>>
+}
+
+/** What the layer of a room needs, whose handlers need `R`. */
+export type Requirements<Name extends string, Rpcs extends Rpc.Any, R> =
+  | Exclude<R, Identifier<Name> | Scope.Scope>
+  | Room.Services<Name>
+  | Rpc.Middleware<Rpcs>
+  | Rpc.ServicesServer<Rpcs>
+
+/** What a room may be given beside the handlers of its group: the handlers of any room, without `message`. */
+export type Events<State, Methods extends Calls.Method = never> = Omit<Room.Handlers<never, State, Methods>, "message">
+
+/** A request as a handler is given it. */
+export interface Request<out R extends Rpc.Any = Rpc.Any> {
+  readonly client: Rpc.ServerClient
+  readonly requestId: RpcMessage.RequestId
+  readonly rpc: R
+}
+
+/** The tags of the streams of a group. */
+export type StreamTag<Rpcs extends Rpc.Any> = Rpcs extends Rpc.Any
+  ? Rpc.Success<Rpcs> extends Stream.Stream<infer _A, infer _E, infer _R> ? Rpcs["_tag"] : never
+  : never
+
+/** How a request is answered with a pushed stream. */
+export interface PushedOptions<in out A, out E, out R> {
+  /** What the stream begins with. What is pushed while this runs is sent after it. */
+  readonly first?: Effect.Effect<ReadonlyArray<A>, E, R> | undefined
+  /** A push may be for the streams of one topic. */
+  readonly topic?: string | undefined
+}
+
+/**
+ * What a program can do in its room. Nothing here depends on what is in memory: it works the same when the object has
+ * slept in between.
+ */
+export interface Service<in out Rpcs extends Rpc.Any, in out State> {
+  /** The room's own name, the one in its URL. */
+  readonly name: string
+  /** Who calls, for a handler or a middleware. */
+  readonly caller: (request: Pick<Request, "client">) => Effect.Effect<ConnectionRegistry.Connection<State>>
+  /**
+   * Answers a request with what is pushed: the handler returns the stream as it is. It stays open until the client ends
+   * it or leaves, or until `end`. Where a connection has more of them open than fit in its attachment, some hundreds, the
+   * request dies of `PushedStreams.TooManyStreams`, and the others stay.
+   */
+  readonly pushed: <R extends Rpc.Any, E = never, RX = never>(
+    request: Request<R>,
+    options?: PushedOptions<Rpc.SuccessChunk<R>, E, RX>
+  ) => Stream.Stream<Rpc.SuccessChunk<R>, E, RX>
+  /**
+   * Sends a value to everybody who has a pushed stream of this tag open, or to some of them. It is encoded once, and a
+   * socket that fails does not stop the rest. Counts streams.
+   */
+  readonly push: <const Tag extends StreamTag<Rpcs>>(
+    tag: Tag,
+    value: Rpc.SuccessChunk<Rpc.ExtractTag<Rpcs, Tag>>,
+    options?: PushedStreams.PushOptions
+  ) => Effect.Effect<Outbox.Delivery, Room.RoomError>
+  /** Ends the pushed streams of a tag, or some of them. Counts streams. */
+  readonly end: (
+    tag: StreamTag<Rpcs>,
+    options?: PushedStreams.PushOptions
+  ) => Effect.Effect<Outbox.Delivery>
+  /** The connections that are open, the oldest first. Reads the state of each of them. */
+  readonly connections: (
+    audience?: Audience.Audience
+  ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, Room.RoomError>
+  /** How many connections are open. */
+  readonly count: (audience?: Audience.Audience) => Effect.Effect<number>
+  /** What is kept for a connection. */
+  readonly state: (id: ConnectionId.ConnectionId) => Effect.Effect<State, Room.RoomError>
+  /** Keeps something else for a connection. It survives hibernation; where it does not fit, the old state stays. */
+  readonly setState: (id: ConnectionId.ConnectionId, state: State) => Effect.Effect<void, Room.RoomError>
+  /** Closes a connection: with 1000, unless another code is given, and a reason of at most 123 UTF-8 bytes. */
+  readonly close: (id: ConnectionId.ConnectionId, code?: number, reason?: string) => Effect.Effect<void, Room.RoomError>
+}
+
+/** Defines a room that answers the calls of a group. */
+export const make = <
+  const Name extends string,
+  Rpcs extends Rpc.Any,
+  State = undefined,
+  Methods extends Calls.Method = never
+>(
+  name: Name,
+  group: RpcGroup.RpcGroup<Rpcs>,
+  options: {
+    /** What is kept for a connection while the object sleeps, beside its streams; nothing, unless given. */
+    readonly state?: Schema.Codec<State, unknown>
+    /** What may be called in the room from outside, by other Workers: see `Rooms`. */
+    readonly methods?: ReadonlyArray<Methods> & Calls.Free<Methods>
+  } = {}
+): RpcRoom<Name, Rpcs, State, Methods> => {
+  const key = Context.Service<Identifier<Name>, Service<Rpcs, State>>(`effect-dormouse/RpcRoom/${name}`)
+  const room = Room.make(name, {
+    receive: RpcFrames.Received,
+    send: RpcFrames.Sent,
+    // SAFETY: a room without a schema keeps `undefined`.
+    state: PushedStreams.keptWith(options.state ?? (Schema.Undefined as Schema.Codec<unknown> as Schema.Codec<State>)),
+    autoResponse: RpcFrames.autoResponse,
+    order: "none",
+    ...(options.methods === undefined ? {} : { methods: options.methods })
+  })
+  // SAFETY: the middleware is the server's own, and is provided where it is made.
+  const served = group.middleware(RpcCalls.Handling) as RpcGroup.Any as RpcGroup.RpcGroup<Rpcs>
+  const codecs = makeCodecs(group.requests)
+
+  const makeService = Effect.fnUntraced(
+    function*(calls: RpcCalls.RpcCalls, streams: PushedStreams.PushedStreams) {
+      const below = yield* room
+      const registry = yield* ConnectionRegistry.ConnectionRegistry
+      const services = yield* Effect.context<Rpc.ServicesServer<Rpcs>>()
+
+      const encode = (tag: string, values: ReadonlyArray<unknown>) =>
+        Effect.map(Effect.provideContext(codecs(tag).chunk(values), services), (encoded) => JSON.stringify(encoded))
+
+      return key.of({
+        name: below.name,
+        caller: ({ client }) =>
+          Effect.suspend(() => {
+            const connection = calls.connectionOf(client)
+            if (connection === undefined) return Effect.interrupt
+            return registry.find(connection).pipe(
+              Effect.flatMap(registry.connection),
+              Effect.map((known) => toOwn<State>(known)),
+              // It has left, and its calls are being interrupted.
+              Effect.catch(() => Effect.interrupt)
+            )
+          }),
+        pushed: ({ client, requestId, rpc }, { first, topic = "" } = {}) =>
+          Stream.fromEffectDrain(Effect.suspend(() => {
+            const connection = calls.connectionOf(client)
+            // Nobody waits for what a notification gives.
+            if (connection === undefined || !calls.isWaiting(connection, requestId)) return Effect.void
+            return streams.open(
+              connection,
+              requestId,
+              [rpc._tag, topic],
+              first && Effect.flatMap(
+                first,
+                (values) => values.length === 0 ? Effect.undefined : Effect.orDie(encode(rpc._tag, values))
+              )
+            )
+          })),
+        push: (tag, value, options) =>
+          Effect.matchEffect(encode(tag, [value]), {
+            onFailure: (cause) => Effect.fail(new Room.RoomError({ reason: new Room.InvalidMessage({ cause }) })),
+            onSuccess: (values) => streams.push(tag, values, options)
+          }),
+        end: (tag, options) => streams.end(tag, JSON.stringify(codecs(tag).success), options),
+        connections: (audience) =>
+          Effect.map(below.connections(audience), (connections) => connections.map((known) => toOwn<State>(known))),
+        count: below.count,
+        state: (id) => Effect.map(below.state(id), ({ state }) => state),
+        setState: (id, state) =>
+          Effect.mapError(streams.setState(id, state), ({ reason }) => new Room.RoomError({ reason })),
+        close: below.close
+      })
+    }
+  )
+
+  return Object.assign(key, {
+    group,
+    room,
+    toLayer: <H extends RpcGroup.HandlersFrom<Rpcs>, E, R, E2, R2>(
+      handlers: H | Effect.Effect<H, E, R>,
+      ...[events]: [events?: Events<State, Methods> | Effect.Effect<Events<State, Methods>, E2, R2>]
+    ) =>
+      Layer.effect(
+        key,
+        Effect.gen(function*() {
+          const broadcaster = yield* Broadcaster.Broadcaster
+          const below = yield* room
+          const streams = yield* PushedStreams.make
+
+          const send: RpcCalls.Send = (to, message) =>
+            Effect.suspend(() => {
+              const deliver = Effect.ignore(broadcaster.send(to, JSON.stringify(message)))
+              if (message._tag !== "Exit") return deliver
+              if (!streams.isOpen(to, message.requestId)) return deliver
+              // A stream that was opened goes on without its handler.
+              return message.exit._tag === "Success"
+                ? Effect.void
+                : Effect.andThen(Effect.ignore(streams.close(to, message.requestId)), deliver)
+            })
+          const calls = yield* RpcCalls.make(send)
+          const service = yield* makeService(calls, streams)
+          const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provideService(effect, key, service)
+
+          const answering = yield* within(group.toHandlers(handlers))
+          const own = Effect.isEffect(events) ? yield* within(events) : events
+          // It ends with its scope, and answers from now on.
+          yield* RpcServer.make(served, { disableFatalDefects: true }).pipe(
+            Effect.provideContext(Context.merge(answering, calls.services)),
+            Effect.forkScoped({ startImmediately: true })
+          )
+          // SAFETY: `events` has the types of this room, and `Kept` is what it keeps.
+          const handling = receiving(calls, streams, send, (to) => below.send(to, inUse), own as AnyEvents) as never
+          yield* Layer.build(room.toLayer(Effect.succeed(handling)))
+          return service
+        })
+        // SAFETY: what is used above is the room's own, or stands in the requirements.
+      ) as Layer.Layer<Identifier<Name>, E | E2, Requirements<Name, Rpcs, R | R2 | RpcGroup.HandlersServices<Rpcs, H>>>
+  })
+}
+
+const toOwn = <State>(
+  connection: ConnectionRegistry.Connection
+): ConnectionRegistry.Connection<State> => {
+  // SAFETY: the registry decodes states with the room's schema.
+  const { state } = connection.state as PushedStreams.Kept<State>
+  return { ...connection, state }
+}
+
+type AnyEvents = Room.EventHandlers<never, any> & {
+  readonly connect?: Room.Connect<unknown>
+  readonly methods?: Calls.AnyHandlers
+}
+
+// The handlers of the room below.
+const receiving = (
+  calls: RpcCalls.RpcCalls,
+  streams: PushedStreams.PushedStreams,
+  send: RpcCalls.Send,
+  complain: (to: ConnectionId.ConnectionId) => Effect.Effect<void, unknown>,
+  { alarm = Effect.void, close = nothing, connect = admit, methods = {}, open = nothing }: AnyEvents = {}
+) => {
+  const message = (
+    { id }: ConnectionRegistry.Connection,
+    received: RpcFrames.Received
+  ): Effect.Effect<unknown, unknown> => {
+    switch (received._tag) {
+      case "Request":
+        return !received.isNotification && (calls.isInFlight(id, received.id) || streams.isOpen(id, received.id))
+          ? complain(id)
+          : calls.request(id, received)
+      case "Interrupt":
+        return Effect.andThen(streams.close(id, received.requestId), calls.about(id, received))
+      case "Ack":
+        return calls.about(id, received)
+      case "Ping":
+        // One that is not written as the runtime knows it.
+        return send(id, RpcMessage.constPong)
+      case "Eof":
+        // A connection's end is its close.
+        return Effect.void
+    }
+  }
+
+  return {
+    alarm,
+    connect: (request: Lifecycle.ConnectRequest) =>
+      Effect.map(connect(request), (admission) => ({
+        ...admission,
+        state: { state: admission.state, streams: PushedStreams.none }
+      })),
+    open: (connection: ConnectionRegistry.Connection) => open(toOwn(connection)),
+    message,
+    close: (connection: ConnectionRegistry.Connection, how: CloseCode.Close) =>
+      Effect.suspend(() => {
+        streams.left(connection.id)
+        return Effect.andThen(calls.left(connection.id), close(toOwn(connection), how))
+      }),
+    methods
+  }
+}
+
+const nothing = () => Effect.void
+
+const admit: Room.Connect<unknown> = () => Effect.succeed({ state: undefined })
+
+const inUse = Plain.Error.make({ code: "InvalidMessage", message: "A request with this id has not ended." })
+
+interface Codecs {
+  readonly chunk: (values: ReadonlyArray<unknown>) => Effect.Effect<unknown, Schema.SchemaError>
+  /** The exit of a stream that has ended. */
+  readonly success: unknown
+}
+
+// Codecs are pure: the objects of a room share them, and none compiles them before it pushes.
+const makeCodecs = (rpcs: ReadonlyMap<string, Rpc.Any>) => {
+  const { codecFor } = RpcSerialization.json
+  const compiled = new Map<string, Codecs>()
+  return (tag: string): Codecs => {
+    const known = compiled.get(tag)
+    if (known !== undefined) return known
+    const { annotations, successSchema } = rpcs.get(tag) as Rpc.AnyWithProps
+    // Only streams are pushed to, and `push` takes no other tag.
+    if (!RpcSchema.isStreamSchema(successSchema)) throw new Error(`${tag} is no stream`)
+    const made: Codecs = {
+      // SAFETY: what the schemas need is provided where this is used.
+      chunk: Schema.encodeUnknownEffect(
+        codecFor(Schema.Array(successSchema.success)),
+        Context.get(annotations, Rpc.ParseOptions)
+      ) as Codecs["chunk"],
+      success: Schema.encodeUnknownSync(codecFor(Schema.Exit(Schema.Void, Schema.Never, Schema.Never)))(Exit.void)
+    }
+    compiled.set(tag, made)
+    return made
+  }
+}
