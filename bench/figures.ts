@@ -1,5 +1,4 @@
 /** What is measured. Each figure opens its own servers, runs the subjects in turns and records one sample a round. */
-import { existsSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Measured } from "./generator.ts"
 import { residentBytes } from "./proc.ts"
@@ -10,9 +9,9 @@ import {
   moduleOf,
   open,
   openSource,
-  seedExample,
   type Subject,
-  type Target
+  type Target,
+  workers
 } from "./servers.ts"
 
 export interface Sample {
@@ -371,7 +370,7 @@ const size: Figure = {
     for (const subject of run.subjects) {
       if (!subject.ndjson) bundles.push([subject.name, await bundle(moduleOf(subject)!, subject.module)])
     }
-    if (existsSync(seedExample)) bundles.push(["example", await bundle(seedExample, "example")])
+    for (const [name, entry] of Object.entries(workers)) bundles.push([name, await bundle(entry, name)])
     const count = run.quick ? 5 : 15
     for (let round = 0; round < count; round++) {
       run.progress(round / count, `round ${round + 1} of ${count}`)

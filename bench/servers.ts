@@ -39,8 +39,11 @@ export const subjects: ReadonlyArray<Subject> = [
 /** The date that every subject runs under. */
 export const compatibilityDate = "2026-11-17"
 
-/** The Worker whose size is measured: it does not exist in every state of the repository. */
-export const seedExample = join(import.meta.dirname, "../examples/hibernation-server/src/worker.ts")
+/** The Workers whose size is measured. */
+export const workers: Readonly<Record<string, string>> = {
+  example: join(import.meta.dirname, "../examples/hibernation-server/src/worker.ts"),
+  worker: join(import.meta.dirname, "../src/worker.ts")
+}
 
 const output = join(import.meta.dirname, ".out")
 const peers = join(import.meta.dirname, "peers")
