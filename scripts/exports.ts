@@ -6,7 +6,14 @@
 import { globSync, readFileSync, writeFileSync } from "node:fs"
 
 /** Modules that others need and nobody may import: they are built and have no entry. Named like `services/Room`. */
-const internal: ReadonlySet<string> = new Set()
+const internal: ReadonlySet<string> = new Set([
+  "listeners/NodeProblem",
+  "listeners/NodeSocket",
+  "memory/MemoryAlarm",
+  "protocol/RpcCalls",
+  "services/Launch",
+  "services/OneTurn"
+])
 
 const manifest = new URL("../package.json", import.meta.url)
 

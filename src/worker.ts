@@ -1,7 +1,10 @@
 /**
- * The deployed Worker: finds the room of a request and hands the request to its object.
+ * The deployed Worker: finds the room of a request and hands the request to its object. Where a token is configured, it
+ * also has an API for servers.
  */
+import * as Api from "./Api.ts"
 import { Chat, ChatLive } from "./Chat.ts"
+import * as Claims from "./domain/Claims.ts"
 import * as Problem from "./domain/Problem.ts"
 import * as RoomName from "./domain/RoomName.ts"
 import * as RoomObject from "./durable/RoomObject.ts"
@@ -10,6 +13,8 @@ import * as RoomObject from "./durable/RoomObject.ts"
 export interface Env {
   readonly CHAT: DurableObjectNamespace
   readonly ASSETS: Fetcher
+  /** The token of the API. Without one there is no API. */
+  readonly API_TOKEN?: string
 }
 
 /** The object of one chat room. */
@@ -26,8 +31,15 @@ export default {
   }
 } satisfies ExportedHandler<Env>
 
+// Made by the first request that asks for it: a Worker starts without it.
+let api: ReturnType<typeof Api.make>
+
 const route = async (request: Request, env: Env): Promise<Response> => {
   const { pathname } = new URL(request.url)
+  if (pathname === "/openapi.json" || pathname.startsWith("/api/")) {
+    api ??= Api.make(env)
+    if (api !== undefined) return api(request)
+  }
   const room = /^\/(?:rooms|parties\/main)\/([^/]*)$/.exec(pathname)?.[1]
   if (request.method !== "GET" && request.method !== "HEAD") {
     const isKnown = room !== undefined || pathname === "/" || pathname === "/health"
@@ -39,7 +51,7 @@ const route = async (request: Request, env: Env): Promise<Response> => {
     return asset.status === 404 ? notFound() : asset
   }
   const name = RoomName.fromPathSegment(room)
-  return name === undefined ? noName() : env.CHAT.getByName(name).fetch(withoutClaims(request))
+  return name === undefined ? noName() : env.CHAT.getByName(name).fetch(Claims.attach(request))
 }
 
 const notFound = () => Problem.toResponse(Problem.make(404, "There is nothing here."))
@@ -50,12 +62,3 @@ const noName = () =>
   Problem.toResponse(
     Problem.make(400, "A room's name is 1 to 128 of the characters A–Z, a–z, 0–9, `.`, `_`, `~` and `-`.")
   )
-
-// Headers with this prefix tell the room what the Worker verified. From outside they are only claims.
-const withoutClaims = (request: Request): Request => {
-  const headers = new Headers(request.headers)
-  for (const name of request.headers.keys()) {
-    if (name.startsWith("x-dormouse-")) headers.delete(name)
-  }
-  return new Request(request, { headers })
-}

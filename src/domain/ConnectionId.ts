@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 
 /** A lower-case UUID, version 4. */
 export const ConnectionId = Schema.String.pipe(
-  Schema.check(Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)),
+  Schema.check(Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/u)),
   Schema.brand("ConnectionId")
 )
 

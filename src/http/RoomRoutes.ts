@@ -1,6 +1,9 @@
 /**
  * Rooms in an HTTP app: a layer that serves them at a path of its `HttpRouter`, behind its middleware.
  *
+ * The router takes no parameter of over 100 characters, unless its `routerConfig` says `{ maxParamLength: 128 }`: so many
+ * may a room's name have.
+ *
  * **Example** (rooms at `/rooms/:room`, for everybody)
  *
  * ```ts
@@ -39,7 +42,7 @@ export interface Options<E, R> {
   readonly authorize?: (
     request: HttpServerRequest.HttpServerRequest,
     room: string
-  ) => Effect.Effect<Claims.Claims, E | Problem.Problem, R>
+  ) => Effect.Effect<Claims.Claims, E, R>
 }
 
 /** Serves the rooms of a definition. The response to an upgrade passes through as the runtime made it. */
@@ -60,7 +63,7 @@ export const layer = <
   | HttpRouter.HttpRouter
   | Rooms.Rooms<Name>
   | HttpRouter.Request.From<"Requires", Exclude<R, HttpRouter.Provided>>
-  | HttpRouter.Request.From<"Error", E>
+  | HttpRouter.Request.From<"Error", Exclude<E, Problem.Problem>>
 > =>
   HttpRouter.use(Effect.fnUntraced(function*(router) {
     const rooms = yield* Rooms.of(room)
@@ -74,9 +77,11 @@ export const layer = <
         )
         return HttpServerResponse.raw(response, { status: response.status })
       }).pipe(
-        Effect.catchIf(
-          (error): error is Problem.Problem => error instanceof Problem.Problem,
-          (problem) => Effect.succeed(HttpServerResponse.raw(Problem.toResponse(problem), { status: problem.status }))
+        Effect.catch((error) =>
+          error instanceof Problem.Problem
+            ? Effect.succeed(HttpServerResponse.raw(Problem.toResponse(error), { status: error.status }))
+            // SAFETY: it is no problem.
+            : Effect.fail(error as Exclude<E, Problem.Problem>)
         )
       ))
   }))

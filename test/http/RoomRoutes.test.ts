@@ -35,7 +35,7 @@ const serve = Effect.fnUntraced(function*<E, R>(routes: Layer.Layer<never, E, R>
   const { handler } = HttpRouter.toWebHandler(
     // SAFETY: the rooms are all that these routes need.
     Layer.provide(routes as Layer.Layer<never, E, HttpRouter.HttpRouter>, Layer.succeedContext(rooms)),
-    { disableLogger: true }
+    { disableLogger: true, routerConfig: { maxParamLength: 128 } }
   )
   return {
     fetch: (path: string, headers: Record<string, string> = {}) =>
@@ -54,6 +54,7 @@ it.effect("a room is served at its path, and its 101 passes as it is (HT-1)", ()
     assert.deepStrictEqual(yield* app.hears(response), ["undefined in tea~time"])
     assert.strictEqual((yield* app.fetch("/rooms/tea")).status, 426)
     assert.strictEqual((yield* app.fetch("/rooms", upgrade)).status, 404)
+    assert.strictEqual((yield* app.fetch(`/rooms/${"x".repeat(128)}`, upgrade)).status, 101)
     const problem = yield* app.fetch("/rooms/tea%20time", upgrade)
     assert.strictEqual(problem.status, 400)
     assert.strictEqual(problem.headers.get("content-type"), "application/problem+json")

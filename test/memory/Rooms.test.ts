@@ -10,7 +10,9 @@ import { contract } from "../contract/rooms.ts"
 contract(
   "rooms in memory",
   Effect.gen(function*() {
-    const lobbies = yield* Layer.build(MemoryRooms.layer(Lobby, LobbyLive.pipe(Layer.provide(Purse.layer), Layer.merge(MoodLive))))
+    const lobbies = yield* Layer.build(
+      MemoryRooms.layer(Lobby, LobbyLive.pipe(Layer.provide(Purse.layer), Layer.merge(MoodLive)))
+    )
     const broken = yield* Layer.build(MemoryRooms.layer(Lobby, Layer.provide(LobbyLive, Purse.broken)))
     const memory = Context.get(lobbies, MemoryRooms.of(Lobby))
     let names = 0

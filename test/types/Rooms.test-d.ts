@@ -154,7 +154,9 @@ it("routes need their rooms, and a path with a room", () => {
     HttpRouter.toWebHandler(routes),
     // @ts-expect-error: no room stands in the path
     RoomRoutes.layer(Bank, { path: "/banks" }),
-    RoomRoutes.layer(Bank, { authorize: () => Problem.make(403, "Closed.") }),
+    HttpRouter.toWebHandler(
+      Layer.provide(RoomRoutes.layer(Bank, { authorize: () => Problem.make(403, "Closed.") }), rooms)
+    ).handler(new Request("https://app.invalid")),
     // @ts-expect-error: a claim is a text
     RoomRoutes.layer(Bank, { authorize: () => Effect.succeed({ age: 3 }) })
   )

@@ -1,0 +1,47 @@
+/**
+ * The deployed Worker's HTTP API, for servers that speak no WebSocket, and its OpenAPI document.
+ *
+ * The document is made beforehand, by `scripts/openapi.ts`: what makes it would make the Worker half as large again.
+ */
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import { Chat } from "./Chat.ts"
+import * as Problem from "./domain/Problem.ts"
+import * as DurableRooms from "./durable/DurableRooms.ts"
+import * as ApiToken from "./http/ApiToken.ts"
+import * as RoomsApiRoutes from "./http/RoomsApiRoutes.ts"
+import document from "./openapi.json" with { type: "json" }
+import * as Rooms from "./services/Rooms.ts"
+
+/** What the API needs of the Worker's configuration. */
+export interface Env {
+  readonly CHAT: DurableObjectNamespace
+}
+
+/**
+ * Makes what answers `/api/…` and `/openapi.json`; nothing where no token is configured, as the variable or secret
+ * `API_TOKEN`.
+ */
+export const make = (env: Env): ((request: Request) => Promise<Response>) | undefined =>
+  Effect.runSync(
+    Effect.gen(function*() {
+      const token = Option.getOrUndefined(yield* ApiToken.configured)
+      if (token === undefined) return undefined
+      const handle = yield* RoomsApiRoutes.make(Chat, { authorize: ApiToken.authorize(token) })
+      return (request: Request) =>
+        new URL(request.url).pathname === "/openapi.json" ? showDocument(request) : run(handle(request))
+    }).pipe(
+      Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(env)),
+      Effect.provideService(Rooms.of(Chat), DurableRooms.make(Chat, env.CHAT))
+    )
+  )
+
+const run = Effect.runPromiseWith(Context.make(Logger.CurrentLoggers, new Set([Logger.consoleJson])))
+
+const showDocument = async ({ method }: Request) =>
+  method === "GET" || method === "HEAD"
+    ? Response.json(document)
+    : Problem.toResponse(Problem.make(405, "This takes GET only.", { allow: "GET, HEAD" }))

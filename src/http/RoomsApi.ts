@@ -1,0 +1,149 @@
+/**
+ * An HTTP API of rooms, for servers that speak no WebSocket: they publish, list who is connected, and disconnect.
+ *
+ * This is the definition alone, for clients and for documents; `RoomsApiRoutes` serves it.
+ *
+ * **Example** (a client)
+ *
+ * ```ts
+ * const tellAll = Effect.fnUntraced(function*(text: string) {
+ *   const { rooms } = yield* HttpApiClient.make(RoomsApi.make(Lobby), { baseUrl: "https://app.invalid" })
+ *   return yield* rooms.publish({ params: { room: RoomName.RoomName.make("lobby") }, payload: { message: { text } } })
+ * }, Effect.provide(RoomsApi.layerClient(Redacted.make("the token"))))
+ * ```
+ */
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiError from "effect/http-api/HttpApiError"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
+import * as HttpApiSecurity from "effect/http-api/HttpApiSecurity"
+import * as OpenApi from "effect/http-api/OpenApi"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Calls from "../services/Calls.ts"
+import type * as Room from "../services/Room.ts"
+import * as RoomsEndpoints from "./RoomsEndpoints.ts"
+
+const type = "about:blank"
+const detail = { detail: Schema.String }
+
+/** The request is of the wrong form. */
+export class BadRequest extends HttpApiError.Problem<BadRequest>()(
+  "BadRequest",
+  { type, status: 400, title: "Bad Request" },
+  detail
+) {}
+
+/** The token is missing, or wrong. */
+export class Unauthorized extends HttpApiError.Problem<Unauthorized>()(
+  "Unauthorized",
+  { type, status: 401, title: "Unauthorized" },
+  detail
+) {}
+
+/** No open connection has this id. */
+export class NotFound extends HttpApiError.Problem<NotFound>()(
+  "NotFound",
+  { type, status: 404, title: "Not Found" },
+  detail
+) {}
+
+/** The body is larger than what is taken. */
+export class ContentTooLarge extends HttpApiError.Problem<ContentTooLarge>()(
+  "ContentTooLarge",
+  { type, status: 413, title: "Content Too Large" },
+  detail
+) {}
+
+/** The body is no JSON by its `content-type`. */
+export class UnsupportedMediaType extends HttpApiError.Problem<UnsupportedMediaType>()(
+  "UnsupportedMediaType",
+  { type, status: 415, title: "Unsupported Media Type" },
+  detail
+) {}
+
+/** The room failed to answer; its log says why. */
+export class InternalServerError extends HttpApiError.Problem<InternalServerError>()(
+  "InternalServerError",
+  { type, status: 500, title: "Internal Server Error" },
+  detail
+) {}
+
+/** No answer came from the room: it is overloaded, could not be reached, or did not start. Another try may help. */
+export class ServiceUnavailable extends HttpApiError.Problem<ServiceUnavailable>()(
+  "ServiceUnavailable",
+  { type, status: 503, title: "Service Unavailable" },
+  detail
+) {}
+
+/**
+ * Who has the bearer token is let in: a client sends it by {@link layerClient}, and the server looks at it by
+ * `ApiToken.authorize`.
+ */
+export class Authorization extends HttpApiMiddleware.Service<Authorization>()(
+  "effect-dormouse/http/RoomsApi/Authorization",
+  { security: { bearer: HttpApiSecurity.bearer }, error: Unauthorized, requiredForClient: true }
+) {}
+
+/** Sends the token with every request of a client. */
+export const layerClient = (
+  token: Redacted.Redacted
+): Layer.Layer<HttpApiMiddleware.ForClient<Authorization>> =>
+  HttpApiMiddleware.layerClient(
+    Authorization,
+    ({ next, request }) => next(HttpClientRequest.bearerToken(request, token))
+  )
+
+/** Where the API is. */
+export interface Options {
+  /** Before the paths of all endpoints: `/api`, unless given. */
+  readonly prefix?: `/${string}`
+}
+
+/** Where the API is. */
+export interface Options {
+  /** Before the path of each endpoint: `/api`, unless given. */
+  readonly prefix?: `/${string}`
+}
+
+const errors = [BadRequest, InternalServerError, ServiceUnavailable] as const
+
+/**
+ * Makes the API of the rooms of a definition: the group `rooms` with `publish`, `connections`, `disconnect` (one) and
+ * `disconnectAll` (of a user or a label). A property that is not declared is refused, in a message too: nobody
+ * publishes to everybody by a typing error.
+ */
+export const make = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
+  room: Room.Room<Name, Receive, Send, State, Methods>,
+  { prefix = RoomsEndpoints.prefix }: Options = {}
+) => {
+  const { connections, disconnect, disconnectAll, publish } = RoomsEndpoints.make(room)
+  return HttpApi.make("effect-dormouse/RoomsApi").add(
+    HttpApiGroup.make("rooms").add(
+      HttpApiEndpoint.post("publish", publish.path, {
+        ...publish,
+        error: [...errors, ContentTooLarge, UnsupportedMediaType]
+      }).annotate(
+        OpenApi.Description,
+        "Sends a message to everybody in the room, to a user or to a label, but for the connections in `except`."
+      ),
+      HttpApiEndpoint.get("connections", connections.path, { ...connections, error: errors }).annotate(
+        OpenApi.Description,
+        "The open connections, the oldest first: all, those of a user or of a label."
+      ),
+      HttpApiEndpoint.delete("disconnect", disconnect.path, { ...disconnect, error: [...errors, NotFound] }).annotate(
+        OpenApi.Description,
+        "Closes a connection: with 1000, unless another code is given."
+      ),
+      HttpApiEndpoint.delete("disconnectAll", disconnectAll.path, { ...disconnectAll, error: errors }).annotate(
+        OpenApi.Description,
+        "Closes the connections of a user or of a label; one of the two must be given. Tells how many it closed."
+      )
+    ).prefix(prefix).middleware(Authorization)
+  ).annotate(OpenApi.Title, "Rooms")
+    .annotate(HttpApi.QueryParseOptions, RoomsEndpoints.exactly)
+    .annotate(HttpApi.PayloadParseOptions, RoomsEndpoints.exactly)
+}

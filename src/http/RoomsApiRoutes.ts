@@ -1,0 +1,268 @@
+/**
+ * Serves the API of `RoomsApi`: as a layer for an app's `HttpRouter`, or as what answers a request.
+ *
+ * It needs nothing of `effect/http-api`: `HttpApiBuilder` would serve the same, and make a Worker 35 KiB larger by forms,
+ * files and streams, which no endpoint takes.
+ *
+ * **Example** (the API, and its document, in an app)
+ *
+ * ```ts
+ * const Routes = Layer.mergeAll(
+ *   RoomsApiRoutes.layer(Lobby, { authorize: ApiToken.authorize(Redacted.make("the token")) }),
+ *   HttpRouter.add("GET", "/openapi.json", HttpServerResponse.jsonUnsafe(OpenApi.fromApi(RoomsApi.make(Lobby))))
+ * )
+ * ```
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Audience from "../domain/Audience.ts"
+import * as Problem from "../domain/Problem.ts"
+import type * as Calls from "../services/Calls.ts"
+import type * as Room from "../services/Room.ts"
+import * as Rooms from "../services/Rooms.ts"
+import type * as RoomsApi from "./RoomsApi.ts"
+import * as RoomsEndpoints from "./RoomsEndpoints.ts"
+
+/** How the API is served. */
+export interface Options<E, R> extends RoomsApi.Options {
+  /**
+   * Lets a request in, or refuses it: with a `Problem`, which is the response, or another error, which is the app's. It
+   * is asked first, so that the room's name may be none. `ApiToken.authorize` asks for a token.
+   */
+  readonly authorize: (request: Request, room: string) => Effect.Effect<unknown, E, R>
+  /** Bytes that the body of a request may have: 1,048,576, unless given. */
+  readonly bodyBytes?: number
+}
+
+/** Answers a request to the API. The URL is the request's, unless given: an app may have taken a part of it away. */
+export type Handler<E, R> = (request: Request, url?: string) => Effect.Effect<Response, E, R>
+
+/**
+ * Serves the API. Below its `/rooms`, whatever is no endpoint is told so by a `Problem`; the rest of the prefix is the
+ * app's.
+ */
+export const layer = <Name extends string, Receive, Send, State, Methods extends Calls.Method, E = never, R = never>(
+  room: Room.Room<Name, Receive, Send, State, Methods>,
+  options: Options<E, R>
+): Layer.Layer<
+  never,
+  never,
+  | HttpRouter.HttpRouter
+  | Rooms.Rooms<Name>
+  | HttpRouter.Request.From<"Requires", Exclude<R, HttpRouter.Provided>>
+  | HttpRouter.Request.From<"Error", Exclude<E, Problem.Problem>>
+> =>
+  HttpRouter.use(Effect.fnUntraced(function*(router) {
+    const handle = yield* make(room, options)
+    yield* router.add("*", `${options.prefix ?? RoomsEndpoints.prefix}/rooms/*`, (request) =>
+      Effect.gen(function*() {
+        const response = yield* handle(yield* Effect.orDie(HttpServerRequest.toWeb(request)), request.url)
+        return HttpServerResponse.raw(response, { status: response.status })
+      }))
+  }))
+
+/** Makes what answers the requests to the API. Use it where there is no router. */
+export const make = <Name extends string, Receive, Send, State, Methods extends Calls.Method, E = never, R = never>(
+  room: Room.Room<Name, Receive, Send, State, Methods>,
+  options: Options<E, R>
+): Effect.Effect<Handler<Exclude<E, Problem.Problem>, R>, never, Rooms.Rooms<Name>> =>
+  Effect.map(Rooms.of(room), (rooms) => {
+    const { authorize, bodyBytes = 1_048_576, prefix = RoomsEndpoints.prefix } = options
+    const { connections, disconnect, disconnectAll, publish } = RoomsEndpoints.make(room)
+
+    const routes = [
+      route(
+        publish,
+        ({ params, payload: { except, message, to } }) =>
+          rooms.get(params.room).broadcast(message, { to: to && audienceOf(to), except })
+      ),
+      route(
+        connections,
+        ({ params, query }) =>
+          Effect.map(
+            rooms.get(params.room).connections(audienceOf(query)),
+            (connections) =>
+              connections.map(({ state, user, ...connection }) => ({
+                ...connection,
+                ...(user !== undefined && { user }),
+                // SAFETY: what the codec of the room's states gives is JSON.
+                state: Result.getOrThrow(room.state.encode(state)) as Schema.Json
+              }))
+          )
+      ),
+      route(
+        disconnect,
+        ({ params, query: { code, reason } }) =>
+          Effect.map(rooms.get(params.room).close(params.connection, code, reason), (closed) => ({ closed }))
+      ),
+      route(disconnectAll, ({ params, query: { code, reason, ...query } }) =>
+        // The schema of the query demands an audience.
+        Effect.map(rooms.get(params.room).close(audienceOf(query)!, code, reason), (closed) => ({ closed })))
+    ]
+
+    return (request, url = request.url) => {
+      const { pathname, searchParams } = new URL(url, "http://rooms.invalid")
+      const method = request.method === "HEAD" ? "GET" : request.method
+      const found = routes.flatMap((route) => {
+        const params = match(prefix + route.path, pathname)
+        return params === undefined ? [] : [{ ...route, params }]
+      })
+      const asked = found.find((route) => route.method === method)
+      if (asked === undefined) {
+        return Effect.succeed(Problem.toResponse(found.length === 0 ? nothingHere() : otherMethod(found)))
+      }
+      const { answer, params, takesBody } = asked
+      return authorize(request, params["room"]!).pipe(
+        Effect.andThen(takesBody ? readJson(request, bodyBytes) : Effect.undefined),
+        Effect.flatMap((payload) => answer({ params, query: record(searchParams), payload })),
+        Effect.catchDefect((defect) => failed(Problem.make(500, "The API failed to answer."), Cause.die(defect))),
+        Effect.catch((error: E | Problem.Problem) =>
+          error instanceof Problem.Problem
+            ? Effect.succeed(Problem.toResponse(error))
+            // SAFETY: it is no problem.
+            : Effect.fail(error as Exclude<E, Problem.Problem>)
+        )
+      )
+    }
+  })
+
+// What stands in a request.
+interface Asked {
+  readonly params: unknown
+  readonly query: unknown
+  readonly payload: unknown
+}
+
+// What an endpoint that takes no query, or no body, is given.
+const noQuery: Schema.Codec<any> = Schema.Record(Schema.String, Schema.Never)
+const noBody: Schema.Codec<any> = Schema.Undefined
+
+// An endpoint between its codecs.
+const route = <Params, Query, Payload, Success>(
+  endpoint: {
+    readonly method: string
+    readonly path: string
+    readonly params: Schema.Codec<Params, any>
+    readonly query?: Schema.Codec<Query, any>
+    readonly payload?: Schema.Codec<Payload, any>
+    readonly success: Schema.Codec<Success, any>
+  },
+  run: (
+    asked: { readonly params: Params; readonly query: Query; readonly payload: Payload }
+  ) => Effect.Effect<Success, Rooms.RoomsError>
+) => {
+  const { method, path, params, payload, query = noQuery, success } = endpoint
+  const decodeParams = decoder("path", Schema.toCodecStringTree(params))
+  const decodeQuery = decoder("query", Schema.toCodecStringTree(query))
+  const decodePayload = decoder("body", payload === undefined ? noBody : Schema.toCodecJson(payload))
+  const encode = Schema.encodeUnknownSync(Schema.toCodecJson(success))
+  return {
+    method,
+    path,
+    takesBody: payload !== undefined,
+    answer: Effect.fnUntraced(function*(asked: Asked) {
+      const params = yield* decodeParams(asked.params)
+      const query = yield* decodeQuery(asked.query)
+      const payload = yield* decodePayload(asked.payload)
+      const value = yield* Effect.catch(run({ params, query, payload }), refused)
+      return Response.json(encode(value), { headers: { "cache-control": "no-store" } })
+    })
+  }
+}
+
+const decoder = <A>(part: string, schema: Schema.Codec<A, any>) => {
+  const decode = Schema.decodeUnknownResult(schema, RoomsEndpoints.exactly)
+  return (value: unknown) =>
+    Effect.mapError(
+      Effect.fromResult(decode(value)),
+      ({ message }) => Problem.make(400, `The ${part} is of the wrong form. ${message}.`)
+    )
+}
+
+const audienceOf = (
+  { label, user }: { readonly user?: string; readonly label?: string }
+): Audience.Audience | undefined =>
+  user !== undefined ? Audience.user(user) : label === undefined ? undefined : Audience.label(label)
+
+const refused = (error: Rooms.RoomsError): Effect.Effect<never, Problem.Problem> => {
+  const problem = Rooms.toProblem(error)
+  return problem.status < 500 ? Effect.fail(problem) : failed(problem, Cause.fail(error.reason))
+}
+
+// The caller learns nothing of the inside; the log does.
+const failed = (problem: Problem.Problem, cause: Cause.Cause<unknown>): Effect.Effect<never, Problem.Problem> =>
+  Effect.andThen(Effect.logError(problem.detail, cause), Effect.fail(problem))
+
+// The parameters of a path, where it is of the pattern. `HttpRouter` takes none of over 100 characters, unless told to.
+const match = (pattern: string, pathname: string): Readonly<Record<string, string>> | undefined => {
+  const names = pattern.split("/")
+  const segments = pathname.split("/")
+  if (names.length !== segments.length) return undefined
+  const params: Record<string, string> = {}
+  for (const [index, name] of names.entries()) {
+    const segment = segments[index]!
+    if (name.startsWith(":")) params[name.slice(1)] = decodeSegment(segment)
+    else if (name !== segment) return undefined
+  }
+  return params
+}
+
+const decodeSegment = (segment: string): string => {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    // A lone `%` is no encoding of anything, nor is it a part of a name or of an id.
+    return segment
+  }
+}
+
+// What is repeated is an array, which no endpoint takes.
+const record = (query: URLSearchParams): Readonly<Record<string, string | ReadonlyArray<string>>> =>
+  Object.fromEntries([...query.keys()].map((key) => {
+    const values = query.getAll(key)
+    return [key, values.length === 1 ? values[0]! : values]
+  }))
+
+const readJson = Effect.fnUntraced(function*(request: Request, bytes: number) {
+  const type = request.headers.get("content-type") ?? json
+  if (type.split(";")[0]!.trim().toLowerCase() !== json) {
+    return yield* Problem.make(415, `The body must be \`${json}\`.`)
+  }
+  const text = yield* Effect.tryPromise({
+    try: () => readText(request, bytes),
+    catch: () => Problem.make(400, "The body could not be read.")
+  })
+  if (text === undefined) return yield* Problem.make(413, `The body has more than ${bytes} bytes.`)
+  return yield* Effect.try({
+    try: (): unknown => JSON.parse(text),
+    catch: () => Problem.make(400, "The body is not JSON.")
+  })
+})
+
+const json = "application/json"
+
+// `undefined` where there is more.
+const readText = async ({ body }: Request, bytes: number): Promise<string | undefined> => {
+  const decoder = new TextDecoder()
+  let text = ""
+  let left = bytes
+  for await (const chunk of body ?? []) {
+    left -= chunk.length
+    if (left < 0) return undefined
+    text += decoder.decode(chunk, { stream: true })
+  }
+  return text + decoder.decode()
+}
+
+const nothingHere = () => Problem.make(404, "There is nothing here.")
+
+const otherMethod = (routes: ReadonlyArray<{ readonly method: string }>) => {
+  const methods = routes.flatMap(({ method }) => method === "GET" ? [method, "HEAD"] : [method])
+  return Problem.make(405, "This takes another method.", { allow: methods.join(", ") })
+}

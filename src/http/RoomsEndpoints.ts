@@ -1,0 +1,89 @@
+/**
+ * The endpoints of the rooms of a definition: where they are, what they take, and what they give.
+ *
+ * `RoomsApi` declares them and `RoomsApiRoutes` serves them. Neither needs the other, so that what serves carries nothing
+ * of `effect/http-api`.
+ */
+import * as Schema from "effect/Schema"
+import * as ConnectionId from "../domain/ConnectionId.ts"
+import * as RoomName from "../domain/RoomName.ts"
+import type * as Calls from "../services/Calls.ts"
+import type * as Room from "../services/Room.ts"
+
+/** Before the path of each endpoint, unless another place is given. */
+export const prefix = "/api"
+
+/** How queries and bodies are read: a property that is not declared is refused. */
+export const exactly = { onExcessProperty: "error" } as const
+
+/** A user, or a label. */
+export const Audience = Schema.Union([
+  Schema.Struct({ user: Schema.NonEmptyString }),
+  Schema.Struct({ label: Schema.NonEmptyString })
+])
+
+/** A connection that is open. `state` is what the room keeps for it. */
+export const Connection = Schema.Struct({
+  id: ConnectionId.ConnectionId,
+  user: Schema.optionalKey(Schema.String),
+  labels: Schema.Array(Schema.String),
+  protocol: Schema.String,
+  state: Schema.Json
+})
+
+const params = Schema.Struct({ room: RoomName.RoomName })
+
+// A query has no unions.
+const audience = {
+  user: Schema.optionalKey(Schema.NonEmptyString),
+  label: Schema.optionalKey(Schema.NonEmptyString)
+}
+
+const given = ({ label, user }: { readonly user?: string; readonly label?: string }) =>
+  Number(user !== undefined) + Number(label !== undefined)
+
+const close = { code: Schema.optionalKey(Schema.Int), reason: Schema.optionalKey(Schema.String) }
+
+const Closed = Schema.Struct({ closed: Schema.Int })
+
+/** Makes them. They stand at these paths below a prefix. */
+export const make = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
+  room: Room.Room<Name, Receive, Send, State, Methods>
+) => ({
+  publish: {
+    method: "POST",
+    path: "/rooms/:room/publications",
+    params,
+    payload: Schema.Struct({
+      message: room.send,
+      to: Schema.optionalKey(Audience),
+      except: Schema.optionalKey(Schema.Array(ConnectionId.ConnectionId))
+    }),
+    success: Schema.Struct({ delivered: Schema.Int, failed: Schema.Int })
+  },
+  connections: {
+    method: "GET",
+    path: "/rooms/:room/connections",
+    params,
+    query: Schema.Struct(audience).check(
+      Schema.makeFilter((query) => given(query) < 2 ? undefined : "a user or a label, not both")
+    ),
+    success: Schema.Array(Connection)
+  },
+  disconnect: {
+    method: "DELETE",
+    path: "/rooms/:room/connections/:connection",
+    params: Schema.Struct({ ...params.fields, connection: ConnectionId.ConnectionId }),
+    query: Schema.Struct(close),
+    success: Closed
+  },
+  disconnectAll: {
+    method: "DELETE",
+    path: "/rooms/:room/connections",
+    params,
+    query: Schema.Struct({ ...audience, ...close }).check(
+      Schema.makeFilter((query) => given(query) === 1 ? undefined : "a user or a label, one of the two")
+    ),
+    success: Closed
+  }
+} as const)
