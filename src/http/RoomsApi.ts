@@ -103,20 +103,9 @@ export interface Options {
   readonly prefix?: `/${string}`
 }
 
-/** Where the API is. */
-export interface Options {
-  /** Before the path of each endpoint: `/api`, unless given. */
-  readonly prefix?: `/${string}`
-}
-
 const errors = [BadRequest, InternalServerError, ServiceUnavailable] as const
 
-/**
- * Makes the API of the rooms of a definition: the group `rooms` with `publish`, `connections`, `disconnect` (one) and
- * `disconnectAll` (of a user or a label). A property that is not declared is refused, in a message too: nobody
- * publishes to everybody by a typing error.
- */
-export const make = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
+const build = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
   room: Room.Room<Name, Receive, Send, State, Methods>,
   { prefix = RoomsEndpoints.prefix }: Options = {}
 ) => {
@@ -147,3 +136,19 @@ export const make = <Name extends string, Receive, Send, State, Methods extends 
     .annotate(HttpApi.QueryParseOptions, RoomsEndpoints.exactly)
     .annotate(HttpApi.PayloadParseOptions, RoomsEndpoints.exactly)
 }
+
+/**
+ * The API of rooms that send messages of a type. Named, since the compiler writes the members of what it infers in
+ * another order each time.
+ */
+export type RoomsApi<Send> = ReturnType<typeof build<string, any, Send, any, Calls.Method>>
+
+/**
+ * Makes the API of the rooms of a definition: the group `rooms` with `publish`, `connections`, `disconnect` (one) and
+ * `disconnectAll` (of a user or a label). A property that is not declared is refused, in a message too: nobody
+ * publishes to everybody by a typing error.
+ */
+export const make: <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
+  room: Room.Room<Name, Receive, Send, State, Methods>,
+  options?: Options
+) => RoomsApi<Send> = build
