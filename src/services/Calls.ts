@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import type * as Audience from "../domain/Audience.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
-import * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 
 /** A method that a room declares: its tag and its schemas. What `Rpc.make` of `effect/rpc` makes is one. */
 export interface Method {
@@ -97,10 +97,43 @@ interface Service {
 }
 
 /** Makes the service of a room. */
-export const make = Effect.fnUntraced(function*(room: Definition, service: Service) {
-  const registry = yield* ConnectionRegistry.ConnectionRegistry
+export const make = (
+  room: Definition,
+  service: Service,
+  registry: ConnectionRegistry.ConnectionRegistry["Service"]
+): Calls["Service"] => {
   let handlers: AnyHandlers | undefined
+  // Made by the first call: an object that wakes for a message has no use for it.
+  let answer: ((name: string, payload: unknown) => Effect.Effect<Reply>) | undefined
 
+  return Calls.of({
+    install: (installed) =>
+      Effect.sync(() => {
+        handlers = installed
+      }),
+    call: (name, payload) =>
+      Effect.suspend(() => {
+        answer ??= makeAnswer(room, service, registry, () => handlers)
+        return answer(name, payload === "" ? undefined : JSON.parse(payload))
+      }).pipe(
+        Effect.matchCauseEffect({
+          onFailure: (cause) =>
+            Effect.logError("The room's handler failed", cause).pipe(
+              Effect.annotateLogs({ event: "call", method: name }),
+              Effect.as(JSON.stringify(refused("CallFailed", "The room failed to answer.")))
+            ),
+          onSuccess: (reply) => Effect.succeed(JSON.stringify(reply))
+        })
+      )
+  })
+}
+
+const makeAnswer = (
+  room: Definition,
+  service: Service,
+  registry: ConnectionRegistry.ConnectionRegistry["Service"],
+  installed: () => AnyHandlers | undefined
+) => {
   const message = (encoded: unknown) =>
     Effect.mapError(Effect.fromResult(codecs(room).message(encoded)), ({ message }) => ({
       reason: { _tag: "InvalidMessage", message }
@@ -145,6 +178,7 @@ export const make = Effect.fnUntraced(function*(room: Definition, service: Servi
 
   const callOwn = (name: string, payload: unknown): Effect.Effect<Reply> => {
     const method = codecs(room).methods.get(name)
+    const handlers = installed()
     if (method === undefined) return Effect.succeed(refused("UnknownMethod", "The room has no such method."))
     if (handlers === undefined) return Effect.succeed(refused("NotReady", "The room could not be started."))
     const decoded = method.payload(payload)
@@ -156,28 +190,10 @@ export const make = Effect.fnUntraced(function*(room: Definition, service: Servi
     })
   }
 
-  return Calls.of({
-    install: (installed) =>
-      Effect.sync(() => {
-        handlers = installed
-      }),
-    call: (name, payload) =>
-      Effect.suspend(() => {
-        const value: unknown = payload === "" ? undefined : JSON.parse(payload)
-        // SAFETY: see above.
-        return Object.hasOwn(builtIns, name) ? callBuiltIn(name as keyof BuiltIns, value) : callOwn(name, value)
-      }).pipe(
-        Effect.matchCauseEffect({
-          onFailure: (cause) =>
-            Effect.logError("The room's handler failed", cause).pipe(
-              Effect.annotateLogs({ event: "call", method: name }),
-              Effect.as(JSON.stringify(refused("CallFailed", "The room failed to answer.")))
-            ),
-          onSuccess: (reply) => Effect.succeed(JSON.stringify(reply))
-        })
-      )
-  })
-})
+  return (name: string, payload: unknown): Effect.Effect<Reply> =>
+    // SAFETY: see above.
+    Object.hasOwn(builtIns, name) ? callBuiltIn(name as keyof BuiltIns, payload) : callOwn(name, payload)
+}
 
 const refused = (tag: string, message: string, reason: object = {}): Reply => {
   // A cause need not be data that a transport can carry.

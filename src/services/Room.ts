@@ -262,8 +262,7 @@ export const makeServices = Effect.fnUntraced(function*<
   const lifecycle = yield* Effect.provideContext(Lifecycle.make(room.order), heard)
   const alive = Context.add(heard, Lifecycle.Lifecycle, lifecycle)
   const service = yield* Effect.provideContext(makeService(room, name), alive)
-  const calls = yield* Effect.provideContext(Calls.make(room, service), alive)
-  return Context.add(Context.add(alive, room, service), Calls.Calls, calls)
+  return Context.add(Context.add(alive, room, service), Calls.Calls, Calls.make(room, service, registry))
 })
 
 /**
@@ -277,7 +276,11 @@ export const start = <App, Given, E>(
 ): Effect.Effect<Context.Context<App | Given>, E> =>
   Layer.buildWithScope(live, scope).pipe(
     Effect.provideContext(services),
-    Effect.map((app) => Context.merge(services, app)),
+    Effect.map((app) =>
+      // What is kept for the context that there is need not be made anew.
+      // SAFETY: where nothing was built, nothing was declared.
+      app.mapUnsafe.size === 0 ? services as Context.Context<App | Given> : Context.merge(services, app)
+    ),
     Effect.tapCause((cause) => Effect.logError("The room could not be started", cause))
   )
 

@@ -126,9 +126,8 @@ export const make = <Name extends string, Receive, Send, State, Methods extends 
       Effect.flatMap(
         link.call(method, payload === undefined ? "" : JSON.stringify(payload)),
         (text): Effect.Effect<A, E | RoomsError> => {
-          // SAFETY: it is `Calls` that answers; what is in the reply is decoded below.
-          const reply = JSON.parse(text) as Calls.Reply
-          switch (reply._tag) {
+          const reply = read(text)
+          switch (reply?._tag) {
             case "Success": {
               const value = decode(reply.value)
               return Result.isSuccess(value) ? Effect.succeed(value.success) : invalidReply(method, value.failure)
@@ -139,8 +138,10 @@ export const make = <Name extends string, Receive, Send, State, Methods extends 
             }
             case "Refused": {
               const reason = decodeRefusal(reply.reason)
-              return Result.isSuccess(reason) ? fail(reason.success) : invalidReply(method, reply.reason)
+              return Result.isSuccess(reason) ? fail(reason.success) : invalidReply(method, reason.failure)
             }
+            default:
+              return invalidReply(method, { message: "This is no reply of a room" })
           }
         }
       )
@@ -183,6 +184,15 @@ export const make = <Name extends string, Receive, Send, State, Methods extends 
   return {
     get: (name) =>
       remote(RoomName.is(name) ? open(name) : nowhere(new RoomsError({ reason: new InvalidRoomName({ name }) })))
+  }
+}
+
+const read = (text: string): Calls.Reply | undefined => {
+  try {
+    // SAFETY: where it is `Calls` that answers, it is one; anything else has no tag that is known.
+    return JSON.parse(text) as Calls.Reply
+  } catch {
+    return undefined
   }
 }
 

@@ -111,7 +111,7 @@ it.effect("a call in flight ends at once when the object goes away, and the next
   }))
 
 // A namespace whose objects answer one call after the other.
-const failing = (...answers: ReadonlyArray<object | "answers">) => {
+const failing = (...answers: ReadonlyArray<object | string>) => {
   let stubs = 0
   let calls = 0
   const namespace: DurableRooms.Namespace = {
@@ -120,7 +120,7 @@ const failing = (...answers: ReadonlyArray<object | "answers">) => {
       return {
         call: async () => {
           const answer = answers[calls++]
-          if (answer === "answers") return JSON.stringify({ _tag: "Success", value: 1 })
+          if (typeof answer === "string") return answer
           throw Object.assign(new Error("The runtime says no."), answer)
         }
       }
@@ -141,22 +141,32 @@ const outcome = Effect.fnUntraced(function*({ room, seen }: ReturnType<typeof fa
   return { result: result.failure.reason._tag, ...seen() }
 })
 
+it.effect("what is no reply of a room is a typed error (RO-7)", () =>
+  Effect.gen(function*() {
+    for (
+      const reply of ["", "no JSON", "null", "{}", `{"_tag":"Newer"}`, `{"_tag":"Refused","reason":{"_tag":"Newer"}}`]
+    ) {
+      assert.strictEqual((yield* outcome(failing(reply))).result, "InvalidReply", reply)
+    }
+  }))
+
 it.effect("a passing fault is tried again on a fresh stub, up to three times; no other is (RO-11)", () =>
   Effect.gen(function*() {
     const passing = { retryable: true }
-    assert.deepStrictEqual(yield* outcome(failing("answers")), { result: 1, stubs: 1, calls: 1 })
-    assert.deepStrictEqual(yield* outcome(failing(passing, passing, "answers")), { result: 1, stubs: 3, calls: 3 })
-    assert.deepStrictEqual(yield* outcome(failing(passing, passing, passing, passing, "answers")), {
+    const answers = JSON.stringify({ _tag: "Success", value: 1 })
+    assert.deepStrictEqual(yield* outcome(failing(answers)), { result: 1, stubs: 1, calls: 1 })
+    assert.deepStrictEqual(yield* outcome(failing(passing, passing, answers)), { result: 1, stubs: 3, calls: 3 })
+    assert.deepStrictEqual(yield* outcome(failing(passing, passing, passing, passing, answers)), {
       result: "Unreachable",
       stubs: 4,
       calls: 4
     })
-    assert.deepStrictEqual(yield* outcome(failing({ retryable: true, overloaded: true }, "answers")), {
+    assert.deepStrictEqual(yield* outcome(failing({ retryable: true, overloaded: true }, answers)), {
       result: "Overloaded",
       stubs: 1,
       calls: 1
     })
-    assert.deepStrictEqual(yield* outcome(failing({ remote: true }, "answers")), {
+    assert.deepStrictEqual(yield* outcome(failing({ remote: true }, answers)), {
       result: "Unreachable",
       stubs: 1,
       calls: 1
