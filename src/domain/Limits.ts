@@ -24,3 +24,27 @@ const encoder = new TextEncoder()
 
 /** The length of a text in UTF-8 bytes. */
 export const utf8Bytes = (text: string): number => encoder.encode(text).length
+
+/**
+ * The distinct ones of the tags that a socket is to be accepted with, beside so many others. Throws where the runtime
+ * would: for sockets that are kept without it.
+ */
+export const acceptedTags = (tags: ReadonlyArray<string>, others: number): ReadonlyArray<string> => {
+  const distinct = [...new Set(tags)]
+  if (distinct.length > tagsPerSocket) throw new Error(`A socket cannot have more than ${tagsPerSocket} tags.`)
+  for (const tag of distinct) {
+    if (utf8Bytes(tag) > tagBytes) throw new Error(`"${tag}" is longer than ${tagBytes} bytes.`)
+  }
+  if (others >= socketsPerObject) throw new Error(`Only ${socketsPerObject} sockets can be accepted.`)
+  return distinct
+}
+
+/** An auto-response. Throws where the runtime would: for sockets that are kept without it. */
+export const autoResponse = (request: string, response: string): readonly [request: string, response: string] => {
+  for (const text of [request, response]) {
+    if (utf8Bytes(text) > autoResponseBytes) {
+      throw new RangeError(`An auto-response cannot be larger than ${autoResponseBytes} bytes.`)
+    }
+  }
+  return [request, response]
+}

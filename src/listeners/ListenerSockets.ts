@@ -68,19 +68,8 @@ export const make = (events: Events): Sockets.Sockets["Service"] => {
 
   return Sockets.Sockets.of({
     accept: (socket, tags) => {
-      const distinct = [...new Set(tags)]
       if (tagsOf.has(socket)) throw new Error("The socket was already accepted.")
-      if (distinct.length > Limits.tagsPerSocket) {
-        throw new Error(`A socket cannot have more than ${Limits.tagsPerSocket} tags.`)
-      }
-      for (const tag of distinct) {
-        if (Limits.utf8Bytes(tag) > Limits.tagBytes) {
-          throw new Error(`"${tag}" is longer than ${Limits.tagBytes} bytes.`)
-        }
-      }
-      if (accepted.size >= Limits.socketsPerObject) {
-        throw new Error(`Only ${Limits.socketsPerObject} sockets can be accepted by one room.`)
-      }
+      const distinct = Limits.acceptedTags(tags, accepted.size)
       const standard = toListenerSocket(socket)
       standard.binaryType = "arraybuffer"
       standard.accept({ allowHalfOpen: true })
@@ -100,12 +89,7 @@ export const make = (events: Events): Sockets.Sockets["Service"] => {
       return tags
     },
     autoRespond: (request, response) => {
-      for (const text of [request, response]) {
-        if (Limits.utf8Bytes(text) > Limits.autoResponseBytes) {
-          throw new RangeError(`An auto-response cannot be larger than ${Limits.autoResponseBytes} bytes.`)
-        }
-      }
-      autoResponse = [request, response]
+      autoResponse = Limits.autoResponse(request, response)
     }
   })
 }

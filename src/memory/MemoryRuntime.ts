@@ -263,20 +263,8 @@ const make = Effect.gen(function*() {
     Context.add(Sockets.Sockets, {
       accept: (socket, tags) => {
         const link = get(socket)
-        const distinct = [...new Set(tags)]
         if (link.tags !== undefined) throw new Error("The socket was already accepted.")
-        if (distinct.length > Limits.tagsPerSocket) {
-          throw new Error(`A socket cannot have more than ${Limits.tagsPerSocket} tags.`)
-        }
-        for (const tag of distinct) {
-          if (Limits.utf8Bytes(tag) > Limits.tagBytes) {
-            throw new Error(`"${tag}" is longer than ${Limits.tagBytes} bytes.`)
-          }
-        }
-        if (links.size >= Limits.socketsPerObject) {
-          throw new Error(`Only ${Limits.socketsPerObject} sockets can be accepted by one object.`)
-        }
-        link.tags = distinct
+        link.tags = Limits.acceptedTags(tags, links.size)
         links.add(link)
       },
       list: (tag) => {
@@ -291,12 +279,7 @@ const make = Effect.gen(function*() {
         return tags
       },
       autoRespond: (request, response) => {
-        for (const text of [request, response]) {
-          if (Limits.utf8Bytes(text) > Limits.autoResponseBytes) {
-            throw new RangeError(`An auto-response cannot be larger than ${Limits.autoResponseBytes} bytes.`)
-          }
-        }
-        autoResponse = [request, response]
+        autoResponse = Limits.autoResponse(request, response)
       }
     }),
     Context.add(Alarm.Alarm, alarm)

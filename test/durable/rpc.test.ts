@@ -163,9 +163,8 @@ test(
       yield* ada.Echo({ text: "" })
       yield* Fiber.interrupt(counting)
       yield* Fiber.interrupt(never)
-      const since = Date.now()
+      // It would wait for whatever held the object, for longer than a test may take.
       yield* evicted
-      assert.isBelow(Date.now() - since, 1_000)
     })
 )
 
@@ -178,13 +177,12 @@ test(
       const never = yield* Effect.forkChild(ada.Never(), { startImmediately: true })
       const watch = yield* read(ada.Watch({}))
       yield* ada.Echo({ text: "" })
-      const since = Date.now()
       yield* Effect.promise(() => runInDurableObject(stub, (_, ctx) => ctx.abort("gone")).catch(() => undefined))
       for (const error of [yield* Effect.flip(Fiber.join(never)), yield* Effect.flip(Fiber.join(watch.reading))]) {
         assert.deepInclude(error, { _tag: "RpcClientError" })
+        // The close tells it, and not a ping that went unanswered.
         assert.strictEqual(error._tag === "RpcClientError" && error.reason._tag, "SocketCloseError")
       }
-      assert.isBelow(Date.now() - since, 500)
       const answer = yield* Effect.retry(ada.Echo({ text: "back" }), { times: 50, schedule: Schedule.spaced(50) })
       assert.strictEqual(answer, "back")
       assert.strictEqual(yield* runIn(TICKER.getByName(stub.name!), Ticker.use((room) => room.count())), 1)
