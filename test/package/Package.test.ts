@@ -54,6 +54,11 @@ describe("the entries", () => {
     }
   })
 
+  it("come without a script that an installation would run", () => {
+    const hooks = ["preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare"]
+    assert.deepStrictEqual(hooks.filter((hook) => hook in manifest.scripts), [])
+  })
+
   it("please publint", async () => {
     const { buffer } = new Uint8Array(readFileSync(tarball))
     const { messages, pkg } = await publint({ pack: { tarball: buffer }, strict: true })

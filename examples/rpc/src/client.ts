@@ -3,7 +3,9 @@
  * call fails at once, and it watches again.
  *
  *     npx wrangler dev --config examples/rpc/wrangler.toml
- *     COUNTER=ws://127.0.0.1:8787 node examples/rpc/src/client.ts
+ *     node examples/rpc/src/client.ts
+ *
+ * `COUNTER` is the counter's address where it is another than `ws://127.0.0.1:8787`.
  */
 import * as Config from "effect/Config"
 import * as Console from "effect/Console"
@@ -35,7 +37,9 @@ const program = Effect.gen(function*() {
   yield* counter.Add({ by: 1 }).pipe(again, Effect.repeat(Schedule.spaced("1 second")))
 })
 
-Effect.gen(function*() {
-  const url = yield* Config.String("COUNTER")
+const main = Effect.gen(function*() {
+  const url = yield* Config.withDefault(Config.String("COUNTER"), "ws://127.0.0.1:8787")
   yield* program.pipe(Effect.scoped, Effect.provide(protocol(url)))
-}).pipe(Effect.runFork)
+})
+
+await Effect.runPromise(main)
