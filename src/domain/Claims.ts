@@ -10,14 +10,20 @@ export type Claims = Readonly<Record<string, string>>
 
 const prefix = "x-dormouse-"
 
+/** Whether a header, by its name in lower case, is a claim. */
+export const isClaim = (header: string): boolean => header.startsWith(prefix)
+
+/** The headers in which claims travel. A header is Latin-1, and a claim any text. */
+export const toHeaders = (claims: Claims): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(claims).map(([name, value]) => [prefix + name, encodeURIComponent(value)]))
+
 /** The request with these claims, and no others. */
 export const attach = (request: Request, claims: Claims = {}): Request => {
   const headers = new Headers(request.headers)
   for (const name of request.headers.keys()) {
-    if (name.startsWith(prefix)) headers.delete(name)
+    if (isClaim(name)) headers.delete(name)
   }
-  // A header is Latin-1, and a claim any text.
-  for (const [name, value] of Object.entries(claims)) headers.set(prefix + name, encodeURIComponent(value))
+  for (const [name, value] of Object.entries(toHeaders(claims))) headers.set(name, value)
   return new Request(request, { headers })
 }
 

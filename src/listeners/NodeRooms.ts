@@ -20,6 +20,7 @@ import type * as Scope from "effect/Scope"
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { WebSocketServer } from "ws"
+import * as Claims from "../domain/Claims.ts"
 import * as Problem from "../domain/Problem.ts"
 import type * as Calls from "../services/Calls.ts"
 import type * as Lifecycle from "../services/Lifecycle.ts"
@@ -34,9 +35,15 @@ export interface NodeRooms<Name extends string, App = never> {
   /**
    * Hands a request for a WebSocket to the room of a name: what `http.Server` emits with `upgrade`. A client that is
    * refused is answered with the problem, as `application/problem+json`. Which names there are is for the caller to
-   * decide.
+   * decide, and so is what the room may believe about the client: what the request itself claims is dropped.
    */
-  readonly upgrade: (name: string, request: IncomingMessage, socket: Duplex, head: Buffer) => void
+  readonly upgrade: (
+    name: string,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    claims?: Claims.Claims
+  ) => void
   /** Runs an effect inside the room of a name, which starts where it is not there. */
   readonly run: <A, E>(
     name: string,
@@ -97,25 +104,31 @@ export const make = Effect.fnUntraced(function*<
     return peer
   }
 
-  const enter = Effect.fnUntraced(function*(name: string, request: IncomingMessage, socket: Duplex, head: Buffer) {
+  const enter = Effect.fnUntraced(function*(
+    name: string,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    claims: Claims.Claims
+  ) {
     const problem = flaw(request)
     if (problem !== undefined) return yield* problem
     const room = yield* RcMap.get(rooms, name)
     const connection = new NodeSocket.NodeSocket()
-    const handshake = yield* room.connect(toConnectRequest(request), connection)
+    const handshake = yield* room.connect(toConnectRequest(request, claims), connection)
     const peer = complete(request, socket, head, handshake)
     connection.attach(peer)
     return peer
   })
 
   return {
-    upgrade: (name, request, socket, head) => {
+    upgrade: (name, request, socket, head, claims = {}) => {
       const refuse = (problem: Problem.Problem) => Effect.sync(() => NodeProblem.refuse(request, socket, problem))
       // Until `ws` listens nobody does, and an error that nobody hears ends the process.
       socket.on("error", () => {})
       if (!isOpen) return NodeProblem.refuse(request, socket, goingDown)
       run(
-        enter(name, request, socket, head).pipe(
+        enter(name, request, socket, head, claims).pipe(
           Effect.onInterrupt(() => refuse(goingDown)),
           // Holds the room until the connection has ended.
           Effect.flatMap((peer) => peer === undefined ? Effect.void : ended(peer)),
@@ -171,8 +184,10 @@ const flaw = ({ headers, method, url }: IncomingMessage): Problem.Problem | unde
 }
 
 const toConnectRequest = (
-  { headers, method = "", socket, url: path = "" }: IncomingMessage
+  { headers, method = "", socket, url: path = "" }: IncomingMessage,
+  claims: Claims.Claims
 ): Lifecycle.ConnectRequest => {
+  const verified = new Map(Object.entries(Claims.toHeaders(claims)))
   const url = new URL(`http://localhost${path}`)
   // Where the header is no host, this changes nothing.
   if (headers.host !== undefined) url.host = headers.host
@@ -181,8 +196,10 @@ const toConnectRequest = (
     method,
     url: url.href,
     headers: {
-      get: (name) => {
-        const value = headers[name.toLowerCase()]
+      get: (given) => {
+        const name = given.toLowerCase()
+        if (Claims.isClaim(name)) return verified.get(name) ?? null
+        const value = headers[name]
         return Array.isArray(value) ? value.join(", ") : value ?? null
       }
     }

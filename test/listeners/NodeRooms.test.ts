@@ -10,6 +10,9 @@ import { TestClock } from "effect/testing"
 import { once } from "node:events"
 import * as http from "node:http"
 import * as net from "node:net"
+import * as Claims from "../../src/domain/Claims.ts"
+import * as Problem from "../../src/domain/Problem.ts"
+import * as NodeRooms from "../../src/listeners/NodeRooms.ts"
 import * as Alarm from "../../src/services/Alarm.ts"
 import { Ask, Probe, ProbeLive, Told } from "../contract/Probe.ts"
 import * as World from "./world.ts"
@@ -23,7 +26,7 @@ const handshake = {
   "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="
 }
 
-const ask = ({ port }: World.Server, path: string, headers: http.OutgoingHttpHeaders, method = "GET") =>
+const ask = ({ port }: Pick<World.Server, "port">, path: string, headers: http.OutgoingHttpHeaders, method = "GET") =>
   Effect.promise(async () => {
     const request = http.request({ port, path, method, headers, agent: false })
     request.end()
@@ -76,6 +79,29 @@ it.effect("who is refused is answered over HTTP, before the upgrade (LS-2, LC-9)
     assert.strictEqual(other.status, 426)
     assert.strictEqual(other.headers.upgrade, "websocket")
     assert.strictEqual(other.headers.connection, "Upgrade, close")
+  }))
+
+it.effect("the app says what a room may believe, and not the client (LS-8, HT-2)", () =>
+  Effect.gen(function*() {
+    const Believing = Probe.toLayer(Effect.succeed({
+      connect: (request) => Problem.make(403, `${Claims.get(request, "user")}, ${Claims.get(request, "Age")}`)
+    }))
+    const rooms = yield* NodeRooms.make(Probe, Believing)
+    const server = http.createServer()
+    server.on("upgrade", (request, socket, head) =>
+      request.url === "/known"
+        ? rooms.upgrade("room", request, socket, head, { user: "Adä" })
+        : rooms.upgrade("room", request, socket, head))
+    yield* Effect.acquireRelease(
+      Effect.promise(() => once(server.listen(0, "127.0.0.1"), "listening")),
+      () => Effect.sync(() => server.close())
+    )
+    // SAFETY: it listens on TCP.
+    const { port } = server.address() as net.AddressInfo
+    const headers = { ...handshake, "X-Dormouse-User": "an impostor", "x-dormouse-age": "99" }
+    const told = (path: string) => Effect.map(ask({ port }, path, headers), ({ problem }) => problem.detail)
+    assert.strictEqual(yield* told("/known"), "Adä, undefined")
+    assert.strictEqual(yield* told("/unknown"), "undefined, undefined")
   }))
 
 it.effect("a handshake that is none is refused before the room hears of it (LS-2, LC-2)", () =>

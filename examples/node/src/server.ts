@@ -104,10 +104,6 @@ const serve = Effect.fnUntraced(function*(host: string, port: number) {
   const server = yield* listen(host, port)
   const rooms = yield* NodeRooms.make(Chat, ChatLive)
   server.on("upgrade", (request, socket, head) => {
-    // Headers with this prefix tell a room what its server verified. From outside they are only claims.
-    for (const name of Object.keys(request.headers)) {
-      if (name.startsWith("x-dormouse-")) delete request.headers[name]
-    }
     const name = RoomName.fromPathSegment(segment(request) ?? "")
     if (name === undefined) NodeProblem.refuse(request, socket, noName)
     else rooms.upgrade(name, request, socket, head)
