@@ -1,35 +1,48 @@
 /**
- * Writes the `exports` of package.json: one entry for each module of the library. A test demands that it was run.
+ * Writes the `exports` of package.json: one flat entry for each module of the library that users use. A test demands that it was run.
  *
  *     npm run exports
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs"
 
-/** Modules that others need and nobody may import: they are built and have no entry. Named like `services/Room`. */
+/** Modules that users have no use for: they are built, others need them, and nobody imports them. */
 const internal: ReadonlySet<string> = new Set([
-  "listeners/NodeProblem",
-  "listeners/NodeSocket",
-  "memory/MemoryAlarm",
-  "protocol/RpcCalls",
-  "services/Launch",
-  "services/OneTurn"
+  "Assembly",
+  "ClockAlarm",
+  "DurableAlarm",
+  "DurableSockets",
+  "ListenerRoom",
+  "ListenerSockets",
+  "Mailbox",
+  "NodeSocket",
+  "OneTurn",
+  "Plain",
+  "PushedStreams",
+  "RoomsEndpoints",
+  "RpcCalls",
+  "RpcFrames"
 ])
 
 const manifest = new URL("../package.json", import.meta.url)
 
-/** The modules of the library. What stands in `src` itself is the deployed Worker, which is no part of it. */
+const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1)
+
+/**
+ * The modules of the library, by their places below `src`. What stands in `src` itself is the deployed Worker, which is
+ * no part of it.
+ */
 export const modules: ReadonlyArray<string> = globSync("*/**/*.ts", {
   cwd: new URL("../src", import.meta.url).pathname
 })
   .map((path) => path.slice(0, -".ts".length))
-  .filter((module) => !internal.has(module))
-  .toSorted()
+  .filter((module) => !internal.has(nameOf(module)))
+  .toSorted((a, b) => nameOf(a) < nameOf(b) ? -1 : 1)
 
-/** The `exports` that the package is to have. */
+/** The `exports` that the package is to have: one flat name a module, so that a move inside the house breaks nobody. */
 export const entries = {
   "./package.json": "./package.json",
   ...Object.fromEntries(modules.map((module) => [
-    `./${module}`,
+    `./${nameOf(module)}`,
     { types: `./dist/${module}.d.ts`, default: `./dist/${module}.js` }
   ]))
 }

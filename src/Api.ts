@@ -35,7 +35,7 @@ export const make = (env: Env): ((request: Request) => Promise<Response>) | unde
         new URL(request.url).pathname === "/openapi.json" ? showDocument(request) : run(handle(request))
     }).pipe(
       Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(env)),
-      Effect.provideService(Rooms.of(Chat), DurableRooms.make(Chat, env.CHAT))
+      Effect.provideService(Rooms.key(Chat), DurableRooms.make(Chat, env.CHAT))
     )
   )
 

@@ -4,7 +4,6 @@
  */
 import * as Api from "./Api.ts"
 import { Chat, ChatLive } from "./Chat.ts"
-import * as Claims from "./domain/Claims.ts"
 import * as Problem from "./domain/Problem.ts"
 import * as RoomName from "./domain/RoomName.ts"
 import * as RoomObject from "./durable/RoomObject.ts"
@@ -51,7 +50,7 @@ const route = async (request: Request, env: Env): Promise<Response> => {
     return asset.status === 404 ? notFound() : asset
   }
   const name = RoomName.fromPathSegment(room)
-  return name === undefined ? noName() : env.CHAT.getByName(name).fetch(Claims.attach(request))
+  return name === undefined ? noName() : env.CHAT.getByName(name).fetch(request)
 }
 
 const notFound = () => Problem.toResponse(Problem.make(404, "There is nothing here."))

@@ -20,7 +20,9 @@ export const table = {
   internalError: { code: 1011, reconnect: true, meaning: "the server failed" },
   serviceRestart: { code: 1012, reconnect: true, meaning: "the server restarts" },
   tryAgainLater: { code: 1013, reconnect: true, meaning: "the server is overloaded" },
-  slow: { code: 4008, reconnect: true, meaning: "the client does not read what it is sent" }
+  slow: { code: 4008, reconnect: true, meaning: "the client does not read what it is sent" },
+  overrun: { code: 4009, reconnect: true, meaning: "the client sends more than the room gets done" },
+  malformed: { code: 4509, reconnect: false, meaning: "frame after frame is no message of the room" }
 } as const satisfies Record<string, {
   readonly code: number
   readonly reconnect: boolean

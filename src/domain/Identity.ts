@@ -11,10 +11,10 @@
  * | `u:<user id>` | the user behind it; at most one |
  * | `l:<label>` | a label; any number, as far as the runtime's ten tags reach |
  */
-import * as Data from "effect/Data"
 import * as Result from "effect/Result"
 import * as ConnectionId from "./ConnectionId.ts"
 import * as Limits from "./Limits.ts"
+import * as RoomError from "./RoomError.ts"
 
 /** Who a connection is. It never changes while the connection lives. */
 export interface Identity {
@@ -38,27 +38,6 @@ export const userTag = (user: string): string => `u:${user}`
 /** The tag that all connections with a label carry. */
 export const labelTag = (label: string): string => `l:${label}`
 
-/** An identity has more tags than a socket can carry. */
-export class TooManyTags extends Data.TaggedError("TooManyTags")<{
-  readonly count: number
-  readonly limit: number
-}> {
-  override get message() {
-    return `The connection needs ${this.count} tags, a socket carries ${this.limit}`
-  }
-}
-
-/** A user id or a label does not fit in a tag. Lengths are in UTF-8 bytes and include the prefix of two. */
-export class TagTooLong extends Data.TaggedError("TagTooLong")<{
-  readonly tag: string
-  readonly bytes: number
-  readonly limit: number
-}> {
-  override get message() {
-    return `The tag has ${this.bytes} bytes, a socket's tag has at most ${this.limit}: ${this.tag.slice(0, 64)}…`
-  }
-}
-
 /**
  * The tags that say who a connection is. Repeated labels are folded into one.
  *
@@ -69,16 +48,18 @@ export class TagTooLong extends Data.TaggedError("TagTooLong")<{
  * // Result.succeed([`c:${id}`, "p:plain", "u:ada", "l:admin"])
  * ```
  */
-export const toTags = (identity: Identity): Result.Result<ReadonlyArray<string>, TooManyTags | TagTooLong> => {
+export const toTags = (
+  identity: Identity
+): Result.Result<ReadonlyArray<string>, RoomError.TooManyTags | RoomError.TagTooLong> => {
   const tags = [connectionTag(identity.id), protocolTag(identity.protocol)]
   if (identity.user !== undefined) tags.push(userTag(identity.user))
   for (const label of new Set(identity.labels)) tags.push(labelTag(label))
   if (tags.length > Limits.tagsPerSocket) {
-    return Result.fail(new TooManyTags({ count: tags.length, limit: Limits.tagsPerSocket }))
+    return Result.fail(new RoomError.TooManyTags({ count: tags.length, limit: Limits.tagsPerSocket }))
   }
   for (const tag of tags) {
     const bytes = Limits.utf8Bytes(tag)
-    if (bytes > Limits.tagBytes) return Result.fail(new TagTooLong({ tag, bytes, limit: Limits.tagBytes }))
+    if (bytes > Limits.tagBytes) return Result.fail(new RoomError.TagTooLong({ tag, bytes, limit: Limits.tagBytes }))
   }
   return Result.succeed(tags)
 }
@@ -88,11 +69,29 @@ export const toTags = (identity: Identity): Result.Result<ReadonlyArray<string>,
  * protocol. Tags without one of the prefixes are somebody else's and are passed over.
  */
 export const fromTags = (tags: ReadonlyArray<string>): Identity | undefined => {
-  const of = (prefix: string) => tags.filter((tag) => tag.startsWith(prefix)).map((tag) => tag.slice(2))
-  const [id, ...otherIds] = of("c:")
-  const [protocol, ...otherProtocols] = of("p:")
-  const [user, ...otherUsers] = of("u:")
-  if (!ConnectionId.is(id) || protocol === undefined) return undefined
-  if (otherIds.length > 0 || otherProtocols.length > 0 || otherUsers.length > 0) return undefined
-  return { id, user, labels: of("l:"), protocol }
+  let id: string | undefined
+  let protocol: string | undefined
+  let user: string | undefined
+  const labels: Array<string> = []
+  for (const tag of tags) {
+    if (tag.charAt(1) !== ":") continue
+    const value = tag.slice(2)
+    switch (tag.charAt(0)) {
+      case "c":
+        if (id !== undefined) return undefined
+        id = value
+        break
+      case "p":
+        if (protocol !== undefined) return undefined
+        protocol = value
+        break
+      case "u":
+        if (user !== undefined) return undefined
+        user = value
+        break
+      case "l":
+        labels.push(value)
+    }
+  }
+  return ConnectionId.is(id) && protocol !== undefined ? { id, user, labels, protocol } : undefined
 }

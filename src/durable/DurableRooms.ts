@@ -15,33 +15,39 @@ import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import type * as RoomName from "../domain/RoomName.ts"
-import type * as Calls from "../services/Calls.ts"
 import type * as Room from "../services/Room.ts"
 import * as Rooms from "../services/Rooms.ts"
 import * as Bindings from "./Bindings.ts"
+import * as RequestClaims from "./RequestClaims.ts"
+import type * as RoomObject from "./RoomObject.ts"
 
 /** What is needed of a `DurableObjectNamespace`. Its objects must be those of a `RoomObject`. */
 export interface Namespace {
   readonly getByName: (name: string) => unknown
 }
 
-/** The bindings that are namespaces of objects. */
-export type NamespaceBinding = {
-  [Name in keyof Cloudflare.Env]: Cloudflare.Env[Name] extends Namespace ? Name : never
+/** The bindings that are namespaces of a room's objects. */
+export type NamespaceBinding<R extends Room.Any> = {
+  [Name in keyof Cloudflare.Env]: Cloudflare.Env[Name] extends DurableObjectNamespace<infer Instance>
+    ? Instance extends RoomObject.RoomObject<infer Other, any> ? [R, Other] extends [Other, R] ? Name : never
+    : never
+    : never
 }[keyof Cloudflare.Env]
 
-/** The rooms whose objects a binding of the Worker reaches. */
-export const layer = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  binding: NamespaceBinding
-): Layer.Layer<Rooms.Rooms<Name>, never, Bindings.Bindings> =>
-  Layer.effect(Rooms.of(room), Bindings.Bindings.useSync((env) => make(room, env[binding])))
+/**
+ * The rooms whose objects a binding of the Worker reaches. In `Cloudflare.Env` the binding says what its objects are, as
+ * `wrangler types` writes it: `DurableObjectNamespace<LobbyRoom>`.
+ */
+export const layer = <R extends Room.Any>(
+  room: R,
+  binding: NamespaceBinding<R>
+): Layer.Layer<Rooms.Rooms<Room.Name<R>>, never, Bindings.Bindings> =>
+  // SAFETY: the type of the binding says that it is a namespace.
+  Layer.effect(Rooms.key(room), Bindings.Bindings.useSync((env) => make(room, env[binding] as Namespace)))
 
 /** Makes the service of the rooms whose objects a namespace holds. */
-export const make = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  namespace: Namespace
-): Rooms.Service<Send, State, Methods> => Rooms.make(room, (name) => open(namespace, name))
+export const make = <R extends Room.Any>(room: R, namespace: Namespace): Rooms.Service<R> =>
+  Rooms.make(room, (name) => open(namespace, name))
 
 // What `RoomObject` has for us.
 interface Stub {
@@ -83,7 +89,7 @@ const open = (namespace: Namespace, name: RoomName.RoomName): Rooms.Link => {
 
   return {
     call: (method, payload) => attempt((stub) => stub.call(method, payload)),
-    fetch: (request) => attempt((stub) => stub.fetch(request))
+    fetch: (request, claims) => attempt((stub) => stub.fetch(RequestClaims.attach(request, claims)))
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * The Durable Object of a room: the adapter between the runtime's events and the room's services.
+ * The Durable Object of a room: the adapter between the runtime's events and the room.
  *
- * It decides nothing. Each event is handed to `Lifecycle`, whose promise the runtime waits for.
+ * It decides nothing: it gives `RoomRuntime` what the runtime offers, and hands each event on.
  */
 import { DurableObject } from "cloudflare:workers"
 import * as Context from "effect/Context"
@@ -11,33 +11,31 @@ import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Problem from "../domain/Problem.ts"
-import * as Plain from "../protocol/Plain.ts"
 import * as Alarm from "../services/Alarm.ts"
-import * as Calls from "../services/Calls.ts"
-import * as Launch from "../services/Launch.ts"
-import * as Lifecycle from "../services/Lifecycle.ts"
 import * as OneTurn from "../services/OneTurn.ts"
-import type * as Outbox from "../services/Outbox.ts"
-import * as Protocol from "../services/Protocol.ts"
 import * as Room from "../services/Room.ts"
+import * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as Sockets from "../services/Sockets.ts"
 import * as Bindings from "./Bindings.ts"
 import * as DurableAlarm from "./DurableAlarm.ts"
 import * as DurableSockets from "./DurableSockets.ts"
 import * as ObjectContext from "./ObjectContext.ts"
+import * as RequestClaims from "./RequestClaims.ts"
 
-/** What the runtime gives a room's layer, beside the room itself. */
-export type Given = Alarm.Alarm | Bindings.Bindings | ObjectContext.ObjectContext | Sockets.Sockets
+/** What a Durable Object gives a room's layer, beside what a room has everywhere. */
+export type Given = Bindings.Bindings | ObjectContext.ObjectContext
 
 /** What a room's layer, and an effect that is run in the object, may use. */
-export type Services<Name extends string> = Given | Room.Services<Name>
+export type Services<R extends Room.Any> = Given | RoomRuntime.Services<R>
 
 /** The object of a room. `App` is what the room's layer provides beside the room, like `Layer.provideMerge` of a database. */
-export interface RoomObject<Name extends string, App = never> extends DurableObject<any> {
+export interface RoomObject<R extends Room.Any, App = never> extends DurableObject<any> {
+  /** Whose objects these are: for the types of bindings alone. */
+  readonly [Room.Types]?: R
   fetch(request: Request): Promise<Response>
-  webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void>
-  webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void>
-  webSocketError(socket: WebSocket, error: unknown): Promise<void>
+  webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void> | void
+  webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void> | void
+  webSocketError(socket: WebSocket, error: unknown): Promise<void> | void
   alarm(): Promise<void>
   /** Answers a call of `DurableRooms`. */
   call(method: string, payload: string): Promise<string>
@@ -46,7 +44,7 @@ export interface RoomObject<Name extends string, App = never> extends DurableObj
    * class itself, so nothing outside the object can reach it. Where the room's layer did not build, what it would have
    * provided is missing.
    */
-  readonly run: Launch.Run<App | Services<Name>>
+  readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<R>>) => Promise<A>
 }
 
 /**
@@ -54,8 +52,9 @@ export interface RoomObject<Name extends string, App = never> extends DurableObj
  *
  * The layer is built once for each object. It may use what the runtime gives, like the object's `Bindings`; what else
  * the room needs, it must bring. What it provides beside the room (a database, a tracer) is also there for `run` and while
- * handlers run. Where it fails to build, new connections are refused with 503; those that are open stay so. The options
- * bound what leaves at once, and what may wait for a client that does not read.
+ * handlers run, and a service of the room's own that it provides takes the place of ours. Where it fails to build, new
+ * connections are refused with 503, and the next event tries again; those that are open stay so. The options bound what
+ * clients may send and what may wait for them.
  *
  * **Example** (a Worker with one class of rooms)
  *
@@ -63,75 +62,77 @@ export interface RoomObject<Name extends string, App = never> extends DurableObj
  * export class ChatRoom extends RoomObject.make(Chat, ChatLive) {}
  * ```
  */
-export const make = <
-  Name extends string,
-  Receive,
-  Send,
-  State,
-  Methods extends Calls.Method,
-  E,
-  App
->(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  live: Layer.Layer<App, E, Services<Name>>,
-  options?: Partial<Outbox.Options>
-): new(ctx: DurableObjectState, env: any) => RoomObject<Name, App> =>
-  class extends DurableObject<any> implements RoomObject<Name, App> {
-    readonly #calls: Calls.Calls["Service"]
-    readonly #lifecycle: Lifecycle.Lifecycle["Service"]
-    readonly run: RoomObject<Name, App>["run"]
+export const make = <R extends Room.Any, App, E>(
+  room: R,
+  live: Layer.Layer<App, E, Services<R>>,
+  options?: RoomRuntime.Options
+): new(ctx: DurableObjectState, env: any) => RoomObject<R, App> =>
+  class extends DurableObject<any> implements RoomObject<R, App> {
+    readonly #room: RoomRuntime.RoomRuntime<App | Services<R>>
+    readonly run: RoomObject<R, App>["run"]
 
     // It must not fail, nor keep the gate closed: that would take every open connection with it.
     constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
       super(ctx, env)
       const name = ctx.id.name ?? ctx.id.toString()
-      const services = Effect.runSync(Room.makeServices(given(room, ctx, env), room, name, options))
-      this.#calls = Context.get(services, Calls.Calls)
-      this.#lifecycle = Context.get(services, Lifecycle.Lifecycle)
-      this.run = Launch.make(live, services)
+      this.#room = RoomRuntime.make<R, App, E, Given>(room, live, { given: given(ctx, env), name, options })
+      this.run = (effect) => this.#promise(this.#room.run(effect))
+    }
+
+    #promise<A, E>(effect: Effect.Effect<A, E>): Promise<A> {
+      return Effect.runPromiseWith(this.#room.services())(effect)
+    }
+
+    // An event that ended at once has no promise for the runtime to wait for.
+    #event(effect: Effect.Effect<unknown>): Promise<void> | void {
+      const fiber = Effect.runForkWith(this.#room.services())(effect)
+      if (fiber.pollUnsafe() === undefined) return new Promise((resolve) => fiber.addObserver(() => resolve()))
     }
 
     override async fetch(request: Request): Promise<Response> {
       const { 0: client, 1: server } = new WebSocketPair()
-      const connected = await this.run(Effect.result(this.#lifecycle.connect(request, server)))
+      const { headers, method, url } = request
+      const asked = { method, url, headers, claims: RequestClaims.of(request) }
+      const connected = await this.#promise(Effect.result(this.#room.connect(asked, server)))
       if (Result.isFailure(connected)) return Problem.toResponse(connected.failure)
       const { subprotocol } = connected.success
-      const headers = subprotocol === undefined ? {} : { "sec-websocket-protocol": subprotocol }
-      return new Response(null, { status: 101, webSocket: client, headers })
+      return new Response(null, {
+        status: 101,
+        webSocket: client,
+        headers: subprotocol === undefined ? {} : { "sec-websocket-protocol": subprotocol }
+      })
     }
 
-    override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void> {
-      return this.run(this.#lifecycle.message(socket, frame))
+    override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void> | void {
+      return this.#event(this.#room.message(socket, frame))
     }
 
-    override webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void> {
-      return this.run(this.#lifecycle.close(socket, { code, reason, wasClean }))
+    override webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void> | void {
+      return this.#event(this.#room.close(socket, { code, reason, wasClean }))
     }
 
-    override webSocketError(socket: WebSocket, error: unknown): Promise<void> {
-      return this.run(this.#lifecycle.error(socket, error))
+    override webSocketError(socket: WebSocket, error: unknown): Promise<void> | void {
+      return this.#event(this.#room.error(socket, error))
     }
 
+    // An alarm that fails is to be repeated by the runtime, which must learn of it.
     override alarm(): Promise<void> {
-      return this.run(this.#lifecycle.alarm)
+      return this.#promise(this.#room.alarm)
     }
 
     call(method: string, payload: string): Promise<string> {
-      return this.run(this.#calls.call(method, payload))
+      return this.#promise(this.#room.call(method, payload))
     }
   }
 
 // What the runtime gives the room.
-const given = (room: Room.Any, ctx: DurableObjectState, env: Cloudflare.Env) => {
-  const sockets = DurableSockets.make(ctx)
-  return Context.make(Sockets.Sockets, sockets).pipe(
+const given = (ctx: DurableObjectState, env: Cloudflare.Env) =>
+  Context.make(Sockets.Sockets, DurableSockets.make(ctx)).pipe(
     Context.add(Bindings.Bindings, env),
     Context.add(Alarm.Alarm, DurableAlarm.make(ctx)),
     Context.add(ObjectContext.ObjectContext, ctx),
-    Context.add(Protocol.Protocol, Plain.make(room, sockets)),
     Context.add(Scheduler.Scheduler, OneTurn.scheduler),
     Context.add(Logger.CurrentLoggers, loggers)
   )
-}
 
 const loggers = new Set([Logger.consoleJson])

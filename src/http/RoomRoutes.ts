@@ -25,9 +25,8 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Layer from "effect/Layer"
-import * as Claims from "../domain/Claims.ts"
+import type * as Claims from "../domain/Claims.ts"
 import * as Problem from "../domain/Problem.ts"
-import type * as Calls from "../services/Calls.ts"
 import type * as Room from "../services/Room.ts"
 import * as Rooms from "../services/Rooms.ts"
 
@@ -46,35 +45,25 @@ export interface Options<E, R> {
 }
 
 /** Serves the rooms of a definition. The response to an upgrade passes through as the runtime made it. */
-export const layer = <
-  Name extends string,
-  Receive,
-  Send,
-  State,
-  Methods extends Calls.Method,
-  E = never,
-  R = never
->(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  { authorize = everybody, path = "/rooms/:room" }: Options<E, R> = {}
+export const layer = <R extends Room.Any, E = never, RIn = never>(
+  room: R,
+  { authorize = everybody, path = "/rooms/:room" }: Options<E, RIn> = {}
 ): Layer.Layer<
   never,
   never,
   | HttpRouter.HttpRouter
-  | Rooms.Rooms<Name>
-  | HttpRouter.Request.From<"Requires", Exclude<R, HttpRouter.Provided>>
+  | Rooms.Rooms<Room.Name<R>>
+  | HttpRouter.Request.From<"Requires", Exclude<RIn, HttpRouter.Provided>>
   | HttpRouter.Request.From<"Error", Exclude<E, Problem.Problem>>
 > =>
   HttpRouter.use(Effect.fnUntraced(function*(router) {
-    const rooms = yield* Rooms.of(room)
+    const rooms = yield* Rooms.key(room)
     yield* router.add("GET", path, (request) =>
       Effect.gen(function*() {
         const { room: name = "" } = yield* HttpRouter.params
         const claims = yield* authorize(request, name)
         const asked = yield* Effect.orDie(HttpServerRequest.toWeb(request))
-        const response = yield* rooms.get(name).fetch(Claims.attach(asked, claims)).pipe(
-          Effect.mapError(Rooms.toProblem)
-        )
+        const response = yield* Effect.catch(rooms.get(name).fetch(asked, claims), Rooms.toLoggedProblem)
         return HttpServerResponse.raw(response, { status: response.status })
       }).pipe(
         Effect.catch((error) =>

@@ -23,7 +23,6 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import type * as Calls from "../services/Calls.ts"
 import type * as Room from "../services/Room.ts"
 import * as RoomsEndpoints from "./RoomsEndpoints.ts"
 
@@ -105,8 +104,8 @@ export interface Options {
 
 const errors = [BadRequest, InternalServerError, ServiceUnavailable] as const
 
-const build = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
+const build = <R extends Room.Any>(
+  room: R,
   { prefix = RoomsEndpoints.prefix }: Options = {}
 ) => {
   const { connections, disconnect, disconnectAll, publish } = RoomsEndpoints.make(room)
@@ -138,17 +137,14 @@ const build = <Name extends string, Receive, Send, State, Methods extends Calls.
 }
 
 /**
- * The API of rooms that send messages of a type. Named, since the compiler writes the members of what it infers in
+ * The API of the rooms of a definition. Named, since the compiler writes the members of what it infers in
  * another order each time.
  */
-export type RoomsApi<Send> = ReturnType<typeof build<string, any, Send, any, Calls.Method>>
+export type RoomsApi<R extends Room.Any> = ReturnType<typeof build<R>>
 
 /**
  * Makes the API of the rooms of a definition: the group `rooms` with `publish`, `connections`, `disconnect` (one) and
  * `disconnectAll` (of a user or a label). A property that is not declared is refused, in a message too: nobody
  * publishes to everybody by a typing error.
  */
-export const make: <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  options?: Options
-) => RoomsApi<Send> = build
+export const make: <R extends Room.Any>(room: R, options?: Options) => RoomsApi<R> = build

@@ -23,7 +23,6 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Audience from "../domain/Audience.ts"
 import * as Problem from "../domain/Problem.ts"
-import type * as Calls from "../services/Calls.ts"
 import type * as Room from "../services/Room.ts"
 import * as Rooms from "../services/Rooms.ts"
 import type * as RoomsApi from "./RoomsApi.ts"
@@ -47,15 +46,15 @@ export type Handler<E, R> = (request: Request, url?: string) => Effect.Effect<Re
  * Serves the API. Below its `/rooms`, whatever is no endpoint is told so by a `Problem`; the rest of the prefix is the
  * app's.
  */
-export const layer = <Name extends string, Receive, Send, State, Methods extends Calls.Method, E = never, R = never>(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  options: Options<E, R>
+export const layer = <R extends Room.Any, E = never, RIn = never>(
+  room: R,
+  options: Options<E, RIn>
 ): Layer.Layer<
   never,
   never,
   | HttpRouter.HttpRouter
-  | Rooms.Rooms<Name>
-  | HttpRouter.Request.From<"Requires", Exclude<R, HttpRouter.Provided>>
+  | Rooms.Rooms<Room.Name<R>>
+  | HttpRouter.Request.From<"Requires", Exclude<RIn, HttpRouter.Provided>>
   | HttpRouter.Request.From<"Error", Exclude<E, Problem.Problem>>
 > =>
   HttpRouter.use(Effect.fnUntraced(function*(router) {
@@ -68,11 +67,11 @@ export const layer = <Name extends string, Receive, Send, State, Methods extends
   }))
 
 /** Makes what answers the requests to the API. Use it where there is no router. */
-export const make = <Name extends string, Receive, Send, State, Methods extends Calls.Method, E = never, R = never>(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  options: Options<E, R>
-): Effect.Effect<Handler<Exclude<E, Problem.Problem>, R>, never, Rooms.Rooms<Name>> =>
-  Effect.map(Rooms.of(room), (rooms) => {
+export const make = <R extends Room.Any, E = never, RIn = never>(
+  room: R,
+  options: Options<E, RIn>
+): Effect.Effect<Handler<Exclude<E, Problem.Problem>, RIn>, never, Rooms.Rooms<Room.Name<R>>> =>
+  Effect.map(Rooms.key(room), (rooms) => {
     const { authorize, bodyBytes = 1_048_576, prefix = RoomsEndpoints.prefix } = options
     const { connections, disconnect, disconnectAll, publish } = RoomsEndpoints.make(room)
 
@@ -86,7 +85,7 @@ export const make = <Name extends string, Receive, Send, State, Methods extends 
         connections,
         ({ params, query }) =>
           Effect.map(
-            rooms.get(params.room).connections(audienceOf(query)),
+            rooms.get(params.room).connections({ of: audienceOf(query), limit: query.limit, after: query.after }),
             (connections) =>
               connections.map(({ state, user, ...connection }) => ({
                 ...connection,
@@ -99,11 +98,11 @@ export const make = <Name extends string, Receive, Send, State, Methods extends 
       route(
         disconnect,
         ({ params, query: { code, reason } }) =>
-          Effect.map(rooms.get(params.room).close(params.connection, code, reason), (closed) => ({ closed }))
+          Effect.map(rooms.get(params.room).close(params.connection, { code, reason }), (closed) => ({ closed }))
       ),
       route(disconnectAll, ({ params, query: { code, reason, ...query } }) =>
         // The schema of the query demands an audience.
-        Effect.map(rooms.get(params.room).close(audienceOf(query)!, code, reason), (closed) => ({ closed })))
+        Effect.map(rooms.get(params.room).close(audienceOf(query)!, { code, reason }), (closed) => ({ closed })))
     ]
 
     return (request, url = request.url) => {
@@ -170,7 +169,7 @@ const route = <Params, Query, Payload, Success>(
       const params = yield* decodeParams(asked.params)
       const query = yield* decodeQuery(asked.query)
       const payload = yield* decodePayload(asked.payload)
-      const value = yield* Effect.catch(run({ params, query, payload }), refused)
+      const value = yield* Effect.catch(run({ params, query, payload }), Rooms.toLoggedProblem)
       return Response.json(encode(value), { headers: { "cache-control": "no-store" } })
     })
   }
@@ -189,11 +188,6 @@ const audienceOf = (
   { label, user }: { readonly user?: string; readonly label?: string }
 ): Audience.Audience | undefined =>
   user !== undefined ? Audience.user(user) : label === undefined ? undefined : Audience.label(label)
-
-const refused = (error: Rooms.RoomsError): Effect.Effect<never, Problem.Problem> => {
-  const problem = Rooms.toProblem(error)
-  return problem.status < 500 ? Effect.fail(problem) : failed(problem, Cause.fail(error.reason))
-}
 
 // The caller learns nothing of the inside; the log does.
 const failed = (problem: Problem.Problem, cause: Cause.Cause<unknown>): Effect.Effect<never, Problem.Problem> =>

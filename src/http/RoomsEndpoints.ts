@@ -7,7 +7,6 @@
 import * as Schema from "effect/Schema"
 import * as ConnectionId from "../domain/ConnectionId.ts"
 import * as RoomName from "../domain/RoomName.ts"
-import type * as Calls from "../services/Calls.ts"
 import type * as Room from "../services/Room.ts"
 
 /** Before the path of each endpoint, unless another place is given. */
@@ -44,18 +43,22 @@ const given = ({ label, user }: { readonly user?: string; readonly label?: strin
 
 const close = { code: Schema.optionalKey(Schema.Int), reason: Schema.optionalKey(Schema.String) }
 
+const page = {
+  /** 1,000, unless given. */
+  limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))),
+  after: Schema.optionalKey(ConnectionId.ConnectionId)
+}
+
 const Closed = Schema.Struct({ closed: Schema.Int })
 
 /** Makes them. They stand at these paths below a prefix. */
-export const make = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
-  room: Room.Room<Name, Receive, Send, State, Methods>
-) => ({
+export const make = <R extends Room.Any>(room: R) => ({
   publish: {
     method: "POST",
     path: "/rooms/:room/publications",
     params,
     payload: Schema.Struct({
-      message: room.send,
+      message: room.send as Schema.Codec<Room.Send<R>, unknown>,
       to: Schema.optionalKey(Audience),
       except: Schema.optionalKey(Schema.Array(ConnectionId.ConnectionId))
     }),
@@ -65,7 +68,7 @@ export const make = <Name extends string, Receive, Send, State, Methods extends 
     method: "GET",
     path: "/rooms/:room/connections",
     params,
-    query: Schema.Struct(audience).check(
+    query: Schema.Struct({ ...audience, ...page }).check(
       Schema.makeFilter((query) => given(query) < 2 ? undefined : "a user or a label, not both")
     ),
     success: Schema.Array(Connection)

@@ -7,119 +7,103 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as CloseCode from "../domain/CloseCode.ts"
 import type * as Problem from "../domain/Problem.ts"
-import * as MemoryAlarm from "../memory/MemoryAlarm.ts"
-import * as Plain from "../protocol/Plain.ts"
 import * as Alarm from "../services/Alarm.ts"
-import type * as Calls from "../services/Calls.ts"
-import * as Lifecycle from "../services/Lifecycle.ts"
+import * as ClockAlarm from "../services/ClockAlarm.ts"
+import type * as Handlers from "../services/Handlers.ts"
+import type * as Lifecycle from "../services/Lifecycle.ts"
 import * as OneTurn from "../services/OneTurn.ts"
-import * as Outbox from "../services/Outbox.ts"
-import * as Protocol from "../services/Protocol.ts"
-import * as Room from "../services/Room.ts"
+import type * as Room from "../services/Room.ts"
+import * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as Sockets from "../services/Sockets.ts"
 import * as ListenerSockets from "./ListenerSockets.ts"
 
-/** What a room's layer, and an effect that is run in the room, may use. */
-export type Services<Name extends string> = Alarm.Alarm | Room.Services<Name> | Sockets.Sockets
-
 /** How a room runs. */
-export interface Options extends Partial<Outbox.Options> {
+export interface Options extends RoomRuntime.Options {
   /** The room's own name, the one in its URL; `listeners`, unless given. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** What the room holds from when its alarm is set until it has rung; nothing, unless given. */
-  readonly whileAlarm?: Effect.Effect<unknown, never, Scope.Scope>
+  readonly whileAlarm?: Effect.Effect<unknown, never, Scope.Scope> | undefined
 }
 
 /** A room over standard sockets. `App` is what its layer provides beside the room. */
-export interface ListenerRoom<Name extends string, App = never> {
+export interface ListenerRoom<R extends Room.Any, App = never> {
   /**
    * Lets a client in, on the server's end of a new socket. When it succeeds, the socket is accepted and the handshake
    * is to be completed; when it fails, the client is answered with the problem, and the socket was never accepted.
    */
   readonly connect: (
-    request: Lifecycle.ConnectRequest,
+    request: Handlers.ConnectRequest,
     socket: ListenerSockets.ListenerSocket
   ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
+  /** Answers a call of `Rooms`. */
+  readonly call: (method: string, payload: string) => Effect.Effect<string>
   /** Runs an effect inside the room. Where the room's layer did not build, what it would have provided is missing. */
-  readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<Name>>) => Effect.Effect<A, E>
+  readonly run: <A, E>(effect: Effect.Effect<A, E, App | RoomRuntime.Services<R>>) => Effect.Effect<A, E>
 }
 
 /**
- * Starts a room. Its loggers, its clock and all else that has a default are those of the effect that starts it. Where
- * its layer does not build, that is logged, and newcomers are refused with 503; so they are when it takes longer than 20
- * seconds, until it is built. Its alarm is kept in memory, and lost with the process.
+ * Starts a room. Its loggers, its clock and all else that has a default are those of the effect that starts it. Its alarm
+ * is kept in memory, and lost with the process.
  *
  * When the scope closes, everybody is closed with 1001, and the `close` handlers have five seconds.
  */
-export const make = Effect.fnUntraced(function*<
-  Name extends string,
-  Receive,
-  Send,
-  State,
-  Methods extends Calls.Method,
-  E,
-  App
->(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  live: Layer.Layer<App, E, Services<Name>>,
-  options: Options = {}
-): Effect.fn.Return<ListenerRoom<Name, App>, never, Scope.Scope> {
+export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
+  room: R,
+  live: Layer.Layer<App, E, RoomRuntime.Services<R>>,
+  { name = "listeners", whileAlarm, ...options }: Options = {}
+): Effect.fn.Return<ListenerRoom<R, App>, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const surroundings = yield* Effect.context()
-  const fork = (event: Effect.Effect<void>) => void Effect.runForkWith(services)(event)
+  const inside = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.suspend(() => Effect.provideContext(effect, runtime.services()))
+  const fork = (event: Effect.Effect<unknown>) => void Effect.runForkWith(runtime.services())(event)
 
   const sockets = ListenerSockets.make({
-    message: (socket, frame) => fork(lifecycle.message(socket, frame)),
-    close: (socket, close) => fork(lifecycle.close(socket, close)),
-    error: (socket, error) => fork(lifecycle.error(socket, error))
+    message: (socket, frame) => fork(runtime.message(socket, frame)),
+    close: (socket, close) => fork(runtime.close(socket, close)),
+    error: (socket, error) => fork(runtime.error(socket, error))
   })
-  const ring = Effect.suspend((): Effect.Effect<void> => run(lifecycle.alarm))
-  const given = surroundings.pipe(
-    Context.add(Scheduler.Scheduler, OneTurn.scheduler),
-    Context.add(Sockets.Sockets, sockets),
-    Context.add(Alarm.Alarm, yield* MemoryAlarm.make(ring, options.whileAlarm)),
-    Context.add(Protocol.Protocol, Plain.make(room, sockets))
-  )
-  const made = yield* Room.makeServices(given, room, options.name ?? "listeners", options)
-  const lifecycle = Context.get(made, Lifecycle.Lifecycle)
-  // SAFETY: the rest is there once the room has started.
-  let services = made as Context.Context<App | Services<Name>>
-  const run = <A, E>(effect: Effect.Effect<A, E, App | Services<Name>>): Effect.Effect<A, E> =>
-    Effect.suspend(() => Effect.provideContext(effect, services))
+  const ring = Effect.suspend((): Effect.Effect<void, unknown> => inside(runtime.alarm))
+  const alarm = yield* ClockAlarm.make(ring, whileAlarm)
 
   // Everybody is closed before anybody has left: nobody who goes is told of the others.
   const goAway = Effect.suspend(() => {
     const everybody = sockets.list()
-    Context.get(made, Outbox.Outbox).flush()
+    runtime.flush()
     for (const socket of everybody) socket.close(goingAway.code, goingAway.reason)
-    return run(Effect.forEach(everybody, (socket) => lifecycle.close(socket, goingAway), {
+    return Effect.forEach(everybody, (socket) => inside(runtime.close(socket, goingAway)), {
       concurrency: "unbounded",
       discard: true
-    }))
+    })
   }).pipe(Effect.interruptible, Effect.timeoutOption("5 seconds"))
 
   // A scope of their own: however late they are built, they are there for the last `close` handler.
   const layers = yield* Scope.fork(scope)
-  yield* Effect.addFinalizer(() => goAway)
-  const start = Effect.map(Room.start(Layer.fresh(live), made, layers), (started) => {
-    services = started
-  })
-  const starting = yield* start.pipe(
-    Effect.ignoreCause,
-    Effect.provideContext(made),
-    Effect.forkIn(layers, { startImmediately: true })
+  yield* Effect.addFinalizer(() => Effect.andThen(goAway, inside(runtime.end)))
+  const runtime: RoomRuntime.RoomRuntime<App | RoomRuntime.Services<R>> = RoomRuntime.make<R, App, E, never>(
+    room,
+    live,
+    {
+      given: surroundings.pipe(
+        Context.add(Scheduler.Scheduler, OneTurn.scheduler),
+        Context.add(Sockets.Sockets, sockets),
+        Context.add(Alarm.Alarm, alarm)
+      ),
+      name,
+      options,
+      scope: layers
+    }
   )
-  if (starting.pollUnsafe() === undefined) yield* Effect.timeoutOption(Fiber.await(starting), "20 seconds")
 
   return {
-    connect: (request, socket) => run(lifecycle.connect(request, socket)),
-    run
+    connect: (request, socket) => inside(runtime.connect(request, socket)),
+    call: (method, payload) => inside(runtime.call(method, payload)),
+    run: runtime.run
   }
 })
 

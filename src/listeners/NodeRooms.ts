@@ -22,16 +22,19 @@ import type { Duplex } from "node:stream"
 import { WebSocketServer } from "ws"
 import * as Claims from "../domain/Claims.ts"
 import * as Problem from "../domain/Problem.ts"
-import type * as Calls from "../services/Calls.ts"
+import type * as Handlers from "../services/Handlers.ts"
 import type * as Lifecycle from "../services/Lifecycle.ts"
-import type * as Outbox from "../services/Outbox.ts"
 import type * as Room from "../services/Room.ts"
+import type * as RoomRuntime from "../services/RoomRuntime.ts"
+import * as Rooms from "../services/Rooms.ts"
 import * as ListenerRoom from "./ListenerRoom.ts"
 import * as NodeProblem from "./NodeProblem.ts"
 import * as NodeSocket from "./NodeSocket.ts"
 
 /** Rooms by name. `App` is what their layer provides beside the room, for each room of its own. */
-export interface NodeRooms<Name extends string, App = never> {
+export interface NodeRooms<R extends Room.Any, App = never> {
+  /** The rooms as the rest of an app calls them; they start with the first call. */
+  readonly rooms: Rooms.Service<R>
   /**
    * Hands a request for a WebSocket to the room of a name: what `http.Server` emits with `upgrade`. A client that is
    * refused is answered with the problem, as `application/problem+json`. Which names there are is for the caller to
@@ -47,7 +50,7 @@ export interface NodeRooms<Name extends string, App = never> {
   /** Runs an effect inside the room of a name, which starts where it is not there. */
   readonly run: <A, E>(
     name: string,
-    effect: Effect.Effect<A, E, App | ListenerRoom.Services<Name>>
+    effect: Effect.Effect<A, E, App | RoomRuntime.Services<R>>
   ) => Effect.Effect<A, E>
 }
 
@@ -58,19 +61,11 @@ export interface NodeRooms<Name extends string, App = never> {
  * When the scope closes, newcomers are refused with 503 and everybody is closed with 1001; who has not hung up five
  * seconds after that is cut off.
  */
-export const make = Effect.fnUntraced(function*<
-  Name extends string,
-  Receive,
-  Send,
-  State,
-  Methods extends Calls.Method,
-  E,
-  App
->(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  live: Layer.Layer<App, E, ListenerRoom.Services<Name>>,
-  options?: Partial<Outbox.Options>
-): Effect.fn.Return<NodeRooms<Name, App>, never, Scope.Scope> {
+export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
+  room: R,
+  live: Layer.Layer<App, E, RoomRuntime.Services<R>>,
+  options?: RoomRuntime.Options
+): Effect.fn.Return<NodeRooms<R, App>, never, Scope.Scope> {
   const subprotocols = new WeakMap<IncomingMessage, string>()
   const handshakes = new WebSocketServer({
     noServer: true,
@@ -82,7 +77,7 @@ export const make = Effect.fnUntraced(function*<
 
   // Closes last: a connection ends after its room has said goodbye.
   const run = yield* FiberSet.makeRuntime()
-  const rooms: RcMap.RcMap<string, ListenerRoom.ListenerRoom<Name, App>> = yield* RcMap.make({
+  const rooms: RcMap.RcMap<string, ListenerRoom.ListenerRoom<R, App>> = yield* RcMap.make({
     lookup: (name: string) =>
       ListenerRoom.make(room, live, { ...options, name, whileAlarm: Effect.suspend(() => RcMap.get(rooms, name)) }),
     idleTimeToLive: "10 seconds"
@@ -121,8 +116,15 @@ export const make = Effect.fnUntraced(function*<
     return peer
   })
 
+  const open = (name: string): Rooms.Link => ({
+    call: (method, payload) =>
+      Effect.scoped(Effect.flatMap(RcMap.get(rooms, name), (room) => room.call(method, payload))),
+    fetch: () => Effect.succeed(Problem.toResponse(Problem.make(501, "TODO")))
+  })
+
   return {
-    upgrade: (name, request, socket, head, claims = {}) => {
+    rooms: Rooms.make(room, open),
+    upgrade: (name, request, socket, head, claims = Claims.none) => {
       const refuse = (problem: Problem.Problem) => Effect.sync(() => NodeProblem.refuse(request, socket, problem))
       // Until `ws` listens nobody does, and an error that nobody hears ends the process.
       socket.on("error", () => {})
@@ -186,8 +188,7 @@ const flaw = ({ headers, method, url }: IncomingMessage): Problem.Problem | unde
 const toConnectRequest = (
   { headers, method = "", socket, url: path = "" }: IncomingMessage,
   claims: Claims.Claims
-): Lifecycle.ConnectRequest => {
-  const verified = new Map(Object.entries(Claims.toHeaders(claims)))
+): Handlers.ConnectRequest => {
   const url = new URL(`http://localhost${path}`)
   // Where the header is no host, this changes nothing.
   if (headers.host !== undefined) url.host = headers.host
@@ -197,12 +198,11 @@ const toConnectRequest = (
     url: url.href,
     headers: {
       get: (given) => {
-        const name = given.toLowerCase()
-        if (Claims.isClaim(name)) return verified.get(name) ?? null
-        const value = headers[name]
+        const value = headers[given.toLowerCase()]
         return Array.isArray(value) ? value.join(", ") : value ?? null
       }
-    }
+    },
+    claims
   }
 }
 

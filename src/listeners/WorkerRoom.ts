@@ -36,40 +36,34 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Problem from "../domain/Problem.ts"
-import type * as Calls from "../services/Calls.ts"
+import * as RequestClaims from "../durable/RequestClaims.ts"
 import type * as Room from "../services/Room.ts"
+import type * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as ListenerRoom from "./ListenerRoom.ts"
 
 /** A room over the standard WebSockets of workerd. `App` is what its layer provides beside the room. */
-export interface WorkerRoom<Name extends string, App = never> {
+export interface WorkerRoom<R extends Room.Any, App = never> {
   /**
    * Answers a request for a WebSocket: with 101 and the client's end of it, or with the problem for which the client is
-   * refused, as `application/problem+json`.
+   * refused, as `application/problem+json`. What the request claims is what `RequestClaims` attached to it.
    */
   readonly fetch: (request: Request) => Effect.Effect<Response>
   /** Runs an effect inside the room. Where the room's layer did not build, what it would have provided is missing. */
-  readonly run: ListenerRoom.ListenerRoom<Name, App>["run"]
+  readonly run: ListenerRoom.ListenerRoom<R, App>["run"]
 }
 
 /** Starts a room, as `ListenerRoom.make` does. In workerd no scope is ever closed: the room vanishes with its process. */
-export const make = <
-  Name extends string,
-  Receive,
-  Send,
-  State,
-  Methods extends Calls.Method,
-  E,
-  App
->(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  live: Layer.Layer<App, E, ListenerRoom.Services<Name>>,
+export const make = <R extends Room.Any, App, E>(
+  room: R,
+  live: Layer.Layer<App, E, RoomRuntime.Services<R>>,
   options?: ListenerRoom.Options
-): Effect.Effect<WorkerRoom<Name, App>, never, Scope.Scope> =>
+): Effect.Effect<WorkerRoom<R, App>, never, Scope.Scope> =>
   Effect.map(ListenerRoom.make(room, live, options), ({ connect, run }) => ({
     fetch: (request) =>
       Effect.suspend(() => {
         const { 0: client, 1: server } = new WebSocketPair()
-        return Effect.match(connect(request, server), {
+        const { headers, method, url } = request
+        return Effect.match(connect({ method, url, headers, claims: RequestClaims.of(request) }, server), {
           onFailure: Problem.toResponse,
           onSuccess: ({ subprotocol }) => {
             const headers = subprotocol === undefined ? {} : { "sec-websocket-protocol": subprotocol }

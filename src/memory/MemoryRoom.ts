@@ -17,24 +17,16 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as Claims from "../domain/Claims.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as Problem from "../domain/Problem.ts"
-import * as Plain from "../protocol/Plain.ts"
-import type * as Alarm from "../services/Alarm.ts"
-import * as Calls from "../services/Calls.ts"
-import * as Lifecycle from "../services/Lifecycle.ts"
-import * as Outbox from "../services/Outbox.ts"
 import * as Protocol from "../services/Protocol.ts"
-import * as Room from "../services/Room.ts"
-import type * as Sockets from "../services/Sockets.ts"
+import type * as Room from "../services/Room.ts"
+import * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as MemoryRuntime from "./MemoryRuntime.ts"
 
 /** What a room's layer, and an effect that is run in the room, may use. */
-export type Services<Name extends string> =
-  | Room.Services<Name>
-  | Alarm.Alarm
-  | MemoryRuntime.MemoryRuntime
-  | Sockets.Sockets
+export type Services<R extends Room.Any> = RoomRuntime.Services<R> | MemoryRuntime.MemoryRuntime
 
 /** A client of a room in memory. Its effects end when the room has handled what they cause. */
 export interface Client<in Receive, out Send> {
@@ -60,91 +52,86 @@ export interface Client<in Receive, out Send> {
   readonly closed: Effect.Effect<CloseCode.Close | undefined>
 }
 
+/** What a client asks to be let in with. */
+export interface ConnectOptions {
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** What the app says about the client; nothing, unless given. */
+  readonly claims?: Claims.Claims | undefined
+}
+
+/** How a room in memory runs. */
+export interface Options extends RoomRuntime.Options {
+  /** The room's own name; `memory`, unless given. */
+  readonly name?: string
+}
+
 /** A room in memory. `App` is what its layer provides beside the room. */
-export interface MemoryRoom<Name extends string, in Receive, out Send, App = never> {
-  /** A client asks to be let in, with a URL that may be relative, and headers. */
+export interface MemoryRoom<R extends Room.Any, App = never> {
+  /** A client asks to be let in, with a URL that may be relative. */
   readonly connect: (
     url?: string,
-    headers?: Readonly<Record<string, string>>
-  ) => Effect.Effect<Client<Receive, Send>, Problem.Problem>
+    options?: ConnectOptions
+  ) => Effect.Effect<Client<Room.Receive<R>, Room.Send<R>>, Problem.Problem>
   /** The object sleeps and wakes: every service is built anew, the connections stay. */
   readonly evict: Effect.Effect<void>
   /** Runs an effect inside the room. */
-  readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<Name>>) => Effect.Effect<A, E>
+  readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<R>>) => Effect.Effect<A, E>
   /** Answers a call of `MemoryRooms`. */
   readonly call: (method: string, payload: string) => Effect.Effect<string>
 }
 
 /**
  * Builds a room in memory. Its alarm follows the `Clock`, so `TestClock.adjust` makes it fire. Like a deployed room it
- * starts when its layer does not build: it then refuses connections with 503.
+ * starts when its layer does not build: it then refuses connections with 503, and the next event tries again.
  */
-export const make = Effect.fnUntraced(function*<
-  Name extends string,
-  Receive,
-  Send,
-  State,
-  Methods extends Calls.Method,
-  E,
-  App
->(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  live: Layer.Layer<App, E, Services<Name>>,
-  options: Partial<Outbox.Options> & { readonly name?: string } = {}
-): Effect.fn.Return<MemoryRoom<Name, Receive, Send, App>, never, Scope.Scope> {
-  const scope = yield* Effect.scope
-  const runtime = yield* Layer.buildWithScope(MemoryRuntime.MemoryRuntime.layer, scope)
-  const memory = Context.get(runtime, MemoryRuntime.MemoryRuntime)
-  const json = room.format === "json"
-  const encode = Schema.encodeEffect(json ? Schema.fromJsonString(Schema.toCodecJson(room.receive)) : room.receive)
-  const decode = Schema.decodeUnknownEffect(json ? Schema.fromJsonString(Schema.toCodecJson(room.send)) : room.send)
+export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
+  room: R,
+  live: Layer.Layer<App, E, Services<R>>,
+  { name = "memory", ...options }: Options = {}
+): Effect.fn.Return<MemoryRoom<R, App>, never, Scope.Scope> {
+  type Receive = Room.Receive<R>
+  type Send = Room.Send<R>
 
-  const start = Effect.gen(function*() {
-    const services = yield* Room.layer(room, options.name ?? "memory", options).pipe(
-      Layer.provide(Plain.layer(room)),
-      Layer.provideMerge(Layer.succeedContext(runtime)),
-      Layer.fresh,
-      (layer) => Layer.buildWithScope(layer, scope)
-    )
-    const started = yield* Room.start(Layer.fresh(live), services, scope).pipe(
-      // SAFETY: what needs the app is run where the room has started.
-      Effect.catchCause(() => Effect.succeed(services as Context.Context<App | Services<Name>>))
-    )
-    const { alarm, close, error, message } = Context.get(started, Lifecycle.Lifecycle)
-    const inside = Effect.provideContext(started)
-    yield* memory.listen({
-      message: (socket, frame) => inside(message(socket, frame)),
-      close: (socket, received) => inside(close(socket, received)),
-      error: (socket, cause) => inside(error(socket, cause)),
-      alarm: inside(alarm)
+  const scope = yield* Effect.scope
+  const surroundings = yield* Effect.context()
+  const ports = yield* Layer.buildWithScope(MemoryRuntime.MemoryRuntime.layer, scope)
+  const memory = Context.get(ports, MemoryRuntime.MemoryRuntime)
+  const wire = clientSide(room)
+
+  // Each life of the object has a scope of its own, which nobody closes: an object that sleeps runs no finalizers.
+  const start = Effect.suspend(() => {
+    const runtime = RoomRuntime.make<R, App, E, MemoryRuntime.MemoryRuntime>(room, live, {
+      given: Context.merge(surroundings, ports),
+      name,
+      options,
+      scope: Scope.forkUnsafe(scope)
     })
-    return started
+    const inside = <A, E>(effect: Effect.Effect<A, E>) =>
+      Effect.suspend(() => Effect.provideContext(effect, runtime.services()))
+    return Effect.as(
+      memory.listen({
+        message: (socket, frame) => inside(runtime.message(socket, frame)),
+        close: (socket, received) => inside(runtime.close(socket, received)),
+        error: (socket, cause) => inside(runtime.error(socket, cause)),
+        alarm: inside(runtime.alarm)
+      }),
+      { ...runtime, inside }
+    )
   })
 
-  let services = yield* start
+  let life = yield* start
 
   // What the outbox collects leaves with the next macrotask; whoever looks at a client's inbox need not wait for it.
-  const flush = () => Context.get(services, Outbox.Outbox).flush()
+  const take = ({ inbox }: MemoryRuntime.Client) => {
+    life.flush()
+    return inbox.splice(0)
+  }
 
   const clientOf = (client: MemoryRuntime.Client): Client<Receive, Send> => ({
-    send: (message) =>
-      // SAFETY: `Room.make` takes only schemas for `receive` that are encoded as the room's kind of frame.
-      Effect.flatMap(encode(message), (frame) => client.send(frame as Protocol.Received)),
+    send: (message) => Effect.flatMap(wire.encode(message), client.send),
     sendFrame: client.send,
-    received: Effect.suspend(() => {
-      flush()
-      const frames = client.inbox.splice(0)
-      return Effect.forEach(
-        json
-          ? frames.flatMap<Protocol.Frame>((frame) => typeof frame === "string" ? Protocol.lines(frame) : [frame])
-          : frames,
-        (frame) => decode(frame)
-      )
-    }),
-    receivedFrames: Effect.sync(() => {
-      flush()
-      return client.inbox.splice(0)
-    }),
+    received: Effect.suspend(() => wire.decode(take(client))),
+    receivedFrames: Effect.sync(() => take(client)),
     close: client.close,
     drop: client.drop,
     violate: client.violate,
@@ -154,29 +141,56 @@ export const make = Effect.fnUntraced(function*<
   })
 
   return {
-    connect: (url = "/", headers = {}) =>
+    connect: (url = "/", { claims = Claims.none, headers = {} } = {}) =>
       Effect.gen(function*() {
         const [client, server] = memory.connect()
         const all = new Map(Object.entries({ upgrade: "websocket", ...headers }))
         const request = {
           method: "GET",
           url: new URL(url, "https://room.invalid").href,
-          headers: { get: (name: string) => all.get(name.toLowerCase()) ?? null }
+          headers: { get: (name: string) => all.get(name.toLowerCase()) ?? null },
+          claims
         }
-        yield* Effect.provideContext(Context.get(services, Lifecycle.Lifecycle).connect(request, server), services)
+        yield* life.inside(life.connect(request, server))
         yield* memory.settle
         return clientOf(client)
       }),
     evict: Effect.gen(function*() {
-      flush()
+      life.flush()
+      yield* life.inside(life.end)
       yield* memory.evict
-      services = yield* start
+      life = yield* start
     }),
-    run: (effect) => Effect.suspend(() => Effect.provideContext(effect, services)).pipe(Effect.tap(memory.settle)),
+    run: (effect) => Effect.suspend(() => life.run(effect)).pipe(Effect.tap(memory.settle)),
     call: (method, payload) =>
-      Effect.suspend(() => Context.get(services, Calls.Calls).call(method, payload)).pipe(
-        Effect.provideContext(services),
-        Effect.tap(memory.settle)
-      )
+      Effect.suspend(() => life.inside(life.call(method, payload))).pipe(Effect.tap(memory.settle))
   }
 })
+
+// The protocol as a client speaks it.
+const clientSide = (room: Room.Any) => {
+  const json = room.format === "json"
+  const { bytes } = room
+  const codec = (schema: Schema.Codec<any, unknown>) =>
+    json ? Schema.fromJsonString(Schema.toCodecJson(schema)) : schema
+  const isBytes = bytes && Schema.is(bytes.receive)
+  const encodeText = Schema.encodeEffect(codec(room.receive))
+  const encodeBytes = bytes && Schema.encodeEffect(bytes.receive)
+  const decodeText = Schema.decodeUnknownEffect(codec(room.send))
+  const decodeBytes = bytes && Schema.decodeUnknownEffect(bytes.send)
+  const toMessages = (frame: Protocol.Frame): ReadonlyArray<Protocol.Frame> =>
+    json && typeof frame === "string" ? Protocol.lines(frame, Infinity)! : [frame]
+  return {
+    encode: (message: unknown) =>
+      // SAFETY: `Room.make` takes only schemas for `receive` that are encoded as the room's kind of frame.
+      (isBytes?.(message) ? encodeBytes!(message) : encodeText(message)) as Effect.Effect<
+        Protocol.Received,
+        Schema.SchemaError
+      >,
+    decode: (frames: ReadonlyArray<Protocol.Frame>) =>
+      Effect.forEach(
+        frames.flatMap(toMessages),
+        (frame) => json && typeof frame !== "string" && decodeBytes ? decodeBytes(frame) : decodeText(frame)
+      )
+  }
+}

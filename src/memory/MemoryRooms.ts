@@ -4,7 +4,7 @@
  * **Example** (what an app announces reaches who is there)
  *
  * ```ts
- * const rooms = yield* MemoryRooms.of(Lobby)
+ * const rooms = yield* MemoryRooms.key(Lobby)
  * const ada = yield* (yield* rooms.room("lobby")).connect()
  * assert.strictEqual(yield* announce("lobby", "tea is ready"), 1)
  * assert.deepStrictEqual(yield* ada.received, [{ text: "tea is ready" }])
@@ -16,9 +16,8 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Problem from "../domain/Problem.ts"
 import type * as RoomName from "../domain/RoomName.ts"
-import type * as Calls from "../services/Calls.ts"
-import type * as Outbox from "../services/Outbox.ts"
 import type * as Room from "../services/Room.ts"
+import type * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as Rooms from "../services/Rooms.ts"
 import * as MemoryRoom from "./MemoryRoom.ts"
 
@@ -28,40 +27,42 @@ export interface MemoryRooms<in out Name extends string> {
 }
 
 /** The rooms in memory, as a test sees them. */
-export interface Service<Name extends string, in Receive, out Send, App = never> {
+export interface Service<R extends Room.Any, App = never> {
   /** The room of a name; it starts with the first call, or the first look at it. */
-  readonly room: (name: string) => Effect.Effect<MemoryRoom.MemoryRoom<Name, Receive, Send, App>>
+  readonly room: (name: string) => Effect.Effect<MemoryRoom.MemoryRoom<R, App>>
   /** The client that entered by a response of `fetch`. */
-  readonly client: (response: Response) => MemoryRoom.Client<Receive, Send> | undefined
+  readonly client: (response: Response) => MemoryRoom.Client<Room.Receive<R>, Room.Send<R>> | undefined
 }
 
-/** The service by which a test reaches the rooms of a definition in memory. */
-export const of = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
-  room: Room.Room<Name, Receive, Send, State, Methods>
-): Context.Service<MemoryRooms<Name>, Service<Name, Receive, Send>> =>
-  Context.Service<MemoryRooms<Name>, Service<Name, Receive, Send>>(`effect-dormouse/memory/MemoryRooms/${room.key}`)
+/** The key by which a test reaches the rooms of a definition in memory. */
+export const key = <R extends Room.Any>(room: R): Context.Service<MemoryRooms<Room.Name<R>>, Service<R>> =>
+  Context.Service<MemoryRooms<Room.Name<R>>, Service<R>>(`effect-dormouse/memory/MemoryRooms/${room.key}`)
 
 /**
  * The rooms of a definition in memory. What their layer needs beside the room is built once, and shared: like a database
  * that the rooms and the app write to.
  */
-export const layer = <Name extends string, Receive, Send, State, Methods extends Calls.Method, E, R, App>(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  live: Layer.Layer<App, E, R>,
-  options?: Partial<Outbox.Options>
-): Layer.Layer<Rooms.Rooms<Name> | MemoryRooms<Name>, never, Exclude<R, MemoryRoom.Services<Name>>> =>
+export const layer = <R extends Room.Any, App, E, RIn>(
+  room: R,
+  live: Layer.Layer<App, E, RIn>,
+  options?: RoomRuntime.Options
+): Layer.Layer<
+  Rooms.Rooms<Room.Name<R>> | MemoryRooms<Room.Name<R>>,
+  never,
+  Exclude<RIn, MemoryRoom.Services<R>>
+> =>
   Layer.effectContext(Effect.gen(function*() {
-    const given = yield* Effect.context<Exclude<R, MemoryRoom.Services<Name>> | Scope.Scope>()
+    const given = yield* Effect.context<Exclude<RIn, MemoryRoom.Services<R>> | Scope.Scope>()
     // SAFETY: what a layer needs is what is given here, or what a room in memory gives it.
     const own = Layer.provide(live as Layer.Layer<App, E, any>, Layer.succeedContext(given)) as Layer.Layer<
       App,
       E,
-      MemoryRoom.Services<Name>
+      MemoryRoom.Services<R>
     >
-    const rooms = new Map<string, Effect.Effect<MemoryRoom.MemoryRoom<Name, Receive, Send, App>>>()
-    const clients = new WeakMap<Response, MemoryRoom.Client<Receive, Send>>()
+    const rooms = new Map<string, Effect.Effect<MemoryRoom.MemoryRoom<R, App>>>()
+    const clients = new WeakMap<Response, MemoryRoom.Client<Room.Receive<R>, Room.Send<R>>>()
 
-    const find = (name: string): Effect.Effect<MemoryRoom.MemoryRoom<Name, Receive, Send, App>> =>
+    const find = (name: string): Effect.Effect<MemoryRoom.MemoryRoom<R, App>> =>
       Effect.suspend(() => {
         const known = rooms.get(name)
         if (known !== undefined) return known
@@ -74,10 +75,11 @@ export const layer = <Name extends string, Receive, Send, State, Methods extends
 
     const open = (name: RoomName.RoomName): Rooms.Link => ({
       call: (method, payload) => Effect.flatMap(find(name), (room) => room.call(method, payload)),
-      fetch: (request) =>
+      fetch: (request, claims) =>
         Effect.flatMap(
           find(name),
-          (room) => room.connect(request.url, { upgrade: "", ...Object.fromEntries(request.headers) })
+          (room) =>
+            room.connect(request.url, { headers: { upgrade: "", ...Object.fromEntries(request.headers) }, claims })
         ).pipe(
           Effect.match({
             onFailure: Problem.toResponse,
@@ -90,8 +92,8 @@ export const layer = <Name extends string, Receive, Send, State, Methods extends
         )
     })
 
-    return Context.make(Rooms.of(room), Rooms.make(room, open)).pipe(
-      Context.add(of(room), { room: find, client: (response) => clients.get(response) })
+    return Context.make(Rooms.key(room), Rooms.make(room, open)).pipe(
+      Context.add(key(room), { room: find, client: (response) => clients.get(response) })
     )
   }))
 

@@ -12,16 +12,17 @@ import { deserialize, serialize } from "node:v8"
 import * as CloseCode from "../domain/CloseCode.ts"
 import * as Limits from "../domain/Limits.ts"
 import * as Alarm from "../services/Alarm.ts"
+import * as ClockAlarm from "../services/ClockAlarm.ts"
 import type * as Protocol from "../services/Protocol.ts"
 import * as Sockets from "../services/Sockets.ts"
-import * as MemoryAlarm from "./MemoryAlarm.ts"
 
 /** The events of an object, as the runtime delivers them. */
 export interface Events {
-  readonly message: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<void>
+  readonly message: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<unknown>
   readonly close: (socket: Sockets.Socket, close: CloseCode.Close) => Effect.Effect<void>
   readonly error: (socket: Sockets.Socket, error: unknown) => Effect.Effect<void>
-  readonly alarm: Effect.Effect<void>
+  /** Where it fails, the runtime repeats it. */
+  readonly alarm: Effect.Effect<void, unknown>
 }
 
 /** The client's end of a connection. Its effects end when the event that they cause has been handled. */
@@ -146,7 +147,7 @@ const make = Effect.gen(function*() {
   let events: Events | undefined
   let autoResponse: readonly [request: string, response: string] | undefined
 
-  const handled = (event: (events: Events) => Effect.Effect<void>): Effect.Effect<void> =>
+  const handled = <E>(event: (events: Events) => Effect.Effect<unknown, E>): Effect.Effect<void, E> =>
     Effect.andThen(Effect.suspend(() => events === undefined ? Effect.void : event(events)), settle)
 
   const settle: Effect.Effect<void> = Effect.suspend(() => {
@@ -232,7 +233,7 @@ const make = Effect.gen(function*() {
     })
   })
 
-  const alarm = yield* MemoryAlarm.make(handled((events) => events.alarm))
+  const alarm = yield* ClockAlarm.make(handled((events) => events.alarm))
 
   return Context.make(MemoryRuntime, {
     connect: () => {

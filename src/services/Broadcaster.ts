@@ -1,17 +1,16 @@
 /**
  * Delivers frames: to one connection, or to an audience. `Outbox` knows how they leave.
  */
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Audience from "../domain/Audience.ts"
-import * as ConnectionId from "../domain/ConnectionId.ts"
-import * as Identity from "../domain/Identity.ts"
-import * as ConnectionRegistry from "./ConnectionRegistry.ts"
-import * as Outbox from "./Outbox.ts"
+import type * as ConnectionId from "../domain/ConnectionId.ts"
+import * as RoomError from "../domain/RoomError.ts"
+import type { Assembly } from "./Assembly.ts"
+import type * as Outbox from "./Outbox.ts"
 import type * as Protocol from "./Protocol.ts"
-import * as Sockets from "./Sockets.ts"
+import type * as Sockets from "./Sockets.ts"
 
 /** Whom a broadcast reaches. */
 export interface BroadcastOptions {
@@ -23,10 +22,7 @@ export interface BroadcastOptions {
 
 export class Broadcaster extends Context.Service<Broadcaster, {
   /** Delivers a frame to one connection. */
-  readonly send: (
-    id: ConnectionId.ConnectionId,
-    frame: Protocol.Frame
-  ) => Effect.Effect<void, BroadcasterError | ConnectionRegistry.ConnectionRegistryError>
+  readonly send: (id: ConnectionId.ConnectionId, frame: Protocol.Frame) => Effect.Effect<void, RoomError.RoomError>
   /** Delivers a frame to an audience. */
   readonly broadcast: (frame: Protocol.Frame, options?: BroadcastOptions) => Effect.Effect<Outbox.Delivery>
   /**
@@ -40,49 +36,43 @@ export class Broadcaster extends Context.Service<Broadcaster, {
   ) => Effect.Effect<Effect.Effect<void>, E, R>
   /** Runs an effect now, or when what is being held goes; `held` is the answer in that case. */
   readonly orHold: <A, E>(effect: Effect.Effect<A, E>, held: A) => Effect.Effect<A, E>
-}>()("effect-dormouse/services/Broadcaster") {
-  /** The broadcaster over the connections of a registry. */
-  static readonly layer: Layer.Layer<
-    Broadcaster,
-    never,
-    ConnectionRegistry.ConnectionRegistry | Outbox.Outbox | Sockets.Sockets
-  > = Layer.effect(
-    Broadcaster,
-    Effect.suspend(() => make)
-  )
-}
+}>()("effect-dormouse/services/Broadcaster") {}
 
-/** Makes the service; its layer does the same. */
-export const make = Effect.gen(function*() {
-  const registry = yield* ConnectionRegistry.ConnectionRegistry
-  const outbox = yield* Outbox.Outbox
-  const sockets = yield* Sockets.Sockets
-
-  const orHold = <A, E>(effect: Effect.Effect<A, E>, held: A): Effect.Effect<A, E> =>
-    Effect.flatMap(Held, ({ effects }) => {
-      if (effects === undefined) return effect
-      effects.push(effect)
-      return Effect.succeed(held)
-    })
-
+/** Makes the broadcaster of a room. */
+export const make = (assembly: Assembly): Broadcaster["Service"] => {
   const sendTo = (socket: Sockets.Socket, id: ConnectionId.ConnectionId, frame: Protocol.Frame) => {
     try {
-      outbox.send(socket, frame)
+      assembly.outbox.send(socket, frame)
       return Effect.void
     } catch (cause) {
-      return Effect.fail(new BroadcasterError({ reason: new SendFailed({ connection: id, cause }) }))
+      return Effect.fail(RoomError.make(new RoomError.SendFailed({ connection: id, cause })))
     }
   }
 
+  const excepted = (
+    except: BroadcastOptions["except"] = [],
+    newcomer?: ConnectionId.ConnectionId
+  ): ReadonlySet<Sockets.Socket> | undefined => {
+    const ids = typeof except === "string" ? [except] : [...except]
+    if (newcomer !== undefined) ids.push(newcomer)
+    if (ids.length === 0) return undefined
+    const sockets = new Set<Sockets.Socket>()
+    for (const id of ids) {
+      const socket = assembly.registry.socketOf(id)
+      if (socket !== undefined) sockets.add(socket)
+    }
+    return sockets
+  }
+
   const deliver = (frame: Protocol.Frame, options: BroadcastOptions, newcomer?: ConnectionId.ConnectionId) =>
-    outbox.broadcast(frame, options.to ?? Audience.all, excepted(sockets, options.except, newcomer))
+    assembly.outbox.broadcast(frame, options.to ?? Audience.all, excepted(options.except, newcomer))
 
   return Broadcaster.of({
     send: (id, frame) =>
-      Effect.withFiber<void, BroadcasterError | ConnectionRegistry.ConnectionRegistryError>((fiber) => {
-        const socket = registry.socketOf(id)
+      Effect.withFiber<void, RoomError.RoomError>((fiber) => {
+        const socket = assembly.registry.socketOf(id)
         // The registry's own error.
-        if (socket === undefined) return Effect.asVoid(registry.find(id))
+        if (socket === undefined) return Effect.asVoid(assembly.registry.find(id))
         const { effects } = fiber.getRef(Held)
         if (effects === undefined) return sendTo(socket, id, frame)
         effects.push(Effect.suspend(() => sendTo(socket, id, frame)))
@@ -101,13 +91,27 @@ export const make = Effect.gen(function*() {
         const release = Effect.suspend(() => {
           const effects = holding.effects ?? []
           holding.effects = undefined
-          return Effect.forEach(effects, (held) => Effect.ignore(held), { discard: true })
+          return Effect.forEach(effects, (held) => Effect.catchCause(held, (cause) => failed(newcomer, cause)), {
+            discard: true
+          })
         })
         return Effect.as(Effect.provideService(effect, Held, holding), release)
       }),
-    orHold
+    orHold: <A, E>(effect: Effect.Effect<A, E>, held: A) =>
+      Effect.withFiber<A, E>((fiber) => {
+        const { effects } = fiber.getRef(Held)
+        if (effects === undefined) return effect
+        effects.push(effect)
+        return Effect.succeed(held)
+      })
   })
-})
+}
+
+// Its handler was told that it succeeded, so nobody else learns of it.
+const failed = (newcomer: ConnectionId.ConnectionId, cause: Cause.Cause<unknown>) =>
+  Effect.logError("What a handler did in `open` failed once it was let go", cause).pipe(
+    Effect.annotateLogs({ event: "open", connection: newcomer })
+  )
 
 // What the running fiber holds back; `effects` is `undefined` where it holds nothing.
 interface Holding {
@@ -120,32 +124,3 @@ const Held = Context.Reference<Holding>("effect-dormouse/services/Broadcaster/He
 })
 
 const nobody: Outbox.Delivery = { delivered: 0, failed: 0 }
-
-const excepted = (
-  sockets: Sockets.Sockets["Service"],
-  except: BroadcastOptions["except"] = [],
-  newcomer?: ConnectionId.ConnectionId
-): ReadonlySet<Sockets.Socket> | undefined => {
-  const ids = typeof except === "string" ? [except] : [...except]
-  if (newcomer !== undefined) ids.push(newcomer)
-  return ids.length === 0 ? undefined : new Set(ids.flatMap((id) => sockets.list(Identity.connectionTag(id))))
-}
-
-/** The runtime did not take the frame. */
-export class SendFailed extends Data.TaggedError("SendFailed")<{
-  readonly connection: ConnectionId.ConnectionId
-  readonly cause: unknown
-}> {
-  override get message() {
-    return `Nothing could be sent to the connection ${this.connection}`
-  }
-}
-
-/** What went wrong in a delivery. */
-export class BroadcasterError extends Data.TaggedError("BroadcasterError")<{
-  readonly reason: SendFailed
-}> {
-  override get message() {
-    return this.reason.message
-  }
-}

@@ -6,20 +6,34 @@
  * connections that are just being opened, which no sleep can come upon.
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Audience from "../domain/Audience.ts"
 import * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Identity from "../domain/Identity.ts"
 import * as Limits from "../domain/Limits.ts"
+import * as RoomError from "../domain/RoomError.ts"
+import type { Assembly } from "./Assembly.ts"
 import * as Sockets from "./Sockets.ts"
 
-/** A connection and the state that the room keeps for it. */
+/**
+ * A connection and the state that the room keeps for it: as it was written, read anew for each event, so that what a
+ * handler does to it changes nothing. It is decoded when it is first looked at, and throws a `RoomError` of the reason
+ * `InvalidState` where another version of the room wrote what does not fit any more.
+ */
 export interface Connection<out State = unknown> extends Identity.Identity {
   readonly state: State
+}
+
+/** Which connections are listed. */
+export interface ListOptions {
+  /** Everybody's, unless given. */
+  readonly of?: Audience.Audience | undefined
+  /** At most so many: 1,000, unless given. */
+  readonly limit?: number | undefined
+  /** Those that came after this one, the last of the page before. It must still be open. */
+  readonly after?: ConnectionId.ConnectionId | undefined
 }
 
 /** What a new connection is let in with: its first state, where the room keeps any, and who is behind it. */
@@ -31,7 +45,7 @@ export type Admission<State = unknown> =
     readonly labels?: ReadonlyArray<string> | undefined
   }
   & ([State] extends [undefined] ? { readonly state?: undefined } : {
-    /** At most 16,384 serialized bytes, some ten of which are the registry's own. */
+    /** At most 16,384 bytes as JSON, some ten of which are the registry's own. */
     readonly state: State
   })
 
@@ -55,276 +69,311 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   readonly admit: (
     socket: Sockets.Socket,
     protocol: string,
-    admission: Admission
-  ) => Effect.Effect<Connection, ConnectionRegistryError>
+    admission: Admission,
+    /** The trace in which the connection is opened, where there is one. */
+    trace?: string
+  ) => Effect.Effect<Connection, RoomError.RoomError>
   /** Hands an admitted socket to the runtime. From here on the connection is in the room. */
-  readonly enter: (id: ConnectionId.ConnectionId) => Effect.Effect<void, ConnectionRegistryError>
+  readonly enter: (id: ConnectionId.ConnectionId) => Effect.Effect<void, RoomError.RoomError>
   /** Drops an admitted connection that does not enter. */
   readonly abandon: (id: ConnectionId.ConnectionId) => Effect.Effect<void>
   /** Who a socket is, from its tags alone. */
-  readonly identify: (socket: Sockets.Socket) => Effect.Effect<Identity.Identity, ConnectionRegistryError>
-  /** Who a socket is, with its state. */
-  readonly connection: (socket: Sockets.Socket) => Effect.Effect<Connection, ConnectionRegistryError>
-  /** Who a socket is, with its state, where that was read since the object woke. A plain function: for the hot path. */
-  readonly known: (socket: Sockets.Socket) => Connection | undefined
+  readonly identify: (socket: Sockets.Socket) => Effect.Effect<Identity.Identity, RoomError.RoomError>
+  /** Who a socket is, with its state as it is now. Throws what `identify` fails with. A plain function: for the hot path. */
+  readonly connection: (socket: Sockets.Socket) => Connection
   /** The socket of a connection that is open, or being opened. A plain function: for the hot path. */
   readonly socketOf: (id: ConnectionId.ConnectionId) => Sockets.Socket | undefined
   /** The socket of a connection that is open, or being opened. */
-  readonly find: (id: ConnectionId.ConnectionId) => Effect.Effect<Sockets.Socket, ConnectionRegistryError>
+  readonly find: (id: ConnectionId.ConnectionId) => Effect.Effect<Sockets.Socket, RoomError.RoomError>
   /** The open sockets of an audience, in no particular order. A plain function: a broadcast begins with it. */
   readonly open: (audience: Audience.Audience) => ReadonlyArray<Sockets.Socket>
   /** The open sockets that speak a protocol, the oldest first. A plain function. */
   readonly speaking: (protocol: string) => ReadonlyArray<Sockets.Socket>
   /** Whether a socket speaks a protocol. A plain function. */
   readonly isSpeaking: (socket: Sockets.Socket, protocol: string) => boolean
-  /** The open connections of an audience, the oldest first. */
-  readonly list: (audience: Audience.Audience) => Effect.Effect<ReadonlyArray<Connection>, ConnectionRegistryError>
+  /** Changes whenever somebody enters or leaves: who keeps a list of members looks here whether it still holds. */
+  readonly version: () => number
+  /** The open connections, the oldest first, with their states. */
+  readonly list: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Connection>, RoomError.RoomError>
   /** How many connections of an audience are open. */
   readonly count: (audience: Audience.Audience) => Effect.Effect<number>
+  /** What is kept for a connection. */
+  readonly state: (id: ConnectionId.ConnectionId) => Effect.Effect<unknown, RoomError.RoomError>
   /** Replaces a connection's state. Where it fails, the old state stays. */
-  readonly setState: (
-    id: ConnectionId.ConnectionId,
-    state: unknown
-  ) => Effect.Effect<void, ConnectionRegistryError>
+  readonly setState: (id: ConnectionId.ConnectionId, state: unknown) => Effect.Effect<void, RoomError.RoomError>
+  /** Counts a malformed frame of a socket, and says how many there were in a row. A plain function. */
+  readonly strike: (socket: Sockets.Socket) => number
+  /** A frame of a socket was well-formed: the count begins anew. A plain function. */
+  readonly absolve: (socket: Sockets.Socket) => void
+  /** The trace in which a socket's connection was opened. A plain function. */
+  readonly traceOf: (socket: Sockets.Socket) => string | undefined
   /** Whether a socket was taken out of the room. Its peer may not know yet, and go on talking. A plain function. */
   readonly isForgotten: (socket: Sockets.Socket) => boolean
   /** Takes a socket out of the room; `true` the first time, also when the object slept in between. */
   readonly forget: (socket: Sockets.Socket) => Effect.Effect<boolean>
-}>()("effect-dormouse/services/ConnectionRegistry") {
-  /** The registry of a room whose connections keep a state of the given form. */
-  static readonly layer = (state: StateCodec): Layer.Layer<ConnectionRegistry, never, Sockets.Sockets> =>
-    Layer.effect(ConnectionRegistry, make(state))
+}>()("effect-dormouse/services/ConnectionRegistry") {}
+
+// What is kept beside a socket, and what its attachment holds. The state is a text, which nobody can change.
+interface Kept {
+  isForgotten: boolean
+  state: string | undefined
+  malformed: number
+  readonly trace: string | undefined
 }
 
-// What an attachment holds. Both marks serialize to the same length, so a state that fitted can always be forgotten.
-type Attachment = readonly [forgotten: boolean, state: unknown]
-
-const readAttachment = (socket: Sockets.Socket): Attachment => {
+const read = (socket: Sockets.Socket): Kept => {
   const attachment = socket.deserializeAttachment()
-  return Array.isArray(attachment) ? [attachment[0] === true, attachment[1]] : [false, undefined]
+  const [isForgotten, state, malformed = 0, trace] = Array.isArray(attachment) ? attachment : []
+  return { isForgotten: isForgotten === true, state, malformed, trace }
 }
 
-const writeAttachment = (socket: Sockets.Socket, attachment: Attachment): void => socket.serializeAttachment(attachment)
+// Whatever is marked, the length stays the same or shrinks: a state that fitted can always be forgotten.
+const write = (socket: Sockets.Socket, { isForgotten, malformed, state, trace }: Kept): void =>
+  socket.serializeAttachment(
+    malformed === 0 && trace === undefined ? [isForgotten, state] : [isForgotten, state, malformed, trace]
+  )
 
-/** Makes the service; its layer does the same. */
-export const make = Effect.fnUntraced(function*({ decode, encode }: StateCodec) {
-  const sockets = yield* Sockets.Sockets
+interface Entry {
+  readonly identity: Identity.Identity
+  kept: Kept | undefined
+}
 
+// To ask each of so few sockets whether it is open costs less than to look at all that there are.
+const few = 32
+
+/** Makes the registry of a room whose connections keep states of a codec. */
+export const make = (assembly: Assembly, { decode, encode }: StateCodec): ConnectionRegistry["Service"] => {
   const opening = new Map<
     ConnectionId.ConnectionId,
     { readonly socket: Sockets.Socket; readonly tags: ReadonlyArray<string> }
   >()
-  const identities = new WeakMap<Sockets.Socket, Identity.Identity>()
-  const connections = new WeakMap<Sockets.Socket, Connection>()
-  const forgotten = new WeakSet<Sockets.Socket>()
+  const entries = new WeakMap<Sockets.Socket, Entry>()
   // The runtime can find the socket of an id, but most slowly right after a sleep. So each socket that was seen is kept
   // until its connection leaves.
   const found = new Map<ConnectionId.ConnectionId, Sockets.Socket>()
+  let version = 0
 
-  // What was forgotten before the object slept is not open: whoever forgets a socket closes it, or has seen it close.
-  const isForgotten = (socket: Sockets.Socket) =>
-    forgotten.has(socket) ||
-    (!connections.has(socket) && socket.readyState !== Sockets.OPEN && readAttachment(socket)[0])
-
-  // A socket that the runtime gave up may still look open.
-  let someLookOpen = false
-
-  const isOpen = (socket: Sockets.Socket) =>
-    socket.readyState === Sockets.OPEN && !(someLookOpen && forgotten.has(socket))
-
-  const open = (audience: Audience.Audience) => sockets.list(Audience.toTag(audience)).filter(isOpen)
-
-  const write = (socket: Sockets.Socket, connection: Connection) =>
-    Effect.suspend(() => {
-      const encoded = encode(connection.state)
-      if (Result.isFailure(encoded)) {
-        return fail(new InvalidState({ connection: connection.id, cause: encoded.failure }))
-      }
-      try {
-        writeAttachment(socket, [false, encoded.success])
-      } catch (cause) {
-        return fail(new StateTooLarge({ connection: connection.id, limit: Limits.attachmentBytes, cause }))
-      }
-      connections.set(socket, connection)
-      return Effect.void
-    })
-
-  const identityOf = (socket: Sockets.Socket): Identity.Identity | undefined => {
-    let identity = identities.get(socket)
-    if (identity === undefined) {
-      identity = Identity.fromTags(sockets.tags(socket))
-      if (identity !== undefined) {
-        identities.set(socket, identity)
-        found.set(identity.id, socket)
-      }
-    }
-    return identity
+  const entryOf = (socket: Sockets.Socket): Entry | undefined => {
+    const known = entries.get(socket)
+    if (known !== undefined) return known
+    const identity = Identity.fromTags(assembly.sockets.tags(socket))
+    if (identity === undefined) return undefined
+    const entry = { identity, kept: undefined }
+    entries.set(socket, entry)
+    if (socket.readyState === Sockets.OPEN) found.set(identity.id, socket)
+    return entry
   }
 
-  const identify = (socket: Sockets.Socket) =>
-    Effect.suspend(() => {
-      const identity = identityOf(socket)
-      return identity === undefined
-        ? fail(new UnidentifiedSocket({ tags: sockets.tags(socket) }))
-        : Effect.succeed(identity)
-    })
+  const keptOf = (socket: Sockets.Socket): Kept => {
+    const entry = entryOf(socket)
+    if (entry === undefined) return read(socket)
+    return entry.kept ??= read(socket)
+  }
 
-  const read = (socket: Sockets.Socket, identity: Identity.Identity) =>
-    Effect.suspend(() => {
-      const state = decode(readAttachment(socket)[1])
-      if (Result.isFailure(state)) return fail(new InvalidState({ connection: identity.id, cause: state.failure }))
-      const connection: Connection = { ...identity, state: state.success }
-      connections.set(socket, connection)
-      return Effect.succeed(connection)
-    })
+  const unidentified = (socket: Sockets.Socket) =>
+    RoomError.make(new RoomError.UnidentifiedSocket({ tags: assembly.sockets.tags(socket) }))
 
-  const connection = (socket: Sockets.Socket) =>
-    Effect.suspend(() => {
-      const known = connections.get(socket)
-      return known === undefined
-        ? Effect.flatMap(identify(socket), (identity) => read(socket, identity))
-        : Effect.succeed(known)
-    })
+  // A socket is open until it is forgotten. Who was forgotten before the object slept has begun to close since: that is
+  // asked once, of all sockets, and not of each at every look.
+  const left = new WeakSet<Sockets.Socket>()
+  let someLeft = false
+  let isSurveyed = false
 
-  const known = (socket: Sockets.Socket) => connections.get(socket)
+  const survey = () => {
+    isSurveyed = true
+    for (const socket of assembly.sockets.list()) {
+      if (socket.readyState === Sockets.OPEN) continue
+      left.add(socket)
+      someLeft = true
+    }
+  }
+
+  const isOpen = (socket: Sockets.Socket) => !left.has(socket) && (isSurveyed || socket.readyState === Sockets.OPEN)
+
+  const openWith = (tag: string | undefined): ReadonlyArray<Sockets.Socket> => {
+    const sockets = assembly.sockets.list(tag)
+    if (!isSurveyed && sockets.length > few) survey()
+    if (isSurveyed && !someLeft) return sockets
+    const open = sockets.filter(isOpen)
+    if (isSurveyed && tag === undefined) someLeft = open.length < sockets.length
+    return open
+  }
+
+  const open = (audience: Audience.Audience) => openWith(Audience.toTag(audience))
+
+  const invalid = (id: ConnectionId.ConnectionId, { message }: Schema.SchemaError) =>
+    RoomError.make(new RoomError.InvalidState({ connection: id, detail: message }))
+
+  const decodeState = (id: ConnectionId.ConnectionId, state: string | undefined) =>
+    Result.mapError(decode(state === undefined ? undefined : JSON.parse(state)), (error) => invalid(id, error))
+
+  const connectionOf = (identity: Identity.Identity, state: string | undefined): Connection => {
+    let decoded: Result.Result<unknown, RoomError.RoomError> | undefined
+    const { id, labels, protocol, user } = identity
+    return {
+      id,
+      user,
+      labels,
+      protocol,
+      get state() {
+        return Result.getOrThrow(decoded ??= decodeState(id, state))
+      }
+    }
+  }
+
+  const keep = (
+    socket: Sockets.Socket,
+    { id }: Identity.Identity,
+    state: unknown,
+    beside: Pick<Kept, "malformed" | "trace">
+  ) => {
+    const encoded = encode(state)
+    if (Result.isFailure(encoded)) return Result.fail(invalid(id, encoded.failure))
+    const text = encoded.success === undefined ? undefined : JSON.stringify(encoded.success)
+    const kept: Kept = { isForgotten: false, malformed: beside.malformed, trace: beside.trace, state: text }
+    try {
+      write(socket, kept)
+    } catch {
+      return Result.fail(
+        RoomError.make(new RoomError.StateTooLarge({ connection: id, limit: Limits.attachmentBytes }))
+      )
+    }
+    return Result.succeed(kept)
+  }
 
   const socketOf = (id: ConnectionId.ConnectionId) => {
     const kept = found.get(id) ?? opening.get(id)?.socket
     if (kept !== undefined) return kept
-    const socket = sockets.list(Identity.connectionTag(id)).find(isOpen)
+    const socket = assembly.sockets.list(Identity.connectionTag(id)).find(isOpen)
     if (socket !== undefined) found.set(id, socket)
     return socket
   }
 
-  const find = (id: ConnectionId.ConnectionId) =>
-    Effect.suspend(() => {
-      const socket = socketOf(id)
-      return socket === undefined ? fail(new UnknownConnection({ connection: id })) : Effect.succeed(socket)
-    })
+  const unknown = (id: ConnectionId.ConnectionId) => RoomError.make(new RoomError.UnknownConnection({ connection: id }))
+
+  const mark = (socket: Sockets.Socket, kept: Kept, malformed: number) => {
+    kept.malformed = malformed
+    try {
+      write(socket, kept)
+    } catch {
+      // A state that fills the attachment leaves no room for the count: then it lasts until the object sleeps.
+    }
+  }
 
   return ConnectionRegistry.of({
-    admit: Effect.fnUntraced(function*(socket, protocol, admission) {
-      const id = ConnectionId.mint()
-      const { labels = [], state, user } = admission
-      const identity: Identity.Identity = { id, user, labels: [...new Set(labels)], protocol }
-      const tags = Identity.toTags(identity)
-      if (Result.isFailure(tags)) return yield* fail(tags.failure)
-      const connection: Connection = { ...identity, state }
-      yield* write(socket, connection)
-      identities.set(socket, identity)
-      opening.set(id, { socket, tags: tags.success })
-      return connection
-    }),
+    admit: (socket, protocol, admission, trace) =>
+      Effect.suspend(() => {
+        const { labels = [], state, user } = admission
+        const id = ConnectionId.mint()
+        const identity: Identity.Identity = { id, user, labels: [...new Set(labels)], protocol }
+        const tags = Identity.toTags(identity)
+        if (Result.isFailure(tags)) return Effect.fail(RoomError.make(tags.failure))
+        const kept = keep(socket, identity, state, { malformed: 0, trace })
+        if (Result.isFailure(kept)) return Effect.fail(kept.failure)
+        entries.set(socket, { identity, kept: kept.success })
+        opening.set(id, { socket, tags: tags.success })
+        return Effect.succeed(connectionOf(identity, kept.success.state))
+      }),
     enter: (id) =>
       Effect.suspend(() => {
         const entry = opening.get(id)
-        if (entry === undefined) return fail(new UnknownConnection({ connection: id }))
+        if (entry === undefined) return Effect.fail(unknown(id))
         opening.delete(id)
-        return Effect.try({
-          try: () => sockets.accept(entry.socket, entry.tags),
-          catch: (cause) => new ConnectionRegistryError({ reason: new NotAccepted({ connection: id, cause }) })
-        })
+        try {
+          assembly.sockets.accept(entry.socket, entry.tags)
+        } catch (cause) {
+          return Effect.fail(RoomError.make(new RoomError.NotAccepted({ connection: id, cause })))
+        }
+        found.set(id, entry.socket)
+        version++
+        return Effect.void
       }),
     abandon: (id) => Effect.sync(() => void opening.delete(id)),
-    identify,
-    connection,
-    known,
-    socketOf,
-    find,
-    open,
-    speaking: (protocol) => sockets.list(Identity.protocolTag(protocol)).filter(isOpen),
-    isSpeaking: (socket, protocol) => identityOf(socket)?.protocol === protocol,
-    list: (audience) =>
+    identify: (socket) =>
       Effect.suspend(() => {
-        const found = open(audience)
+        const entry = entryOf(socket)
+        return entry === undefined ? Effect.fail(unidentified(socket)) : Effect.succeed(entry.identity)
+      }),
+    connection: (socket) => {
+      const entry = entryOf(socket)
+      if (entry === undefined) throw unidentified(socket)
+      return connectionOf(entry.identity, (entry.kept ??= read(socket)).state)
+    },
+    socketOf,
+    find: (id) =>
+      Effect.suspend(() => {
+        const socket = socketOf(id)
+        return socket === undefined ? Effect.fail(unknown(id)) : Effect.succeed(socket)
+      }),
+    open,
+    speaking: (protocol) => openWith(Identity.protocolTag(protocol)),
+    isSpeaking: (socket, protocol) => entryOf(socket)?.identity.protocol === protocol,
+    version: () => version,
+    list: ({ after, limit = 1_000, of = Audience.all } = {}) =>
+      Effect.suspend(() => {
         // Without a tag the runtime lists the newest first.
-        return Effect.forEach(audience._tag === "All" ? found.toReversed() : found, connection)
+        const sockets = of._tag === "All" ? open(of).toReversed() : open(of)
+        const last = after === undefined ? undefined : socketOf(after)
+        const start = last === undefined ? 0 : sockets.indexOf(last) + 1
+        if (after !== undefined && start === 0) return Effect.fail(unknown(after))
+        const connections: Array<Connection> = []
+        for (const socket of sockets.slice(start, start + limit)) {
+          const entry = entryOf(socket)
+          if (entry === undefined) return Effect.fail(unidentified(socket))
+          const state = decodeState(entry.identity.id, (entry.kept ??= read(socket)).state)
+          if (Result.isFailure(state)) return Effect.fail(state.failure)
+          connections.push({ ...entry.identity, state: state.success })
+        }
+        return Effect.succeed(connections)
       }),
     count: (audience) => Effect.sync(() => open(audience).length),
-    setState: Effect.fnUntraced(function*(id, state) {
-      const socket = yield* find(id)
-      const identity = yield* identify(socket)
-      yield* write(socket, { ...identity, state })
-    }),
-    isForgotten,
+    state: (id) =>
+      Effect.suspend(() => {
+        const socket = socketOf(id)
+        return socket === undefined
+          ? Effect.fail(unknown(id))
+          : Effect.fromResult(decodeState(id, keptOf(socket).state))
+      }),
+    setState: (id, state) =>
+      Effect.suspend(() => {
+        const socket = socketOf(id)
+        const entry = socket && entryOf(socket)
+        if (socket === undefined || entry === undefined) return Effect.fail(unknown(id))
+        const kept = keep(socket, entry.identity, state, keptOf(socket))
+        if (Result.isFailure(kept)) return Effect.fail(kept.failure)
+        entry.kept = kept.success
+        return Effect.void
+      }),
+    strike: (socket) => {
+      const kept = keptOf(socket)
+      mark(socket, kept, kept.malformed + 1)
+      return kept.malformed
+    },
+    absolve: (socket) => {
+      const kept = keptOf(socket)
+      if (kept.malformed > 0) mark(socket, kept, 0)
+    },
+    traceOf: (socket) => keptOf(socket).trace,
+    isForgotten: (socket) => {
+      const kept = entries.get(socket)?.kept
+      if (kept !== undefined) return kept.isForgotten
+      // Whoever forgets a socket closes it, or has seen it close.
+      return socket.readyState !== Sockets.OPEN && keptOf(socket).isForgotten
+    },
     forget: (socket) =>
       Effect.sync(() => {
-        const identity = identityOf(socket)
-        if (identity !== undefined) found.delete(identity.id)
-        const [wasForgotten, state] = readAttachment(socket)
-        if (wasForgotten) return false
-        forgotten.add(socket)
-        someLookOpen ||= socket.readyState === Sockets.OPEN
+        const entry = entryOf(socket)
+        if (entry !== undefined) found.delete(entry.identity.id)
+        const kept = keptOf(socket)
+        if (kept.isForgotten) return false
+        kept.isForgotten = true
+        kept.malformed = 0
+        left.add(socket)
+        someLeft = true
+        version++
         // A socket that we close stays with the runtime until its peer answers, and the object may sleep till then.
-        writeAttachment(socket, [true, state])
+        write(socket, kept)
         return true
       })
   })
-})
-
-/** The socket carries no tags that name exactly one connection. */
-export class UnidentifiedSocket extends Data.TaggedError("UnidentifiedSocket")<{
-  readonly tags: ReadonlyArray<string>
-}> {
-  override get message() {
-    return "The socket's tags do not say which connection it is"
-  }
 }
-
-/** No open connection has this id. */
-export class UnknownConnection extends Data.TaggedError("UnknownConnection")<{
-  readonly connection: string
-}> {
-  override get message() {
-    return `No open connection has the id ${this.connection}`
-  }
-}
-
-/** The state does not fit in a socket's attachment. `limit` is in serialized bytes. */
-export class StateTooLarge extends Data.TaggedError("StateTooLarge")<{
-  readonly connection: ConnectionId.ConnectionId
-  readonly limit: number
-  readonly cause: unknown
-}> {
-  override get message() {
-    return `The connection's state is larger than ${this.limit} bytes`
-  }
-}
-
-/** The state does not fit the room's schema: what is to be written, or what another version of the room wrote. */
-export class InvalidState extends Data.TaggedError("InvalidState")<{
-  readonly connection: ConnectionId.ConnectionId
-  readonly cause: unknown
-}> {
-  override get message() {
-    return "The connection's state does not fit the room's schema"
-  }
-}
-
-/** The runtime refused the socket, for example because the object holds 32,768 of them. */
-export class NotAccepted extends Data.TaggedError("NotAccepted")<{
-  readonly connection: ConnectionId.ConnectionId
-  readonly cause: unknown
-}> {
-  override get message() {
-    return "The runtime did not accept the socket"
-  }
-}
-
-/** What went wrong in the registry; `reason` tells the cases apart. */
-export class ConnectionRegistryError extends Data.TaggedError("ConnectionRegistryError")<{
-  readonly reason:
-    | UnidentifiedSocket
-    | UnknownConnection
-    | Identity.TooManyTags
-    | Identity.TagTooLong
-    | StateTooLarge
-    | InvalidState
-    | NotAccepted
-}> {
-  override get message() {
-    return this.reason.message
-  }
-}
-
-const fail = (reason: ConnectionRegistryError["reason"]) => Effect.fail(new ConnectionRegistryError({ reason }))

@@ -2,44 +2,33 @@
  * What happens when a client connects, speaks, closes or breaks off, and when the alarm fires.
  *
  * A runtime's adapter passes each event on and decides nothing. Here the socket becomes a connection, the frame a
- * message, and the room's handler runs. No event fails: what a handler gets wrong is logged once, with the connection
- * and the event, and closes nothing.
+ * message, and the room's handler runs. What a handler gets wrong is logged once, with the connection and the event, and
+ * closes nothing.
  *
  * The handlers of one connection run one after the other, also while one of them waits, unless the room wants no order;
  * those of two may overlap.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Problem from "../domain/Problem.ts"
-import * as Broadcaster from "./Broadcaster.ts"
-import * as ConnectionRegistry from "./ConnectionRegistry.ts"
-import * as Outbox from "./Outbox.ts"
+import * as RoomError from "../domain/RoomError.ts"
+import type { Assembly } from "./Assembly.ts"
+import type * as Handlers from "./Handlers.ts"
+import * as Mailbox from "./Mailbox.ts"
 import * as Protocol from "./Protocol.ts"
 import type * as Sockets from "./Sockets.ts"
 
-/** The request that asks for a connection. A web-standard `Request` is one. */
-export interface ConnectRequest {
-  readonly method: string
-  readonly url: string
-  readonly headers: { readonly get: (name: string) => string | null }
-}
-
-/** A room's handlers as the lifecycle runs them. `Room.toLayer` makes them of the typed ones. */
-export interface Handlers {
-  readonly connect: (request: ConnectRequest) => Effect.Effect<ConnectionRegistry.Admission, unknown>
-  readonly open: (connection: ConnectionRegistry.Connection) => Effect.Effect<void, unknown>
-  readonly message: (connection: ConnectionRegistry.Connection, message: unknown) => Effect.Effect<void, unknown>
-  readonly close: (
-    connection: ConnectionRegistry.Connection,
-    close: CloseCode.Close
-  ) => Effect.Effect<void, unknown>
-  readonly alarm: Effect.Effect<void, unknown>
+/** The bounds of what one connection may send, beside those of what waits for its handler. */
+export interface Options extends Mailbox.Options {
+  /** Lines of an `ndjson` frame. 256 unless given. */
+  readonly frameLines: number
+  /** Frames in a row that are no message of the room: the connection is closed at the last of them. 10 unless given. */
+  readonly malformedFrames: number
 }
 
 /**
@@ -54,186 +43,261 @@ export interface Handshake {
   readonly subprotocol?: string
 }
 
+/** How a connection is closed from our side. */
+export interface CloseOptions {
+  /** 1000 unless given. */
+  readonly code?: number | undefined
+  /** At most 123 UTF-8 bytes. Empty unless given. */
+  readonly reason?: string | undefined
+}
+
 export class Lifecycle extends Context.Service<Lifecycle, {
-  /** Gives the room its handlers. Until then new connections are refused with 503. */
-  readonly install: (handlers: Handlers) => Effect.Effect<void>
   /**
    * Lets a client in, on the server's end of a new socket. When it succeeds, the runtime holds the socket and the
    * handshake is to be completed; when it fails, the client is answered with the problem and nothing is left behind.
    */
   readonly connect: (
-    request: ConnectRequest,
+    request: Handlers.ConnectRequest,
     socket: Sockets.Socket
   ) => Effect.Effect<Handshake, Problem.Problem>
-  /** A frame has arrived. */
-  readonly message: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<void>
-  /** A close frame has arrived, or the connection broke off. Answers the close handshake. */
+  /** A frame has arrived. Never fails. */
+  readonly message: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<unknown>
+  /** A close frame has arrived, or the connection broke off. Answers the close handshake. Never fails. */
   readonly close: (socket: Sockets.Socket, close: CloseCode.Close) => Effect.Effect<void>
-  /** The runtime gave a socket up. No close follows. */
+  /** The runtime gave a socket up. No close follows. Never fails. */
   readonly error: (socket: Sockets.Socket, error: unknown) => Effect.Effect<void>
-  /** The alarm has fired. */
-  readonly alarm: Effect.Effect<void>
+  /** The alarm has fired. Fails with what the handler failed with, once that is logged: to repeat it is the runtime's. */
+  readonly alarm: Effect.Effect<void, unknown>
   /** Closes a connection from our side. It leaves the room, and its close handler runs, before the peer has answered. */
   readonly disconnect: (
     id: ConnectionId.ConnectionId,
-    code: number,
-    reason: string
-  ) => Effect.Effect<void, LifecycleError | ConnectionRegistry.ConnectionRegistryError>
-}>()("effect-dormouse/services/Lifecycle") {
-  /** The lifecycle of a room that waits for its handlers. */
-  static readonly layer = (order: Order): Layer.Layer<
-    Lifecycle,
-    never,
-    | Broadcaster.Broadcaster
-    | ConnectionRegistry.ConnectionRegistry
-    | Outbox.Outbox
-    | Protocol.Protocol
-  > => Layer.effect(Lifecycle, make(order))
+    options?: CloseOptions
+  ) => Effect.Effect<void, RoomError.RoomError>
+}>()("effect-dormouse/services/Lifecycle") {}
+
+/** How the start of a room goes, for events that find it without handlers. */
+export interface Start {
+  /** Seconds until another start may be tried. */
+  readonly retryAfter: Effect.Effect<number>
+  /** Runs an event when a start that is under way has ended, or after one more try, whether it succeeded or not. */
+  readonly whenReady: <A, E>(event: () => Effect.Effect<A, E>) => Effect.Effect<A, E>
+  /** Runs an event once a start has succeeded. */
+  readonly onceStarted: (event: Effect.Effect<void>) => void
 }
 
-/** Makes the service; its layer does the same. */
-export const make = Effect.fnUntraced(function*(order: Order) {
-  const broadcaster = yield* Broadcaster.Broadcaster
-  const registry = yield* ConnectionRegistry.ConnectionRegistry
-  const outbox = yield* Outbox.Outbox
-  const protocol = yield* Protocol.Protocol
-  const runFork = Effect.runForkWith(yield* Effect.context())
-  const inOrder = makeInOrder()
+/** Makes the lifecycle of a room. */
+export const make = (
+  assembly: Assembly,
+  order: Order,
+  { frameLines = 256, malformedFrames = 10, ...options }: Partial<Options>,
+  start: Start
+): Lifecycle["Service"] => {
+  const mailbox = Mailbox.make<Sockets.Socket>(options)
+  // Whom we closed, until they have left. What they said before is not heard any more.
+  const expelled = new WeakMap<Sockets.Socket, Fiber.Fiber<void>>()
 
-  let handlers: Handlers | undefined
+  const report = (socket: Sockets.Socket, event: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+    Effect.matchEffect(assembly.registry.identify(socket), {
+      onFailure: () => log(event, cause),
+      onSuccess: ({ id }) => log(event, cause, id)
+    })
+
+  // Runs an event at once, or when the room has handlers, or is found to have none.
+  const withHandlers = <A, E>(event: (handlers: Handlers.Handlers | undefined) => Effect.Effect<A, E>) =>
+    assembly.handlers === undefined ? start.whenReady(() => event(assembly.handlers)) : event(assembly.handlers)
 
   const leave = (socket: Sockets.Socket, close: CloseCode.Close): Effect.Effect<void> =>
-    Effect.gen(function*() {
-      const connection = yield* registry.connection(socket)
-      if (handlers !== undefined) yield* handlers.close(connection, close)
-    }).pipe(Effect.catchCause((cause) => report(registry, socket, "close", cause)))
+    Effect.suspend(() =>
+      withHandlers((handlers): Effect.Effect<unknown, unknown> =>
+        handlers === undefined
+          ? postpone(socket, close)
+          : handlers.close(assembly.registry.connection(socket), close)
+      )
+    ).pipe(Effect.catchCause((cause) => report(socket, "close", cause)), Effect.asVoid)
+
+  // A socket that has gone leaves no trace in the runtime: where the object goes before the room starts, so does this.
+  const postpone = (socket: Sockets.Socket, close: CloseCode.Close) =>
+    Effect.flatMap(assembly.registry.identify(socket), ({ id }) => {
+      start.onceStarted(leave(socket, close))
+      return Effect.logWarning("A close waits for the room to start, and is lost if the object goes before that").pipe(
+        Effect.annotateLogs({ event: "close", connection: id, code: close.code })
+      )
+    })
 
   // The room forgets the socket at once; the handler waits for those that still run for it.
   const depart = Effect.fnUntraced(function*(socket: Sockets.Socket, close: CloseCode.Close) {
-    yield* registry.identify(socket)
-    if (!(yield* registry.forget(socket))) return
-    outbox.left()
-    yield* inOrder(socket, () => leave(socket, close))
+    yield* assembly.registry.identify(socket)
+    if (!(yield* assembly.registry.forget(socket))) return
+    yield* mailbox.last(socket, () => leave(socket, close))
   })
+
+  // Closes a socket that is in the room. A handler may close its own connection, whose close handler waits for it.
+  const expel = (socket: Sockets.Socket, code: number, reason: string) =>
+    Effect.suspend(() => {
+      assembly.outbox.close(socket, code, reason)
+      return Effect.forkDetach(Effect.ignore(depart(socket, { code, reason, wasClean: true })), {
+        startImmediately: true
+      })
+    }).pipe(Effect.map((departure) => void expelled.set(socket, departure)))
+
+  const expelFor = (socket: Sockets.Socket, { code, meaning }: { readonly code: number; readonly meaning: string }) =>
+    Effect.suspend(() => assembly.registry.isForgotten(socket) ? Effect.void : expel(socket, code, meaning))
 
   const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<void> =>
     Effect.gen(function*() {
-      const complaint = protocol.complain(rejection)
-      const { id } = yield* registry.identify(socket)
+      const complaint = assembly.protocol.complain(rejection)
+      const { id } = yield* assembly.registry.identify(socket)
       switch (complaint._tag) {
         case "Frame":
-          return yield* broadcaster.send(id, complaint.frame)
+          return yield* assembly.broadcaster.send(id, complaint.frame)
         case "Close":
-          return yield* disconnect(id, complaint.code, complaint.reason)
+          return yield* disconnect(id, complaint)
         case "Nothing":
           return
       }
+      // Who has left meanwhile needs no answer.
     }).pipe(Effect.ignore)
 
-  const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<void> =>
-    typeof frame === "string" && registry.isSpeaking(socket, Protocol.ndjson)
-      ? Effect.forEach(Protocol.lines(frame), (line) => handleOne(socket, line), { discard: true })
-      : handleOne(socket, frame)
-
-  const handleOne = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<void> => {
-    const decoded = protocol.decode(frame)
-    if (Result.isFailure(decoded)) return complain(socket, decoded.failure)
-    const run = (connection: ConnectionRegistry.Connection) =>
-      handlers === undefined ? Effect.fail(notReady) : handlers.message(connection, decoded.success)
-    const known = registry.known(socket)
-    return Effect.catchCause(
-      known === undefined ? Effect.flatMap(registry.connection(socket), run) : Effect.suspend(() => run(known)),
-      (cause) => Effect.andThen(report(registry, socket, "message", cause), complain(socket, internal))
+  const malformed = (socket: Sockets.Socket, rejection: Protocol.Rejection) =>
+    Effect.suspend(() =>
+      assembly.registry.strike(socket) < malformedFrames
+        ? complain(socket, rejection)
+        : Effect.andThen(complain(socket, rejection), expelFor(socket, CloseCode.table.malformed))
     )
+
+  const failed = (socket: Sockets.Socket, cause: Cause.Cause<unknown>) => {
+    const failure = Cause.findErrorOption(cause)
+    const refusal = failure._tag === "Some" ? assembly.protocol.refusal(failure.value) : undefined
+    return refusal === undefined
+      ? Effect.andThen(report(socket, "message", cause), complain(socket, internal))
+      : complain(socket, refusal)
   }
 
-  const disconnect = Effect.fnUntraced(function*(id: ConnectionId.ConnectionId, code: number, reason: string) {
-    if (!CloseCode.isSendable(code) || !CloseCode.isReason(reason)) {
-      return yield* new LifecycleError({ reason: new InvalidClose({ code, reason }) })
-    }
-    const socket = yield* registry.find(id)
-    yield* broadcaster.orHold(
-      Effect.suspend(() => {
-        const departure = Effect.forkDetach(
-          Effect.ignore(depart(socket, { code, reason, wasClean: true })),
-          // A handler may close its own connection, whose close handler waits for it.
-          { startImmediately: true }
-        )
-        outbox.flush()
-        socket.close(code, reason)
-        return departure
+  // A schema that throws is a failure of the room, like that of its handler.
+  const receive = (
+    socket: Sockets.Socket,
+    frame: Protocol.Received,
+    reject: (rejection: Protocol.Rejection) => Effect.Effect<void>,
+    isWhole: boolean
+  ): Effect.Effect<unknown> =>
+    Effect.catchCause(
+      Effect.suspend((): Effect.Effect<unknown, unknown> => {
+        const { handlers, protocol, registry } = assembly
+        const decoded = protocol.decode(frame)
+        if (Result.isFailure(decoded)) return reject(decoded.failure)
+        if (isWhole) registry.absolve(socket)
+        return handlers === undefined
+          ? complain(socket, notStarted)
+          : handlers.message(registry.connection(socket), decoded.success)
       }),
-      undefined
+      (cause) => failed(socket, cause)
     )
+
+  const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<unknown> => {
+    if (expelled.has(socket)) return Effect.void
+    if (typeof frame === "string" && frame.includes("\n") && assembly.registry.isSpeaking(socket, Protocol.ndjson)) {
+      return handleLines(socket, frame)
+    }
+    return receive(socket, frame, (rejection) => malformed(socket, rejection), true)
+  }
+
+  // However many of its lines are wrong, a frame is answered once.
+  const handleLines = Effect.fnUntraced(function*(socket: Sockets.Socket, frame: string) {
+    const lines = Protocol.lines(frame, frameLines)
+    if (lines === undefined) return yield* malformed(socket, tooManyLines(frameLines))
+    let isMalformed = false
+    for (const line of lines) {
+      if (expelled.has(socket)) return
+      yield* receive(socket, line, (rejection) => {
+        if (isMalformed) return Effect.void
+        isMalformed = true
+        return malformed(socket, rejection)
+      }, false)
+    }
+    if (!isMalformed) assembly.registry.absolve(socket)
   })
 
-  outbox.onSlow((socket) => {
-    const { code, meaning } = CloseCode.table.slow
-    runFork(Effect.ignore(Effect.flatMap(registry.identify(socket), ({ id }) => disconnect(id, code, meaning))))
+  const disconnect = (id: ConnectionId.ConnectionId, { code = 1000, reason = "" }: CloseOptions = {}) =>
+    Effect.suspend(() => {
+      if (!CloseCode.isSendable(code) || !CloseCode.isReason(reason)) {
+        return Effect.fail(RoomError.make(new RoomError.InvalidClose({ code, reason })))
+      }
+      return Effect.flatMap(
+        assembly.registry.find(id),
+        (socket) => assembly.broadcaster.orHold(Effect.asVoid(expel(socket, code, reason)), undefined)
+      )
+    })
+
+  const notReady = Effect.flatMap(
+    start.retryAfter,
+    (seconds) => Problem.make(503, "The room could not be started.", { "retry-after": `${seconds}` })
+  )
+
+  const connect = Effect.fnUntraced(function*(request: Handlers.ConnectRequest, socket: Sockets.Socket) {
+    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return yield* upgradeRequired
+    const { broadcaster, handlers, protocol, registry } = assembly
+    if (handlers === undefined) return yield* notReady
+    const offered = request.headers.get("sec-websocket-protocol")?.split(",") ?? []
+    const { protocol: name, ...handshake } = protocol.negotiate(offered.map((subprotocol) => subprotocol.trim()))
+    const connection = yield* Effect.suspend(() => handlers.connect(request)).pipe(
+      Effect.flatMap((admission) => registry.admit(socket, name, admission)),
+      Effect.catchCause((cause) => refuse("connect", cause))
+    )
+    const { id } = connection
+    yield* broadcaster.hold(id, Effect.suspend(() => handlers.open(connection))).pipe(
+      // Once it has entered, what was held leaves.
+      Effect.flatMap((release) => Effect.uninterruptible(Effect.andThen(registry.enter(id), release))),
+      Effect.onError(() => registry.abandon(id)),
+      Effect.catchCause((cause) => refuse("open", cause, id))
+    )
+    return handshake
   })
 
   return Lifecycle.of({
-    install: (installed) =>
-      Effect.sync(() => {
-        handlers = installed
-      }),
-    connect: Effect.fnUntraced(function*(request, socket) {
-      if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return yield* upgradeRequired
-      if (handlers === undefined) return yield* notReady
-      const admission = yield* handlers.connect(request).pipe(
-        Effect.catchCause((cause) => refuse("connect", cause))
-      )
-      const offered = request.headers.get("sec-websocket-protocol")?.split(",") ?? []
-      const { protocol: name, ...handshake } = protocol.negotiate(offered.map((subprotocol) => subprotocol.trim()))
-      const connection = yield* registry.admit(socket, name, admission).pipe(
-        Effect.catchCause((cause) => refuse("connect", cause))
-      )
-      const release = yield* broadcaster.hold(connection.id, handlers.open(connection)).pipe(
-        Effect.tap(registry.enter(connection.id)),
-        Effect.catchCause((cause) =>
-          Effect.andThen(registry.abandon(connection.id), refuse("open", cause, connection.id))
-        )
-      )
-      outbox.entered(socket)
-      yield* release
-      return handshake
-    }),
+    connect,
     message: (socket, frame) =>
-      // What a peer says before it has seen our close comes too late.
       Effect.suspend(() => {
-        if (registry.isForgotten(socket)) return Effect.void
-        return order === "none" ? handle(socket, frame) : inOrder(socket, () => handle(socket, frame))
+        // What a peer says before it has seen our close comes too late.
+        if (assembly.registry.isForgotten(socket)) return Effect.void
+        if (order === "none" && assembly.handlers !== undefined) return handle(socket, frame)
+        const bytes = typeof frame === "string" ? frame.length : frame.byteLength
+        const turn = () => withHandlers(() => handle(socket, frame))
+        const taken = mailbox.take(socket, bytes, turn) ?? expelFor(socket, CloseCode.table.overrun)
+        // Who was closed meanwhile has left when this event ends.
+        return Effect.flatMap(taken, (): Effect.Effect<unknown> => {
+          const departure = expelled.get(socket)
+          return departure === undefined ? Effect.void : Fiber.await(departure)
+        })
       }),
     close: (socket, close) =>
       Effect.suspend(() => {
         const received = CloseCode.received(close)
         if (received.wasClean) socket.close(...CloseCode.answer(received))
         return depart(socket, received)
-      }).pipe(Effect.catchCause((cause) => report(registry, socket, "close", cause))),
+      }).pipe(Effect.catchCause((cause) => report(socket, "close", cause))),
     error: (socket, error) =>
       Effect.catchCause(
-        depart(socket, CloseCode.fromError(error)),
-        (cause) => report(registry, socket, "error", cause)
+        Effect.suspend(() => depart(socket, CloseCode.fromError(error))),
+        (cause) => report(socket, "error", cause)
       ),
-    alarm: Effect.suspend(() => handlers === undefined ? Effect.fail(notReady) : handlers.alarm).pipe(
-      Effect.catchCause((cause) =>
-        Effect.logError("The room's handler failed", cause).pipe(
-          Effect.annotateLogs({ event: "alarm" })
-        )
-      )
-    ),
+    alarm: Effect.suspend(() =>
+      assembly.handlers === undefined ? Effect.flatMap(notReady, Effect.fail) : Effect.asVoid(assembly.handlers.alarm)
+    ).pipe(Effect.tapCause((cause) => log("alarm", cause))),
     disconnect
   })
-})
+}
 
 const upgradeRequired = Problem.make(426, "This is a WebSocket: ask for it with `Upgrade: websocket`.", {
   upgrade: "websocket",
   connection: "Upgrade"
 })
 
-const notReady = Problem.make(503, "The room could not be started.", { "retry-after": "5" })
-
 const internal = new Protocol.Rejection({ code: "Internal", message: "The room failed to handle this message." })
+
+const notStarted = new Protocol.Rejection({ code: "NotReady", message: "The room could not be started." })
+
+const tooManyLines = (limit: number) =>
+  new Protocol.Rejection({ code: "InvalidMessage", message: `A frame has at most ${limit} lines.` })
 
 // A refusal is the handler's answer; anything else is its failure, which the client learns nothing about.
 const refuse = (event: string, cause: Cause.Cause<unknown>, connection?: ConnectionId.ConnectionId) => {
@@ -243,66 +307,7 @@ const refuse = (event: string, cause: Cause.Cause<unknown>, connection?: Connect
     : Effect.andThen(log(event, cause, connection), Effect.fail(Problem.make(500, "The room failed to let you in.")))
 }
 
-const report = (
-  registry: ConnectionRegistry.ConnectionRegistry["Service"],
-  socket: Sockets.Socket,
-  event: string,
-  cause: Cause.Cause<unknown>
-): Effect.Effect<void> =>
-  Effect.matchEffect(registry.identify(socket), {
-    onFailure: () => log(event, cause),
-    onSuccess: ({ id }) => log(event, cause, id)
-  })
-
 const log = (event: string, cause: Cause.Cause<unknown>, connection?: ConnectionId.ConnectionId): Effect.Effect<void> =>
   Effect.logError("The room's handler failed", cause).pipe(
     Effect.annotateLogs(connection === undefined ? { event } : { event, connection })
   )
-
-/**
- * Runs the effects of one socket in the order in which they came, each when the one before it has ended. The effects
- * must not fail. Memory is enough: while one of them runs, the object does not sleep.
- */
-const makeInOrder = () => {
-  const waiting = new Map<Sockets.Socket, Array<Effect.Effect<void>>>()
-
-  // Runs what has come in meanwhile.
-  const drain = (socket: Sockets.Socket): Effect.Effect<void> => {
-    const queue = waiting.get(socket)
-    const next = queue?.shift()
-    if (next !== undefined) return Effect.flatMap(next, () => drain(socket))
-    waiting.delete(socket)
-    return Effect.void
-  }
-
-  return (socket: Sockets.Socket, effect: () => Effect.Effect<void>): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const queue = waiting.get(socket)
-      if (queue === undefined) {
-        waiting.set(socket, [])
-        return Effect.flatMap(effect(), () => drain(socket))
-      }
-      return Effect.callback((resume) => {
-        queue.push(Effect.andThen(Effect.suspend(effect), Effect.sync(() => resume(Effect.void))))
-      })
-    })
-}
-
-/** The code or the reason does not fit in a close frame. */
-export class InvalidClose extends Data.TaggedError("InvalidClose")<{
-  readonly code: number
-  readonly reason: string
-}> {
-  override get message() {
-    return `A connection cannot be closed with the code ${this.code} and a reason of ${this.reason.length} characters`
-  }
-}
-
-/** What went wrong in the lifecycle. */
-export class LifecycleError extends Data.TaggedError("LifecycleError")<{
-  readonly reason: InvalidClose
-}> {
-  override get message() {
-    return this.reason.message
-  }
-}

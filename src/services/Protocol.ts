@@ -20,11 +20,27 @@ export const plain = "plain"
 /** The plain protocol with one or more JSON messages a frame, a line each; a client asks for it as a subprotocol. */
 export const ndjson = "ndjson"
 
-/** The messages of an `ndjson` frame. Empty lines are none. */
-export const lines = (frame: string): ReadonlyArray<string> => frame.split("\n").filter((line) => line !== "")
+/** The messages of an `ndjson` frame, empty lines left out; `undefined` where it has more lines than it may. */
+export const lines = (frame: string, limit: number): ReadonlyArray<string> | undefined => {
+  const found: Array<string> = []
+  let start = 0
+  for (let count = 0; start <= frame.length; count++) {
+    if (count === limit && start < frame.length) return undefined
+    const end = frame.indexOf("\n", start)
+    const line = end < 0 ? frame.slice(start) : frame.slice(start, end)
+    if (line !== "") found.push(line)
+    if (end < 0) break
+    start = end + 1
+  }
+  return found
+}
 
-/** What a client is told about a frame that came to nothing. */
-export const ErrorCode = Schema.Literals(["InvalidMessage", "UnsupportedFrame", "Internal"])
+/**
+ * What a client is told about a frame that came to nothing: it was no message of the room (`InvalidMessage`), of a kind
+ * that the room does not take (`UnsupportedFrame`), refused by the room with an error that it declares (`Refused`), met
+ * a room that could not be started (`NotReady`), or the room failed to handle it (`Internal`).
+ */
+export const ErrorCode = Schema.Literals(["InvalidMessage", "UnsupportedFrame", "Refused", "NotReady", "Internal"])
 
 export type ErrorCode = typeof ErrorCode.Type
 
@@ -32,6 +48,8 @@ export type ErrorCode = typeof ErrorCode.Type
 export class Rejection extends Data.TaggedError("Rejection")<{
   readonly code: ErrorCode
   readonly message: string
+  /** The room's own error, encoded, where it refused. */
+  readonly error?: unknown
 }> {}
 
 /** How the sender of a frame is told that it came to nothing: by a frame, or by a close where there is no such frame. */
@@ -52,4 +70,6 @@ export class Protocol extends Context.Service<Protocol, {
   readonly decode: (frame: Received) => Result.Result<unknown, Rejection>
   readonly encode: (message: unknown) => Result.Result<Frame, Schema.SchemaError>
   readonly complain: (rejection: Rejection) => Complaint
+  /** The refusal that a handler's failure stands for; `undefined` where the room declares no such error. */
+  readonly refusal: (failure: unknown) => Rejection | undefined
 }>()("effect-dormouse/services/Protocol") {}

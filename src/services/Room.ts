@@ -16,7 +16,6 @@
  * ```
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -26,13 +25,15 @@ import * as Audience from "../domain/Audience.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import type * as Problem from "../domain/Problem.ts"
-import * as Broadcaster from "./Broadcaster.ts"
-import * as Calls from "./Calls.ts"
+import * as RoomError from "../domain/RoomError.ts"
+import type { Assembly } from "./Assembly.ts"
+import type * as Broadcaster from "./Broadcaster.ts"
+import type * as Calls from "./Calls.ts"
 import * as ConnectionRegistry from "./ConnectionRegistry.ts"
-import * as Lifecycle from "./Lifecycle.ts"
-import * as Outbox from "./Outbox.ts"
-import * as Protocol from "./Protocol.ts"
-import type * as Sockets from "./Sockets.ts"
+import * as Handlers from "./Handlers.ts"
+import type * as Lifecycle from "./Lifecycle.ts"
+import type * as Outbox from "./Outbox.ts"
+import type * as Protocol from "./Protocol.ts"
 
 /** What a frame of the room is: a JSON text, any text, or bytes. */
 export type Format = "json" | "text" | "binary"
@@ -42,6 +43,44 @@ export interface Identifier<in out Name extends string> {
   readonly _: (name: Name) => Name
 }
 
+/** The key of the types that a room's definition is about. */
+export const Types: unique symbol = Symbol.for("effect-dormouse/Room")
+
+/** Any room. Functions over rooms take `R extends Room.Any`, and {@link Send} and its like say what it is about. */
+export interface Any extends Context.Key<any, any> {
+  readonly [Types]: {
+    readonly name: string
+    readonly receive: unknown
+    readonly send: unknown
+    readonly state: unknown
+    readonly methods: Calls.Method
+  }
+  readonly format: Format
+  readonly receive: Schema.Codec<any, unknown>
+  readonly send: Schema.Codec<any, unknown>
+  readonly bytes: { readonly receive: Schema.Codec<any, any>; readonly send: Schema.Codec<any, any> } | undefined
+  readonly error: Schema.Codec<any, unknown> | undefined
+  readonly state: ConnectionRegistry.StateCodec
+  readonly methods: ReadonlyArray<Calls.Method>
+  readonly autoResponse: readonly [request: string, response: string] | undefined
+  readonly order: Lifecycle.Order
+}
+
+/** The name of a definition. */
+export type Name<R extends Any> = R[typeof Types]["name"]
+
+/** What the clients of a room send. */
+export type Receive<R extends Any> = R[typeof Types]["receive"]
+
+/** What a room sends. */
+export type Send<R extends Any> = R[typeof Types]["send"]
+
+/** What a room keeps for a connection. */
+export type State<R extends Any> = R[typeof Types]["state"]
+
+/** What may be called in a room from outside. */
+export type Methods<R extends Any> = R[typeof Types]["methods"]
+
 /** A room's definition, and the key of its service. */
 export interface Room<
   in out Name extends string,
@@ -50,21 +89,30 @@ export interface Room<
   in out State,
   in out Methods extends Calls.Method = never
 > extends Context.Service<Identifier<Name>, Service<Send, State>> {
+  readonly [Types]: {
+    readonly name: Name
+    readonly receive: Receive
+    readonly send: Send
+    readonly state: State
+    readonly methods: Methods
+  }
   readonly format: Format
-  readonly receive: Schema.Codec<Receive, unknown>
-  readonly send: Schema.Codec<Send, unknown>
+  readonly receive: Schema.Codec<any, unknown>
+  readonly send: Schema.Codec<any, unknown>
+  readonly bytes: { readonly receive: Schema.Codec<any, any>; readonly send: Schema.Codec<any, any> } | undefined
+  readonly error: Schema.Codec<any, unknown> | undefined
   readonly state: ConnectionRegistry.StateCodec
   readonly methods: ReadonlyArray<Calls.Method>
   readonly autoResponse: readonly [request: string, response: string] | undefined
   readonly order: Lifecycle.Order
-  /** Gives the room its handlers. What the effect needs it takes once, when the layer is built. */
-  readonly toLayer: <E, R>(
-    handlers: Effect.Effect<Handlers<Receive, State, Methods>, E, R>
-  ) => Layer.Layer<never, E, Exclude<R, Scope.Scope> | Calls.Calls | Lifecycle.Lifecycle>
+  /**
+   * Gives the room its handlers, as a plain object or as an effect that makes one. What the effect needs, it takes once,
+   * when the layer is built; what the handlers need stands in the layer's type too.
+   */
+  readonly toLayer: <H extends RoomHandlers<Receive, State, Methods>, E = never, R = never>(
+    handlers: H | Effect.Effect<H, E, R>
+  ) => Layer.Layer<never, E, Exclude<R, Scope.Scope> | HandlerServices<H> | Handlers.Installation>
 }
-
-/** Any room. */
-export type Any = Room<any, any, any, any, any>
 
 /**
  * What a program can do to the connections of its room. Nothing here depends on what is in memory: it works the same
@@ -74,46 +122,55 @@ export interface Service<in Send, in out State> {
   /** The room's own name, the one in its URL. */
   readonly name: string
   /** Sends a message to one connection. */
-  readonly send: (id: ConnectionId.ConnectionId, message: Send) => Effect.Effect<void, RoomError>
+  readonly send: (id: ConnectionId.ConnectionId, message: Send) => Effect.Effect<void, RoomError.RoomError>
   /** Sends a message to everybody, or to an audience. It is encoded once, and a socket that fails does not stop the rest. */
   readonly broadcast: (
     message: Send,
     options?: Broadcaster.BroadcastOptions
-  ) => Effect.Effect<Outbox.Delivery, RoomError>
-  /** The connections that are open, the oldest first. Reads the state of each of them. */
+  ) => Effect.Effect<Outbox.Delivery, RoomError.RoomError>
+  /**
+   * The connections that are open, the oldest first, with their states: the first 1,000, unless the options say else. The
+   * next page begins after the last one of this.
+   */
   readonly connections: (
-    audience?: Audience.Audience
-  ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, RoomError>
+    options?: ConnectionRegistry.ListOptions
+  ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, RoomError.RoomError>
   /** How many connections are open. */
   readonly count: (audience?: Audience.Audience) => Effect.Effect<number>
   /** What is kept for a connection. */
-  readonly state: (id: ConnectionId.ConnectionId) => Effect.Effect<State, RoomError>
+  readonly state: (id: ConnectionId.ConnectionId) => Effect.Effect<State, RoomError.RoomError>
   /** Keeps something else for a connection. It survives hibernation; where it does not fit, the old state stays. */
-  readonly setState: (id: ConnectionId.ConnectionId, state: State) => Effect.Effect<void, RoomError>
+  readonly setState: (id: ConnectionId.ConnectionId, state: State) => Effect.Effect<void, RoomError.RoomError>
   /** Closes a connection: with 1000, unless another code is given, and a reason of at most 123 UTF-8 bytes. */
-  readonly close: (id: ConnectionId.ConnectionId, code?: number, reason?: string) => Effect.Effect<void, RoomError>
+  readonly close: (
+    id: ConnectionId.ConnectionId,
+    options?: Lifecycle.CloseOptions
+  ) => Effect.Effect<void, RoomError.RoomError>
 }
 
-/** The handlers of a room. What they fail with is logged; the connection stays open. */
+/**
+ * The handlers of a room. A message that fails with an error that the room declares is refused: its sender is told that
+ * error. Anything else that a handler fails with is logged; the connection stays open.
+ */
 export interface EventHandlers<in Receive, in State> {
   /**
    * A connection is about to enter. What is sent here leaves when the handler has succeeded, and the connection is in
    * the room from then on: until then `connections`, `count` and `broadcast` are about the others. Where it fails, the
    * client is refused with 500, and nothing was ever sent.
    */
-  readonly open?: (connection: ConnectionRegistry.Connection<State>) => Effect.Effect<unknown, unknown>
+  readonly open?: (connection: ConnectionRegistry.Connection<State>) => Effect.Effect<unknown, unknown, any>
   /** A connection said something. */
   readonly message?: (
     connection: ConnectionRegistry.Connection<State>,
     message: Receive
-  ) => Effect.Effect<unknown, unknown>
+  ) => Effect.Effect<unknown, unknown, any>
   /** A connection has left the room, however it ended. Runs exactly once for each that entered. */
   readonly close?: (
     connection: ConnectionRegistry.Connection<State>,
     close: CloseCode.Close
-  ) => Effect.Effect<unknown, unknown>
-  /** The room's alarm has fired. */
-  readonly alarm?: Effect.Effect<unknown, unknown>
+  ) => Effect.Effect<unknown, unknown, any>
+  /** The room's alarm has fired. Where it fails, the runtime repeats the alarm, up to six times. */
+  readonly alarm?: Effect.Effect<unknown, unknown, any>
 }
 
 /**
@@ -121,11 +178,11 @@ export interface EventHandlers<in Receive, in State> {
  * client's HTTP response. May be left out where connections have no state.
  */
 export type Connect<State> = (
-  request: Lifecycle.ConnectRequest
-) => Effect.Effect<ConnectionRegistry.Admission<State>, Problem.Problem>
+  request: Handlers.ConnectRequest
+) => Effect.Effect<ConnectionRegistry.Admission<State>, Problem.Problem, any>
 
 /** Everything that a room may be given. */
-export type Handlers<Receive, State, Methods extends Calls.Method = never> =
+export type RoomHandlers<Receive, State, Methods extends Calls.Method = never> =
   & EventHandlers<Receive, State>
   & ([State] extends [undefined] ? { readonly connect?: Connect<State> } : { readonly connect: Connect<State> })
   & ([Methods] extends [never] ? unknown : {
@@ -133,11 +190,16 @@ export type Handlers<Receive, State, Methods extends Calls.Method = never> =
     readonly methods: Calls.Handlers<Methods>
   })
 
-interface Options<Receive, ReceiveFrame, Send, SendFrame, State, Methods extends Calls.Method> {
-  /** What clients send. */
-  readonly receive: Schema.Codec<Receive, ReceiveFrame>
-  /** What the server sends. */
-  readonly send: Schema.Codec<Send, SendFrame>
+type ServicesOf<H> = H extends Effect.Effect<any, any, infer R> ? R
+  : H extends (...parameters: ReadonlyArray<any>) => Effect.Effect<any, any, infer R> ? R
+  : never
+
+/** What handlers need of the room's layer. */
+export type HandlerServices<H> =
+  | { [K in Exclude<keyof H, "methods">]: ServicesOf<H[K]> }[Exclude<keyof H, "methods">]
+  | (H extends { readonly methods: infer M } ? { [K in keyof M]: ServicesOf<M[K]> }[keyof M] : never)
+
+interface Options<State, Methods extends Calls.Method> {
   /** What is kept for a connection while the object sleeps; nothing, unless given. */
   readonly state?: Schema.Codec<State, unknown>
   /** What may be called in the room from outside, beside what every room answers: see `Rooms`. */
@@ -151,46 +213,76 @@ interface Options<Receive, ReceiveFrame, Send, SendFrame, State, Methods extends
   readonly order?: Lifecycle.Order
 }
 
+interface Messages<Receive, Send, Frame> {
+  /** What clients send. */
+  readonly receive: Schema.Codec<Receive, Frame>
+  /** What the server sends. */
+  readonly send: Schema.Codec<Send, Frame>
+}
+
+type Bytes = Uint8Array<ArrayBufferLike>
+
 /** Defines a room. */
 export const make: {
-  /** A room that speaks JSON: one message a text frame. */
-  <const Name extends string, Receive, Send, State = undefined, Methods extends Calls.Method = never>(
+  /** A room that speaks JSON: one message a text frame. It may speak bytes beside, as binary frames. */
+  <
+    const Name extends string,
+    Receive,
+    Send,
+    State = undefined,
+    Methods extends Calls.Method = never,
+    ReceiveBytes = never,
+    SendBytes = never
+  >(
     name: Name,
-    options: Options<Receive, unknown, Send, unknown, State, Methods> & { readonly format?: "json" }
-  ): Room<Name, Receive, Send, State, Methods>
+    options: Options<State, Methods> & Messages<Receive, Send, unknown> & {
+      readonly format?: "json"
+      /** The messages that are binary frames. A message that fits `send` here is sent as one. */
+      readonly bytes?: Messages<ReceiveBytes, SendBytes, Bytes>
+      /** What a handler may refuse a message with: the sender is told, and nothing is logged. */
+      readonly error?: Schema.Codec<any, unknown>
+    }
+  ): Room<Name, Receive | ReceiveBytes, Send | SendBytes, State, Methods>
   /** A room that speaks plain text. */
   <const Name extends string, Receive, Send, State = undefined, Methods extends Calls.Method = never>(
     name: Name,
-    options: Options<Receive, string, Send, string, State, Methods> & { readonly format: "text" }
+    options: Options<State, Methods> & Messages<Receive, Send, string> & { readonly format: "text" }
   ): Room<Name, Receive, Send, State, Methods>
   /** A room that speaks bytes. */
   <const Name extends string, Receive, Send, State = undefined, Methods extends Calls.Method = never>(
     name: Name,
-    options:
-      & Options<Receive, Uint8Array<ArrayBufferLike>, Send, Uint8Array<ArrayBufferLike>, State, Methods>
-      & { readonly format: "binary" }
+    options: Options<State, Methods> & Messages<Receive, Send, Bytes> & { readonly format: "binary" }
   ): Room<Name, Receive, Send, State, Methods>
 } = <const Name extends string, Receive, Send, State, Methods extends Calls.Method>(
   name: Name,
-  options: Options<Receive, unknown, Send, unknown, State, Methods> & { readonly format?: Format }
+  options: Options<State, Methods> & Messages<Receive, Send, unknown> & {
+    readonly format?: Format
+    readonly bytes?: Messages<any, any, any>
+    readonly error?: Schema.Codec<any, unknown>
+  }
 ): Room<Name, Receive, Send, State, Methods> => {
   const key = Context.Service<Identifier<Name>, Service<Send, State>>(`effect-dormouse/Room/${name}`)
-  const { autoResponse, format = "json", methods = [], order = "connection", receive, send, state } = options
-  return Object.assign(key, {
+  const { autoResponse, bytes, error, format = "json", methods = [], order = "connection", receive, send, state } =
+    options
+  const definition: Omit<Any, keyof Context.Key<any, any> | typeof Types> = {
     format,
     receive,
     send,
+    bytes,
+    error,
     state: ConnectionRegistry.stateCodec<unknown>(state ?? Schema.Undefined),
     methods,
     autoResponse: autoResponse ?? (format === "json" ? pingPong : undefined),
-    order,
-    toLayer: <E, R>(handlers: Effect.Effect<Handlers<Receive, State, Methods>, E, R>) =>
+    order
+  }
+  return Object.assign(key, definition, {
+    // SAFETY: the types are for the compiler alone.
+    [Types]: undefined as never,
+    toLayer: <H extends RoomHandlers<Receive, State, Methods>, E, R>(handlers: H | Effect.Effect<H, E, R>) =>
       Layer.effectDiscard(Effect.gen(function*() {
-        const calls = yield* Calls.Calls
-        const lifecycle = yield* Lifecycle.Lifecycle
-        const { methods, ...events } = erase(yield* handlers)
-        yield* calls.install(methods)
-        yield* lifecycle.install(events)
+        const installation = yield* Handlers.Installation
+        const services = yield* Effect.context<HandlerServices<H>>()
+        installation.install(erase(Effect.isEffect(handlers) ? yield* handlers : handlers), services)
       }))
   })
 }
@@ -201,158 +293,34 @@ const pingPong = ["ping", "pong"] as const
 const nothing = () => Effect.void
 
 // The registry and the protocol decode with the room's own schemas, so what reaches the handlers has their types.
-const erase = <Receive, State, Methods extends Calls.Method>(
-  handlers: Handlers<Receive, State, Methods>
-): Lifecycle.Handlers & { readonly methods: Calls.AnyHandlers } => {
-  // SAFETY: see above.
+const erase = (handlers: object): Handlers.Handlers => {
+  // SAFETY: see above. What they need is in the context that is installed with them.
   const { alarm = Effect.void, close = nothing, connect = admit, message = nothing, methods = {}, open = nothing } =
-    handlers as EventHandlers<any, any> & {
-      readonly connect?: Connect<unknown>
-      readonly methods?: Calls.AnyHandlers
-    }
+    handlers as Partial<Handlers.Handlers>
   return { alarm, close, connect, message, methods, open }
 }
 
-const admit: Connect<unknown> = () => Effect.succeed({ state: undefined })
+const admit = () => Effect.succeed({ state: undefined })
 
-/** The services of a room. */
-export type Services<Name extends string> =
-  | Identifier<Name>
-  | Broadcaster.Broadcaster
-  | Calls.Calls
-  | ConnectionRegistry.ConnectionRegistry
-  | Lifecycle.Lifecycle
-  | Outbox.Outbox
-
-/** All services of a room that has a name, over a runtime's sockets and a protocol. */
-export const layer = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
-  room: Room<Name, Receive, Send, State, Methods>,
-  name: string,
-  options?: Partial<Outbox.Options>
-): Layer.Layer<Services<Name>, never, Protocol.Protocol | Sockets.Sockets> =>
-  Layer.effectContext(
-    Effect.contextWith((given: Context.Context<Protocol.Protocol | Sockets.Sockets>) =>
-      makeServices(given, room, name, options)
-    )
-  )
-
-/**
- * Makes what {@link layer} provides. An object does this at every wake, and a layer for each of the services
- * would make the wake a fifth slower and more (`docs/BENCHMARKS.md`).
- */
-export const makeServices = Effect.fnUntraced(function*<
-  Given,
-  Name extends string,
-  Receive,
-  Send,
-  State,
-  Methods extends Calls.Method
->(
-  given: Context.Context<Given | Protocol.Protocol | Sockets.Sockets>,
-  room: Room<Name, Receive, Send, State, Methods>,
-  name: string,
-  options?: Partial<Outbox.Options>
-) {
-  const registry = yield* Effect.provideContext(ConnectionRegistry.make(room.state), given)
-  const kept = Context.add(given, ConnectionRegistry.ConnectionRegistry, registry)
-  const outbox = yield* Effect.provideContext(Outbox.make(options), kept)
-  const leaving = Context.add(kept, Outbox.Outbox, outbox)
-  const broadcaster = yield* Effect.provideContext(Broadcaster.make, leaving)
-  const heard = Context.add(leaving, Broadcaster.Broadcaster, broadcaster)
-  const lifecycle = yield* Effect.provideContext(Lifecycle.make(room.order), heard)
-  const alive = Context.add(heard, Lifecycle.Lifecycle, lifecycle)
-  const service = yield* Effect.provideContext(makeService(room, name), alive)
-  return Context.add(Context.add(alive, room, service), Calls.Calls, Calls.make(room, service, registry))
-})
-
-/**
- * Builds a room's layers over its services, and succeeds with all that the room then runs in. Where they do not build,
- * that is logged, and newcomers and calls are refused.
- */
-export const start = <App, Given, E>(
-  live: Layer.Layer<App, E, Given>,
-  services: Context.Context<Given>,
-  scope: Scope.Scope
-): Effect.Effect<Context.Context<App | Given>, E> =>
-  Layer.buildWithScope(live, scope).pipe(
-    Effect.provideContext(services),
-    Effect.map((app) =>
-      // What is kept for the context that there is need not be made anew.
-      // SAFETY: where nothing was built, nothing was declared.
-      app.mapUnsafe.size === 0 ? services as Context.Context<App | Given> : Context.merge(services, app)
-    ),
-    Effect.tapCause((cause) => Effect.logError("The room could not be started", cause))
-  )
-
-const makeService = Effect.fnUntraced(
-  function*<Name extends string, Receive, Send, State, Methods extends Calls.Method>(
-    room: Room<Name, Receive, Send, State, Methods>,
-    name: string
-  ) {
-    const broadcaster = yield* Broadcaster.Broadcaster
-    const registry = yield* ConnectionRegistry.ConnectionRegistry
-    const lifecycle = yield* Lifecycle.Lifecycle
-    const protocol = yield* Protocol.Protocol
-
-    // One step and not two: this runs for every message.
-    const encoded = <A>(message: Send, use: (frame: Protocol.Frame) => Effect.Effect<A, RoomError>) =>
-      Effect.suspend(() => {
-        const frame = protocol.encode(message)
-        return Result.isSuccess(frame)
-          ? use(frame.success)
-          : Effect.fail(new RoomError({ reason: new InvalidMessage({ cause: frame.failure }) }))
-      })
-
-    return room.of({
-      name,
-      send: (id, message) => encoded(message, (frame) => toRoomError(broadcaster.send(id, frame))),
-      broadcast: (message, options) => encoded(message, (frame) => broadcaster.broadcast(frame, options)),
-      connections: (audience = Audience.all) =>
-        // SAFETY: the registry decodes states with the room's schema.
-        toRoomError(registry.list(audience)) as Effect.Effect<
-          ReadonlyArray<ConnectionRegistry.Connection<State>>,
-          RoomError
-        >,
-      count: (audience = Audience.all) => registry.count(audience),
-      state: (id) =>
-        registry.find(id).pipe(
-          Effect.flatMap(registry.connection),
-          // SAFETY: the registry decodes states with the room's schema.
-          Effect.map((connection) => connection.state as State),
-          toRoomError
-        ),
-      setState: (id, state) => toRoomError(registry.setState(id, state)),
-      close: (id, code = 1000, reason = "") => toRoomError(lifecycle.disconnect(id, code, reason))
+/** Makes the service of a room that has a name. */
+export const makeService = (assembly: Assembly, name: string): Service<any, any> => {
+  // One step and not two: this runs for every message.
+  const encoded = <A>(message: unknown, use: (frame: Protocol.Frame) => Effect.Effect<A, RoomError.RoomError>) =>
+    Effect.suspend(() => {
+      const frame = assembly.protocol.encode(message)
+      return Result.isSuccess(frame)
+        ? use(frame.success)
+        : Effect.fail(RoomError.make(new RoomError.InvalidMessage({ detail: frame.failure.message })))
     })
-  }
-)
 
-/** A message to be sent does not fit the room's schema. */
-export class InvalidMessage extends Data.TaggedError("InvalidMessage")<{
-  readonly cause: unknown
-}> {
-  override get message() {
-    return "The message does not fit what the room sends"
-  }
-}
-
-/** What went wrong when a program reached into its room; `reason` tells the cases apart. */
-export class RoomError extends Data.TaggedError("RoomError")<{
-  readonly reason:
-    | ConnectionRegistry.ConnectionRegistryError["reason"]
-    | Broadcaster.SendFailed
-    | Lifecycle.InvalidClose
-    | InvalidMessage
-}> {
-  override get message() {
-    return this.reason.message
+  return {
+    name,
+    send: (id, message) => encoded(message, (frame) => assembly.broadcaster.send(id, frame)),
+    broadcast: (message, options) => encoded(message, (frame) => assembly.broadcaster.broadcast(frame, options)),
+    connections: (options) => Effect.suspend(() => assembly.registry.list(options)),
+    count: (audience = Audience.all) => Effect.suspend(() => assembly.registry.count(audience)),
+    state: (id) => Effect.suspend(() => assembly.registry.state(id)),
+    setState: (id, state) => Effect.suspend(() => assembly.registry.setState(id, state)),
+    close: (id, options) => Effect.suspend(() => assembly.lifecycle.disconnect(id, options))
   }
 }
-
-const toRoomError = <A, R>(
-  effect: Effect.Effect<
-    A,
-    Broadcaster.BroadcasterError | ConnectionRegistry.ConnectionRegistryError | Lifecycle.LifecycleError,
-    R
-  >
-): Effect.Effect<A, RoomError, R> => Effect.mapError(effect, ({ reason }) => new RoomError({ reason }))

@@ -8,23 +8,27 @@
  *
  * ```ts
  * const announce = Effect.fnUntraced(function*(name: string, text: string) {
- *   const rooms = yield* Rooms.of(Lobby)
+ *   const rooms = yield* Rooms.key(Lobby)
  *   const { delivered } = yield* rooms.get(name).broadcast({ text })
  *   return delivered
  * })
  * ```
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Audience from "../domain/Audience.ts"
+import * as Claims from "../domain/Claims.ts"
 import * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Problem from "../domain/Problem.ts"
+import * as RoomError from "../domain/RoomError.ts"
 import * as RoomName from "../domain/RoomName.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
-import type * as Calls from "./Calls.ts"
+import * as Calls from "./Calls.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Outbox from "./Outbox.ts"
 import type * as Room from "./Room.ts"
 
@@ -34,15 +38,15 @@ export interface Rooms<in out Name extends string> {
 }
 
 /** The rooms of a definition. */
-export interface Service<in Send, out State, Methods extends Calls.Method> {
+export interface Service<in out R extends Room.Any> {
   /**
    * The room of a name: 1–128 of the characters `A–Z a–z 0–9 . _ ~ -`. It is there from its first call on.
    */
-  readonly get: (name: string) => Remote<Send, State, Methods>
+  readonly get: (name: string) => Remote<R>
 }
 
 /** A room as it is called from outside. */
-export type Remote<Send, State, Methods extends Calls.Method> = BuiltIns<Send, State> & OwnMethods<Methods>
+export type Remote<R extends Room.Any> = BuiltIns<Room.Send<R>, Room.State<R>> & OwnMethods<Room.Methods<R>>
 
 /** What every room answers. */
 export interface BuiltIns<in Send, out State> {
@@ -53,9 +57,9 @@ export interface BuiltIns<in Send, out State> {
   ) => Effect.Effect<Outbox.Delivery, RoomsError>
   /** Sends a message to one connection. */
   readonly send: (id: ConnectionId.ConnectionId, message: Send) => Effect.Effect<void, RoomsError>
-  /** The connections that are open, the oldest first. */
+  /** The connections that are open, the oldest first: a page of 1,000, unless the options say else. */
   readonly connections: (
-    audience?: Audience.Audience
+    options?: ConnectionRegistry.ListOptions
   ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, RoomsError>
   /**
    * Closes a connection, or all of an audience: with 1000, unless another code is given, and a reason of at most 123
@@ -63,14 +67,13 @@ export interface BuiltIns<in Send, out State> {
    */
   readonly close: (
     who: ConnectionId.ConnectionId | Audience.Audience,
-    code?: number,
-    reason?: string
+    options?: Lifecycle.CloseOptions
   ) => Effect.Effect<number, RoomsError>
   /**
-   * Hands a request for a WebSocket to the room, and succeeds with its response: the 101 is to be passed on as it is. What
-   * the headers claim is the caller's to check.
+   * Hands a request for a WebSocket to the room, with what the app says about it, and succeeds with its response: the 101
+   * is to be passed on as it is. Nothing that stands in the request itself is a claim.
    */
-  readonly fetch: (request: Request) => Effect.Effect<Response, RoomsError>
+  readonly fetch: (request: Request, claims?: Claims.Claims) => Effect.Effect<Response, RoomsError>
 }
 
 /** The methods that a room declares, by their tags. */
@@ -80,24 +83,21 @@ export type OwnMethods<Methods extends Calls.Method> = {
   ) => Effect.Effect<M["successSchema"]["Type"], M["errorSchema"]["Type"] | RoomsError>
 }
 
-/** The service of the rooms of a definition. */
-export const of = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
-  room: Room.Room<Name, Receive, Send, State, Methods>
-): Context.Service<Rooms<Name>, Service<Send, State, Methods>> =>
-  Context.Service<Rooms<Name>, Service<Send, State, Methods>>(`effect-dormouse/services/Rooms/${room.key}`)
+/** The key of the rooms of a definition. */
+export const key = <R extends Room.Any>(room: R): Context.Service<Rooms<Room.Name<R>>, Service<R>> =>
+  Context.Service<Rooms<Room.Name<R>>, Service<R>>(`effect-dormouse/services/Rooms/${room.key}`)
 
 /** The way to one room. */
 export interface Link {
   /** Carries a call to the `Calls` of the room, and its reply back. */
   readonly call: (method: string, payload: string) => Effect.Effect<string, RoomsError>
-  readonly fetch: (request: Request) => Effect.Effect<Response, RoomsError>
+  readonly fetch: (request: Request, claims: Claims.Claims) => Effect.Effect<Response, RoomsError>
 }
 
 /** Makes the service over the ways to its rooms. Use it for a transport of your own. */
-export const make = <Name extends string, Receive, Send, State, Methods extends Calls.Method>(
-  room: Room.Room<Name, Receive, Send, State, Methods>,
-  open: (name: RoomName.RoomName) => Link
-): Service<Send, State, Methods> => {
+export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName) => Link): Service<R> => {
+  type Send = Room.Send<R>
+  type State = Room.State<R>
   const encodeMessage = encoder(room.send)
   const decodeConnections = (value: unknown) =>
     Result.flatMap(
@@ -156,16 +156,16 @@ export const make = <Name extends string, Receive, Send, State, Methods extends 
       const encoded = encodeMessage(message)
       return Result.isSuccess(encoded)
         ? use(encoded.success)
-        : fail(new InvalidMessage({ message: encoded.failure.message }))
+        : fail(new RoomError.InvalidMessage({ detail: encoded.failure.message }))
     }
 
     const builtIns: BuiltIns<Send, State> = {
       broadcast: (message, { except, to } = {}) =>
         encodedMessage(message, (message) => callBuiltIn("broadcast", { message, to, except }, decodeDelivery)),
       send: (id, message) => encodedMessage(message, (message) => callBuiltIn("send", { id, message }, decodeNothing)),
-      connections: (of) => callBuiltIn("connections", { of }, decodeConnections),
-      close: (who, code, reason) => callBuiltIn("close", { who, code, reason }, decodeCount),
-      fetch: link.fetch
+      connections: (options = {}) => callBuiltIn("connections", options, decodeConnections),
+      close: (who, { code, reason } = {}) => callBuiltIn("close", { who, code, reason }, decodeCount),
+      fetch: (request, claims = Claims.none) => link.fetch(request, claims)
     }
 
     const own: Record<string, (payload: unknown) => Effect.Effect<unknown, unknown>> = {}
@@ -174,11 +174,11 @@ export const make = <Name extends string, Receive, Send, State, Methods extends 
         const encoded = encodePayload(payload)
         return Result.isSuccess(encoded)
           ? call(tag, encoded.success, decodeSuccess, decodeError)
-          : fail(new InvalidPayload({ message: encoded.failure.message }))
+          : fail(new Calls.InvalidPayload({ method: tag, detail: encoded.failure.message }))
       }
     }
     // SAFETY: there is one function a method, of its schemas.
-    return { ...own, ...builtIns } as unknown as Remote<Send, State, Methods>
+    return { ...own, ...builtIns } as unknown as Remote<R>
   }
 
   return {
@@ -248,68 +248,18 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
 /** The answer is none that the method gives: the room is of another version. */
 export class InvalidReply extends Schema.TaggedError<InvalidReply>()("InvalidReply", {
   method: Schema.String,
-  message: Schema.String
-}) {}
+  detail: Schema.String
+}) {
+  override get message() {
+    return `The answer to ${this.method} is none that it gives. ${this.detail}`
+  }
+}
 
-const message = { message: Schema.String }
-
-/** No open connection has this id. */
-export class UnknownConnection extends Schema.TaggedError<UnknownConnection>()("UnknownConnection", {
-  connection: Schema.String,
-  ...message
-}) {}
-
-/** The code or the reason does not fit in a close frame. */
-export class InvalidClose extends Schema.TaggedError<InvalidClose>()("InvalidClose", {
-  code: Schema.Finite,
-  reason: Schema.String,
-  ...message
-}) {}
-
-/** The message does not fit what the room sends. */
-export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("InvalidMessage", message) {}
-
-/** The runtime did not take the frame. */
-export class SendFailed extends Schema.TaggedError<SendFailed>()("SendFailed", {
-  connection: Schema.String,
-  ...message
-}) {}
-
-/** What the room kept for a connection does not fit its schema. */
-export class InvalidState extends Schema.TaggedError<InvalidState>()("InvalidState", {
-  connection: Schema.String,
-  ...message
-}) {}
-
-/** The room has no such method: it is of another version. */
-export class UnknownMethod extends Schema.TaggedError<UnknownMethod>()("UnknownMethod", message) {}
-
-/** The payload does not fit the method's schema. */
-export class InvalidPayload extends Schema.TaggedError<InvalidPayload>()("InvalidPayload", message) {}
-
-/** The room could not be started; its log says why. */
-export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", message) {}
-
-/** The room failed to answer; its log says why. */
-export class CallFailed extends Schema.TaggedError<CallFailed>()("CallFailed", message) {}
-
-const Refusal = Schema.Union([
-  UnknownConnection,
-  InvalidClose,
-  InvalidMessage,
-  SendFailed,
-  InvalidState,
-  UnknownMethod,
-  InvalidPayload,
-  NotReady,
-  CallFailed
-])
-
-const decodeRefusal = Schema.decodeUnknownResult(Refusal)
+const decodeRefusal = Schema.decodeUnknownResult(Schema.toCodecJson(Calls.Refusal))
 
 /** What went wrong when a room was called; `reason` tells the cases apart. */
 export class RoomsError extends Schema.TaggedError<RoomsError>()("RoomsError", {
-  reason: Schema.Union([InvalidRoomName, Overloaded, Unreachable, InvalidReply, Refusal])
+  reason: Schema.Union([InvalidRoomName, Overloaded, Unreachable, InvalidReply, Calls.Refusal])
 }) {
   override get message() {
     return this.reason.message
@@ -327,6 +277,7 @@ export const toProblem = ({ message, reason }: RoomsError): Problem.Problem => {
     case "UnknownConnection":
       return Problem.make(404, `${message}.`)
     case "NotReady":
+      return Problem.make(503, "The room could not be started.", { "retry-after": `${reason.retryAfter}` })
     case "Overloaded":
     case "Unreachable":
       return Problem.make(503, "The room did not answer.", { "retry-after": "1" })
@@ -335,7 +286,15 @@ export const toProblem = ({ message, reason }: RoomsError): Problem.Problem => {
   }
 }
 
+/** The same as the failure of an effect. What is no fault of the caller's is logged: whoever is told learns nothing of it. */
+export const toLoggedProblem = (error: RoomsError): Effect.Effect<never, Problem.Problem> => {
+  const problem = toProblem(error)
+  return problem.status < 500
+    ? Effect.fail(problem)
+    : Effect.andThen(Effect.logError(problem.detail, Cause.fail(error.reason)), Effect.fail(problem))
+}
+
 const fail = (reason: RoomsError["reason"]) => Effect.fail(new RoomsError({ reason }))
 
 const invalidReply = (method: string, { message }: { readonly message: string }) =>
-  fail(new InvalidReply({ method, message }))
+  fail(new InvalidReply({ method, detail: message }))

@@ -73,7 +73,7 @@ export const ProbeLive = Probe.toLayer(Effect.gen(function*() {
           return yield* room.setState(connection.id, { note: message.note })
         case "Close": {
           const target = (yield* room.connections()).find(({ id }) => id === message.connection) ?? connection
-          return yield* room.close(target.id, message.code, message.reason)
+          return yield* room.close(target.id, { code: message.code, reason: message.reason })
         }
         case "Hold":
           return yield* Effect.sleep(message.milliseconds)

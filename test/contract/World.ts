@@ -6,13 +6,12 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as CloseCode from "../../src/domain/CloseCode.ts"
 import type * as Problem from "../../src/domain/Problem.ts"
-import type * as Alarm from "../../src/services/Alarm.ts"
 import type * as Protocol from "../../src/services/Protocol.ts"
-import type * as Room from "../../src/services/Room.ts"
+import type * as RoomRuntime from "../../src/services/RoomRuntime.ts"
 import type * as Sockets from "../../src/services/Sockets.ts"
-import type { Ask, Told } from "./Probe.ts"
+import type { Ask, Probe, Told } from "./Probe.ts"
 
-export type Services = Room.Services<"probe"> | Alarm.Alarm | Sockets.Sockets
+export type Services = RoomRuntime.Services<typeof Probe>
 
 export interface Client {
   readonly send: (message: typeof Ask.Type) => Effect.Effect<void>

@@ -15,10 +15,6 @@ import * as Room from "../../src/services/Room.ts"
 import type * as Rooms from "../../src/services/Rooms.ts"
 import { Lobby, NotEnough, since } from "./Lobby.ts"
 
-type Service<R> = R extends Room.Room<any, any, infer Send, infer State, infer Methods>
-  ? Rooms.Service<Send, State, Methods>
-  : never
-
 export interface Client {
   readonly send: (frame: string) => Effect.Effect<void>
   /** What has arrived and was not taken, once everything that is under way has arrived. */
@@ -29,9 +25,9 @@ export interface Client {
 
 export interface World {
   /** The rooms of a definition, whose objects are lobbies. */
-  readonly rooms: <R extends Room.Any>(room: R) => Service<R>
+  readonly rooms: <R extends Room.Any>(room: R) => Rooms.Service<R>
   /** Lobbies whose app does not start. */
-  readonly broken: Service<typeof Lobby>
+  readonly broken: Rooms.Service<typeof Lobby>
   /** The client that entered by a response. */
   readonly client: (response: Response) => Effect.Effect<Client, never, Scope.Scope>
   /** A name that no room has had. */
@@ -75,7 +71,7 @@ export const contract = (title: string, makeWorld: Effect.Effect<World, never, S
             delivered: 1,
             failed: 0
           })
-          const id = (yield* room.connections(Audience.label("quiet")))[0]!.id
+          const id = (yield* room.connections({ of: Audience.label("quiet") }))[0]!.id
           yield* sleep
           yield* room.broadcast({ text: "but bob" }, { except: id })
           yield* sleep
@@ -95,7 +91,7 @@ export const contract = (title: string, makeWorld: Effect.Effect<World, never, S
           const [ada, other] = yield* room.connections()
           assert.deepInclude(ada, { user: "ada", labels: ["x"], protocol: "plain", state: { since } })
           assert.deepInclude(other, { user: undefined, labels: [] })
-          assert.deepStrictEqual(yield* room.connections(Audience.label("x")), [ada])
+          assert.deepStrictEqual(yield* room.connections({ of: Audience.label("x") }), [ada])
         }))
 
       test("one, a user or a label is closed from outside (RO-3)", (world) =>
@@ -105,10 +101,10 @@ export const contract = (title: string, makeWorld: Effect.Effect<World, never, S
           const [first] = yield* room.connections()
           const others = [yield* connect("?user=ada"), yield* connect("?user=ada")]
           yield* sleep
-          assert.strictEqual(yield* room.close(first!.id, 4000, "bye"), 1)
+          assert.strictEqual(yield* room.close(first!.id, { code: 4000, reason: "bye" }), 1)
           assert.deepStrictEqual(yield* ada.closed, { code: 4000, reason: "bye" })
           yield* sleep
-          assert.strictEqual(yield* room.close(Audience.user("ada"), 4001), 2)
+          assert.strictEqual(yield* room.close(Audience.user("ada"), { code: 4001 }), 2)
           for (const client of others) assert.strictEqual((yield* client.closed).code, 4001)
           assert.strictEqual(yield* room.close(Audience.label("nobody")), 0)
           assert.deepStrictEqual(yield* room.connections(), [])
@@ -126,12 +122,12 @@ export const contract = (title: string, makeWorld: Effect.Effect<World, never, S
           assert.deepInclude(unknown, { _tag: "UnknownConnection", connection: nobody })
           assert.match(unknown.message, /No open connection/)
           assert.strictEqual((yield* reason(room.close(nobody)))._tag, "UnknownConnection")
-          assert.deepInclude(yield* reason(room.close(id, 1006, "why")), {
+          assert.deepInclude(yield* reason(room.close(id, { code: 1006, reason: "why" })), {
             _tag: "InvalidClose",
             code: 1006,
             reason: "why"
           })
-          assert.strictEqual((yield* reason(room.close(Audience.all, 1006)))._tag, "InvalidClose")
+          assert.strictEqual((yield* reason(room.close(Audience.all, { code: 1006 })))._tag, "InvalidClose")
           assert.strictEqual((yield* reason(room.broadcast({ text: "x".repeat(65) })))._tag, "InvalidMessage")
           assert.strictEqual((yield* reason(room.earn({ coins: 1.5 })))._tag, "InvalidPayload")
           for (const name of ["", "a/b", "é", "x".repeat(129)]) {

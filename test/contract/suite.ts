@@ -67,7 +67,7 @@ export const contract = ({ name, sleeps: canSleep = true, world: makeWorld }: Su
             yield* join(world, "?label=a&label=b&note=2")
             const [byA, byB, all] = yield* world.run(Sockets.Sockets.useSync((sockets) => {
               const notes = (list: ReadonlyArray<Sockets.Socket>) =>
-                list.map((socket) => (socket.deserializeAttachment() as [boolean, { note: string }])[1].note)
+                list.map((socket) => JSON.parse((socket.deserializeAttachment() as [boolean, string])[1]).note)
               return [notes(sockets.list("l:a")), notes(sockets.list("l:b")), notes(sockets.list())]
             }))
             assert.deepStrictEqual(byA, ["1", "2"])
@@ -199,8 +199,8 @@ export const contract = ({ name, sleeps: canSleep = true, world: makeWorld }: Su
             const a = yield* join(world, "?user=ada&label=x")
             const b = yield* join(world, "?user=bob&label=x")
             const c = yield* join(world, "?user=ada")
-            const list = (audience?: Audience.Audience) =>
-              world.run(Probe.use((room) => Effect.map(room.connections(audience), (all) => all.map(({ id }) => id))))
+            const list = (of?: Audience.Audience) =>
+              world.run(Probe.use((room) => Effect.map(room.connections({ of }), (all) => all.map(({ id }) => id))))
             assert.deepStrictEqual(yield* list(), [a.id, b.id, c.id])
             assert.deepStrictEqual(yield* list(Audience.user("ada")), [a.id, c.id])
             assert.deepStrictEqual(yield* list(Audience.label("x")), [a.id, b.id])
@@ -378,7 +378,9 @@ export const contract = ({ name, sleeps: canSleep = true, world: makeWorld }: Su
                 "x".repeat(124)
               ]] as const
             ) {
-              const error = yield* world.run(Effect.flip(Probe.use((room) => room.close(id, code, reason))))
+              const error = yield* world.run(
+                Effect.flip(Probe.use((room) => room.close(id, { code: code, reason: reason })))
+              )
               assert.strictEqual(error.reason._tag, "InvalidClose")
             }
             yield* client.send(Speak.make({ text: "still here" }))

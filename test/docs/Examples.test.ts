@@ -9,7 +9,7 @@ import * as Identity from "../../src/domain/Identity.ts"
 import * as Problem from "../../src/domain/Problem.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
-import type * as Lifecycle from "../../src/services/Lifecycle.ts"
+import type * as Handlers from "../../src/services/Handlers.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
 
@@ -78,12 +78,12 @@ it.effect("the examples of Rooms and MemoryRooms reach who is there (EX-2)", () 
   const Lobby = Room.make("lobby", { receive: Schema.Never, send: Schema.Struct({ text: Schema.String }) })
 
   const announce = Effect.fnUntraced(function*(name: string, text: string) {
-    const rooms = yield* Rooms.of(Lobby)
+    const rooms = yield* Rooms.key(Lobby)
     const { delivered } = yield* rooms.get(name).broadcast({ text })
     return delivered
   })
   return Effect.gen(function*() {
-    const rooms = yield* MemoryRooms.of(Lobby)
+    const rooms = yield* MemoryRooms.key(Lobby)
     const ada = yield* (yield* rooms.room("lobby")).connect()
     assert.strictEqual(yield* announce("lobby", "tea is ready"), 1)
     assert.deepStrictEqual(yield* ada.received, [{ text: "tea is ready" }])
@@ -94,12 +94,12 @@ it.effect("Problem's example opens for members only (EX-2)", () =>
   Effect.gen(function*() {
     const Club = Room.make("club", { receive: Schema.String, send: Schema.String, state: Schema.Int })
     const state = 1
-    const isMember = (request: Lifecycle.ConnectRequest) => request.headers.get("authorization") === "a member"
+    const isMember = (request: Handlers.ConnectRequest) => request.headers.get("authorization") === "a member"
     const ClubLive = Club.toLayer(Effect.succeed({
       connect: (request) => isMember(request) ? Effect.succeed({ state }) : Problem.make(403, "Members only.")
     }))
     const room = yield* MemoryRoom.make(Club, ClubLive)
-    yield* room.connect("/", { authorization: "a member" })
+    yield* room.connect("/", { headers: { authorization: "a member" } })
     assert.strictEqual((yield* Effect.flip(room.connect())).status, 403)
   }))
 

@@ -56,7 +56,7 @@ it.effect("a room that cannot start refuses newcomers with 503 and keeps who is 
     const problem = yield* Effect.flip(World.connect(stub))
     assert.strictEqual(problem.status, 503)
     yield* client.send(Speak.make({ text: "anybody?" }))
-    assert.strictEqual(JSON.parse(String(yield* client.takeFrame)).code, "Internal")
+    assert.strictEqual(JSON.parse(String(yield* client.takeFrame)).code, "NotReady")
     assert.strictEqual(yield* World.runIn(stub, Probe.use((room) => room.count())), 2)
     yield* other.close(4000, "bye")
     assert.deepStrictEqual(yield* other.closed, { code: 4000, reason: "bye" })
@@ -69,8 +69,10 @@ it.effect("a handler that fails is logged once, as one JSON line (LC-4)", () =>
     const [opened] = yield* client.take(1)
     yield* client.send(Fail.make({}))
     yield* client.takeFrame
-    assert.strictEqual(lines.length, 1)
-    const line = JSON.parse(lines[0]!)
+    // What other objects of this file say is not meant.
+    const said = lines.filter((line) => line.includes("the handler is broken"))
+    assert.strictEqual(said.length, 1)
+    const line = JSON.parse(said[0]!)
     assert.strictEqual(line.level, "ERROR")
     assert.deepStrictEqual(line.annotations, {
       event: "message",

@@ -4,8 +4,8 @@
 import { DurableObject } from "cloudflare:workers"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import type * as ListenerRoom from "../../src/listeners/ListenerRoom.ts"
 import * as WorkerRoom from "../../src/listeners/WorkerRoom.ts"
+import type * as RoomRuntime from "../../src/services/RoomRuntime.ts"
 import { Probe, ProbeLive, Told } from "../contract/Probe.ts"
 import echo from "./echo.ts"
 
@@ -21,11 +21,11 @@ export class AwakeRoom extends DurableObject {
     return Effect.runPromise((await this.#room).fetch(request))
   }
 
-  readonly run = async <A, E>(effect: Effect.Effect<A, E, ListenerRoom.Services<"probe">>): Promise<A> =>
+  readonly run = async <A, E>(effect: Effect.Effect<A, E, RoomRuntime.Services<typeof Probe>>): Promise<A> =>
     Effect.runPromise((await this.#room).run(effect))
 }
 
-let last: WorkerRoom.WorkerRoom<"probe"> | undefined
+let last: WorkerRoom.WorkerRoom<typeof Probe> | undefined
 
 /** A plain Worker: `/own` is a room for the request alone, and `/reach` turns to the room of the request before. */
 export const plain = async (request: Request<unknown, IncomingRequestCfProperties>): Promise<Response> => {

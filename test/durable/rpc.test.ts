@@ -12,10 +12,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { afterEach, beforeEach, vi } from "vitest"
 import type * as RoomObject from "../../src/durable/RoomObject.ts"
-import type * as RpcRoom from "../../src/protocol/RpcRoom.ts"
-import { contract, read } from "../protocol/suite.ts"
-import { Ticker } from "../protocol/Ticker.ts"
-import { client, type Services, type World } from "../protocol/World.ts"
+import type * as RpcRoom from "../../src/rpc/RpcRoom.ts"
+import { contract, read } from "../rpc/suite.ts"
+import { Ticker } from "../rpc/Ticker.ts"
+import { client, type Services, type World } from "../rpc/World.ts"
 import type { Env } from "./worker.ts"
 
 // SAFETY: the bindings are those of this folder's wrangler.toml.
@@ -34,7 +34,7 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-type TickerObject = Pick<RoomObject.RoomObject<"ticker", RpcRoom.Identifier<"ticker">>, "run">
+type TickerObject = Pick<RoomObject.RoomObject<typeof Ticker.room, RpcRoom.Identifier<"ticker">>, "run">
 
 const runIn = <A, E>(stub: DurableObjectStub, effect: Effect.Effect<A, E, Services>): Effect.Effect<A, E> =>
   Effect.flatten(Effect.promise<Exit.Exit<A, E>>(() =>

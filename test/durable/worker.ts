@@ -10,7 +10,7 @@ import * as ObjectContext from "../../src/durable/ObjectContext.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
 import { Lobby, LobbyLive, MoodLive, Purse } from "../contract/Lobby.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
-import { Ticker, TickerLive } from "../protocol/Ticker.ts"
+import { Ticker, TickerLive } from "../rpc/Ticker.ts"
 import { plain } from "./listeners.ts"
 
 export { AwakeRoom, EchoRoom } from "./listeners.ts"
@@ -74,16 +74,16 @@ export class ThriftyLobbyRoom extends withPurse(
 declare global {
   namespace Cloudflare {
     interface Env {
-      readonly PROBE: DurableObjectNamespace
-      readonly BROKEN: DurableObjectNamespace
-      readonly TICKER: DurableObjectNamespace
+      readonly PROBE: DurableObjectNamespace<ProbeRoom>
+      readonly BROKEN: DurableObjectNamespace<BrokenRoom>
+      readonly TICKER: DurableObjectNamespace<TickerRoom>
       readonly AWAKE: DurableObjectNamespace
       readonly ECHO: DurableObjectNamespace
-      readonly LOBBY: DurableObjectNamespace
-      readonly BROKEN_LOBBY: DurableObjectNamespace
-      readonly RICH_LOBBY: DurableObjectNamespace
-      readonly SLOW_LOBBY: DurableObjectNamespace
-      readonly THRIFTY_LOBBY: DurableObjectNamespace
+      readonly LOBBY: DurableObjectNamespace<LobbyRoom>
+      readonly BROKEN_LOBBY: DurableObjectNamespace<BrokenLobbyRoom>
+      readonly RICH_LOBBY: DurableObjectNamespace<RichLobbyRoom>
+      readonly SLOW_LOBBY: DurableObjectNamespace<SlowLobbyRoom>
+      readonly THRIFTY_LOBBY: DurableObjectNamespace<ThriftyLobbyRoom>
     }
   }
 }

@@ -9,13 +9,13 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Problem from "../../src/domain/Problem.ts"
 import type * as RoomObject from "../../src/durable/RoomObject.ts"
-import { Ask, Told } from "../contract/Probe.ts"
+import { Ask, type Probe, Told } from "../contract/Probe.ts"
 import type { Client, Services, World } from "../contract/World.ts"
 
 /** An object of the probe's room. */
 export type Stub = DurableObjectStub
 
-type Probe = { readonly run: RoomObject.RoomObject<"probe">["run"] }
+type Object = { readonly run: RoomObject.RoomObject<typeof Probe>["run"] }
 
 const encode = Schema.encodeSync(Schema.fromJsonString(Ask))
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Told))
@@ -24,7 +24,7 @@ const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Told))
 export const runIn = <A, E>(stub: Stub, effect: Effect.Effect<A, E, Services>): Effect.Effect<A, E> =>
   Effect.flatten(Effect.promise<Exit.Exit<A, E>>(() =>
     // SAFETY: every object of this Worker is a probe's.
-    runInDurableObject(stub, (room) => (room as unknown as Probe).run(Effect.exit(effect)))
+    runInDurableObject(stub, (room) => (room as unknown as Object).run(Effect.exit(effect)))
   ))
 
 /** A client of an object. */

@@ -39,7 +39,7 @@ it.effect("what is signed in a room stands in the database that the app reads, a
     const fetch = (path: string, init?: RequestInit) =>
       Effect.promise(() => handler(new Request(`https://guestbook.invalid${path}`, init)))
     const json = (response: Response) => Effect.promise(() => response.json())
-    const books = yield* MemoryRooms.of(Guestbook)
+    const books = yield* MemoryRooms.key(Guestbook)
 
     const looked = yield* fetch("/books/hut", { headers: { upgrade: "websocket", cookie: "name=Ada" } })
     assert.strictEqual(looked.status, 101)

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline"
 import { afterAll, beforeAll } from "vitest"
 import { createTestHarness, type TestHarness } from "wrangler"
 import { CounterRpcs } from "../../examples/rpc/src/Counter.ts"
-import { read } from "../protocol/suite.ts"
+import { read } from "../rpc/suite.ts"
 
 const root = new URL("../../examples/rpc/", import.meta.url).pathname
 

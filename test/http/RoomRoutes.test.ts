@@ -40,7 +40,7 @@ const serve = Effect.fnUntraced(function*<E, R>(routes: Layer.Layer<never, E, R>
   return {
     fetch: (path: string, headers: Record<string, string> = {}) =>
       Effect.promise(() => handler(new Request(`https://app.invalid${path}`, { headers }))),
-    hears: (response: Response) => Context.get(rooms, MemoryRooms.of(Lobby)).client(response)!.received
+    hears: (response: Response) => Context.get(rooms, MemoryRooms.key(Lobby)).client(response)!.received
   }
 })
 

@@ -17,11 +17,13 @@ import { readFileSync } from "node:fs"
 import { document } from "../../scripts/openapi.ts"
 import * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as Problem from "../../src/domain/Problem.ts"
+import * as RoomError from "../../src/domain/RoomError.ts"
 import * as RoomName from "../../src/domain/RoomName.ts"
 import * as ApiToken from "../../src/http/ApiToken.ts"
 import * as RoomsApi from "../../src/http/RoomsApi.ts"
 import * as RoomsApiRoutes from "../../src/http/RoomsApiRoutes.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
+import * as Calls from "../../src/services/Calls.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
 import { Lobby, LobbyLive, Purse, since } from "../contract/Lobby.ts"
 
@@ -83,10 +85,10 @@ const serve = Effect.fnUntraced(function*<E>(
     }
   })
   const connect = Effect.fnUntraced(function*(query: string, name = "lobby") {
-    const lobby = yield* Context.get(services, MemoryRooms.of(Lobby)).room(name)
+    const lobby = yield* Context.get(services, MemoryRooms.key(Lobby)).room(name)
     return yield* lobby.connect(`/${query}`)
   })
-  return { ask, connect, handler, logged, rooms: Context.get(services, Rooms.of(Lobby)) }
+  return { ask, connect, handler, logged, rooms: Context.get(services, Rooms.key(Lobby)) }
 })
 
 type App = Effect.Success<ReturnType<typeof serve>>
@@ -300,14 +302,14 @@ it.effect("a room's failure is 503 where another try may help, else 500, and tel
     const failures = [
       [new Rooms.Overloaded({ room: "lobby", cause }), 503],
       [new Rooms.Unreachable({ room: "lobby", cause }), 503],
-      [new Rooms.NotReady({ message: "the secret of the lobby" }), 503],
-      [new Rooms.CallFailed({ message: "the secret of the lobby" }), 500],
-      [new Rooms.InvalidReply({ method: "broadcast", message: "the secret of the lobby" }), 500]
+      [new RoomError.NotReady({ retryAfter: 1 }), 503],
+      [new Calls.CallFailed({ method: "the secret of the lobby" }), 500],
+      [new Rooms.InvalidReply({ method: "broadcast", detail: "the secret of the lobby" }), 500]
     ] as const
     for (const [reason, status] of failures) {
       const failed = Effect.fail(new Rooms.RoomsError({ reason }))
       const broken = Layer.succeed(
-        Rooms.of(Lobby),
+        Rooms.key(Lobby),
         Rooms.make(Lobby, () => ({ call: () => failed, fetch: () => failed }))
       )
       const { ask, logged } = yield* serve(Routes, broken)
@@ -317,7 +319,7 @@ it.effect("a room's failure is 503 where another try may help, else 500, and tel
       assert.strictEqual(answer.headers.get("retry-after"), status === 503 ? "1" : null)
       assert.notInclude(answer.text, "secret")
       assert.strictEqual(logged.length, 1)
-      assert.include(logged[0], "the secret of the lobby")
+      assert.include(logged[0], reason._tag === "NotReady" ? "could not be started" : "the secret of the lobby")
       assert.notInclude(logged[0], "the token")
     }
   }))

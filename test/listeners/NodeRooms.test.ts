@@ -136,7 +136,7 @@ it.effect("whom the room closes as it enters is upgraded, told and closed (LS-3,
         connect: () => Effect.succeed({ state: { note: "" } }),
         open: Effect.fnUntraced(function*({ id }) {
           yield* room.send(id, Told.cases.Opened.make({ connection: id }))
-          yield* room.close(id, 4001, "full")
+          yield* room.close(id, { code: 4001, reason: "full" })
         })
       }
     })))

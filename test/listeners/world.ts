@@ -11,10 +11,9 @@ import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import WebSocket from "ws"
 import * as Problem from "../../src/domain/Problem.ts"
-import type * as ListenerRoom from "../../src/listeners/ListenerRoom.ts"
 import * as NodeRooms from "../../src/listeners/NodeRooms.ts"
 import * as NodeSocket from "../../src/listeners/NodeSocket.ts"
-import type * as Outbox from "../../src/services/Outbox.ts"
+import type * as RoomRuntime from "../../src/services/RoomRuntime.ts"
 import { Ask, Probe, ProbeLive, Told } from "../contract/Probe.ts"
 import type { Client, World } from "../contract/World.ts"
 
@@ -24,13 +23,13 @@ const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Told))
 /** A server of the probe's rooms. */
 export interface Server {
   readonly port: number
-  readonly rooms: NodeRooms.NodeRooms<"probe">
+  readonly rooms: NodeRooms.NodeRooms<typeof Probe>
 }
 
 /** Listens on a free port until the scope closes. A request's path is the room's name. */
 export const serve = Effect.fnUntraced(function*<E>(
-  live: Layer.Layer<never, E, ListenerRoom.Services<"probe">> = ProbeLive,
-  options?: Partial<Outbox.Options>
+  live: Layer.Layer<never, E, RoomRuntime.Services<typeof Probe>> = ProbeLive,
+  options?: RoomRuntime.Options
 ): Effect.fn.Return<Server, never, Scope.Scope> {
   // Node takes headers of 16 KiB unless told otherwise, and workerd more.
   const server = http.createServer({ maxHeaderSize: 65_536 })

@@ -14,16 +14,16 @@ contract(
       MemoryRooms.layer(Lobby, LobbyLive.pipe(Layer.provide(Purse.layer), Layer.merge(MoodLive)))
     )
     const broken = yield* Layer.build(MemoryRooms.layer(Lobby, Layer.provide(LobbyLive, Purse.broken)))
-    const memory = Context.get(lobbies, MemoryRooms.of(Lobby))
+    const memory = Context.get(lobbies, MemoryRooms.key(Lobby))
     let names = 0
     return {
       // SAFETY: the key is that of the definition's name.
       rooms: (room: Room.Any) =>
         Rooms.make(room, (name) => ({
           call: (method, payload) => Effect.flatMap(memory.room(name), (room) => room.call(method, payload)),
-          fetch: (request) => Context.get(lobbies, Rooms.of(Lobby)).get(name).fetch(request)
+          fetch: (request) => Context.get(lobbies, Rooms.key(Lobby)).get(name).fetch(request)
         })) as any,
-      broken: Context.get(broken, Rooms.of(Lobby)),
+      broken: Context.get(broken, Rooms.key(Lobby)),
       client: (response) => {
         const client = memory.client(response)!
         return Effect.succeed({

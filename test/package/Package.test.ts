@@ -132,7 +132,7 @@ describe("a project that installs it", () => {
   it("sees what is wrong in its own code", () => {
     writeFileSync(
       join(project, "wrong.ts"),
-      "import * as Audience from \"effect-dormouse/domain/Audience\"\nAudience.user(1)\n"
+      "import * as Audience from \"effect-dormouse/Audience\"\nAudience.user(1)\n"
     )
     const [diagnostic, ...others] = compile("wrong", { lib: ["ES2024"], types: [] })
     assert.match(diagnostic!, /^wrong\.ts\(2,15\): error TS2345/)

@@ -27,7 +27,7 @@ const macrotasks = Effect.promise(async () => {
 
 const setup = Effect.fnUntraced(function*(...clients: ReadonlyArray<Record<string, string>>) {
   const room = yield* MemoryRoom.make(Numbers, NumbersLive)
-  const connected = yield* Effect.forEach(clients, (headers) => room.connect("/", headers))
+  const connected = yield* Effect.forEach(clients, (headers) => room.connect("/", { headers: headers }))
   const ids = yield* room.run(Numbers.use((room) => room.connections()))
   yield* macrotasks
   const say = (...messages: ReadonlyArray<number | string>) =>
@@ -76,9 +76,9 @@ it.prop(
   ({ plan }) =>
     Effect.runPromise(Effect.scoped(Effect.gen(function*() {
       const room = yield* MemoryRoom.make(Numbers, NumbersLive)
-      const joins = yield* room.connect("/?label=x", ndjson)
+      const joins = yield* room.connect("/?label=x", { headers: ndjson })
       const plain = yield* room.connect("/?label=x")
-      const other = yield* room.connect("/", ndjson)
+      const other = yield* room.connect("/", { headers: ndjson })
       const [first] = yield* room.run(Numbers.use((room) => room.connections()))
       const { id } = first!
       const expected: Record<"joins" | "plain" | "other", Array<number>> = { joins: [], plain: [], other: [] }
@@ -109,10 +109,10 @@ it.prop(
 it.effect("a newcomer gets nothing from before it came, and its welcome first (OB-2, LC-7)", () =>
   Effect.gen(function*() {
     const room = yield* MemoryRoom.make(Probe, ProbeLive)
-    const ada = yield* room.connect("/", ndjson)
+    const ada = yield* room.connect("/", { headers: ndjson })
     yield* ada.send(Ask.cases.Speak.make({ text: "1" }))
     yield* ada.send(Ask.cases.Speak.make({ text: "2" }))
-    const bob = yield* room.connect("/", ndjson)
+    const bob = yield* room.connect("/", { headers: ndjson })
     yield* ada.send(Ask.cases.Speak.make({ text: "3" }))
     const tags = (yield* bob.received).map((message) => message._tag === "Heard" ? message.text : message._tag)
     assert.deepStrictEqual(tags, ["Opened", "3"])
@@ -124,7 +124,7 @@ it.effect("what was said before a close is sent before the close (OB-3)", () =>
     const { clients: [client], ids: [id], room } = yield* setup(ndjson)
     yield* room.run(
       Numbers.use((room) =>
-        Effect.all([room.broadcast(1), room.broadcast(2), room.broadcast(3), room.close(id!, 4000)])
+        Effect.all([room.broadcast(1), room.broadcast(2), room.broadcast(3), room.close(id!, { code: 4000 })])
       )
     )
     assert.strictEqual((yield* client!.closed)?.code, 4000)
@@ -149,7 +149,7 @@ it.effect("a joined frame has at most its bound of bytes; more leaves as further
 it.effect("the bounds are options (OB-4)", () =>
   Effect.gen(function*() {
     const room = yield* MemoryRoom.make(Numbers, NumbersLive, { frameBytes: 5 })
-    const client = yield* room.connect("/", ndjson)
+    const client = yield* room.connect("/", { headers: ndjson })
     yield* room.run(Numbers.use((room) => Effect.forEach([1, 22, 33, 44], (number) => room.broadcast(number))))
     assert.deepStrictEqual(yield* client.receivedFrames, ["1", "22\n33", "44"])
   }))
@@ -157,7 +157,7 @@ it.effect("the bounds are options (OB-4)", () =>
 it.effect("a client that does not read is closed with 4008, and the others feel nothing (OB-5)", () =>
   Effect.gen(function*() {
     const room = yield* MemoryRoom.make(Probe, ProbeLive)
-    const reads = yield* room.connect("/", ndjson)
+    const reads = yield* room.connect("/", { headers: ndjson })
     const slow = yield* room.connect("/?note=slow")
     yield* slow.stall
     yield* reads.received
@@ -173,7 +173,7 @@ it.effect("that somebody is let go is told after what made it so, to everybody (
   Effect.gen(function*() {
     const room = yield* MemoryRoom.make(Probe, ProbeLive)
     const slow = yield* room.connect()
-    const readers = [yield* room.connect(), yield* room.connect("/", ndjson)]
+    const readers = [yield* room.connect(), yield* room.connect("/", { headers: ndjson })]
     yield* slow.stall
     yield* Effect.forEach(readers, (reader) => reader.received)
     const [speaker] = readers
@@ -182,7 +182,7 @@ it.effect("that somebody is let go is told after what made it so, to everybody (
     }
     for (const reader of readers) {
       const told = (yield* reader.received).map((message) => message._tag === "Heard" ? message.text[0] : message._tag)
-      assert.deepStrictEqual(told, ["x", "y", "Closed", "z"])
+      assert.deepStrictEqual(told, ["x", "y", "z", "Closed"])
     }
   }))
 
@@ -198,7 +198,7 @@ it.effect("ndjson is for those who ask: nothing else is answered, and not in a t
     assert.deepStrictEqual(protocols.map(({ protocol }) => protocol), ["ndjson", "plain"])
     const Echo = Room.make("echo", { format: "text", receive: Schema.String, send: Schema.String })
     const text = yield* MemoryRoom.make(Echo, Layer.empty.pipe(Layer.merge(Echo.toLayer(Effect.succeed({})))))
-    yield* text.connect("/", ndjson)
+    yield* text.connect("/", { headers: ndjson })
     const [connection] = yield* text.run(Echo.use((room) => room.connections()))
     assert.strictEqual(connection?.protocol, "plain")
   }))

@@ -198,10 +198,10 @@ it.effect("a room whose layer does not build refuses newcomers with 503 (LC-5)",
 it.effect("without the upgrade there is no connection (LC-10)", () =>
   Effect.gen(function*() {
     const room = yield* MemoryRoom.make(Probe, ProbeLive)
-    const problem = yield* Effect.flip(room.connect("/", { upgrade: "h2c" }))
+    const problem = yield* Effect.flip(room.connect("/", { headers: { upgrade: "h2c" } }))
     assert.strictEqual(problem.status, 426)
     assert.strictEqual(problem.headers.upgrade, "websocket")
-    const other = yield* room.connect("/", { upgrade: "WebSocket" })
+    const other = yield* room.connect("/", { headers: { upgrade: "WebSocket" } })
     assert.strictEqual((yield* other.received).length, 1)
   }))
 
@@ -212,7 +212,7 @@ it.effect("a connection that is closed while it opens has been there, and leaves
     const DoorLive = Door.toLayer(Effect.gen(function*() {
       const room = yield* Door
       return {
-        open: ({ id }) => Effect.andThen(room.send(id, "full"), room.close(id, 4000, "full")),
+        open: ({ id }) => Effect.andThen(room.send(id, "full"), room.close(id, { code: 4000, reason: "full" })),
         close: (_, { code }) => Effect.sync(() => left.push(code))
       }
     }))

@@ -90,7 +90,7 @@ it("a connection's state is what the room declares", () => {
     // @ts-expect-error: the room keeps none
     Silent.toLayer(Effect.succeed({ connect }))
   )
-  expectTypeOf(room.state(id)).toEqualTypeOf<Effect.Effect<{ readonly total: number }, Room.RoomError>>()
+  expectTypeOf(room.state(id)).toEqualTypeOf<Effect.Effect<{ readonly total: number }, RoomError.RoomError>>()
 })
 
 it("handlers take what the room receives, and a refusal is a problem", () => {

@@ -125,7 +125,7 @@ it("a room's object brings what its layer needs", () => {
 })
 
 it("rooms are reached where they are provided, by a binding that there is", () => {
-  const call = Effect.flatMap(Rooms.of(Bank), (banks) => banks.get("bank").spend({ coins: 1 }))
+  const call = Effect.flatMap(Rooms.key(Bank), (banks) => banks.get("bank").spend({ coins: 1 }))
   const RoomsLive = DurableRooms.layer(Bank, "BANKS")
   compiles(
     // @ts-expect-error: there are no rooms

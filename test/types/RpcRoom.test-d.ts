@@ -13,7 +13,7 @@ import * as Audience from "../../src/domain/Audience.ts"
 import type * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
-import * as RpcRoom from "../../src/protocol/RpcRoom.ts"
+import * as RpcRoom from "../../src/rpc/RpcRoom.ts"
 
 const Rpcs = RpcGroup.make(
   Rpc.make("Add", { payload: { by: Schema.Int }, success: Schema.Int }),

@@ -16,8 +16,8 @@ import * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
 import { afterAll, beforeAll } from "vitest"
 import { createTestHarness, type TestHarness } from "wrangler"
-import { read } from "../protocol/suite.ts"
-import { Calls } from "../protocol/Ticker.ts"
+import { read } from "../rpc/suite.ts"
+import { Calls } from "../rpc/Ticker.ts"
 
 let harness: TestHarness
 let url: URL

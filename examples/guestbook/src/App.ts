@@ -29,7 +29,7 @@ const Read = HttpRouter.use(Effect.fnUntraced(function*(router) {
 }))
 
 const Announce = HttpRouter.use(Effect.fnUntraced(function*(router) {
-  const books = yield* Rooms.of(Guestbook)
+  const books = yield* Rooms.key(Guestbook)
   yield* router.add(
     "POST",
     "/books/:book/announcements",
@@ -43,7 +43,7 @@ const Announce = HttpRouter.use(Effect.fnUntraced(function*(router) {
 }))
 
 const Looking = HttpRouter.use(Effect.fnUntraced(function*(router) {
-  const books = yield* Rooms.of(Guestbook)
+  const books = yield* Rooms.key(Guestbook)
   yield* router.add(
     "GET",
     "/books/:book/looking",

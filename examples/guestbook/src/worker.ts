@@ -18,7 +18,7 @@ import { Guestbook, GuestbookLive } from "./Guestbook.ts"
 declare global {
   namespace Cloudflare {
     interface Env {
-      readonly GUESTBOOKS: DurableObjectNamespace
+      readonly GUESTBOOKS: DurableObjectNamespace<GuestbookRoom>
       readonly GUESTBOOK_DATABASE: D1Database
     }
   }

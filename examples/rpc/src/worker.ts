@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as ObjectContext from "../../../src/durable/ObjectContext.ts"
 import * as RoomObject from "../../../src/durable/RoomObject.ts"
-import * as RpcRoom from "../../../src/protocol/RpcRoom.ts"
+import * as RpcRoom from "../../../src/rpc/RpcRoom.ts"
 import { CounterRpcs } from "./Counter.ts"
 
 const Counter = RpcRoom.make("counter", CounterRpcs)

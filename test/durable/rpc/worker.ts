@@ -2,7 +2,7 @@
  * The suite's RPC room as it is deployed, and a way to crash it.
  */
 import * as RoomObject from "../../../src/durable/RoomObject.ts"
-import { Ticker, TickerLive } from "../../protocol/Ticker.ts"
+import { Ticker, TickerLive } from "../../rpc/Ticker.ts"
 
 export class TickerRoom extends RoomObject.make(Ticker.room, TickerLive) {
   /** The whole object goes away, as in a crash. */

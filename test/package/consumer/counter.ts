@@ -1,4 +1,4 @@
-import * as Room from "effect-dormouse/services/Room"
+import * as Room from "effect-dormouse/Room"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 

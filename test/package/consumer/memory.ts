@@ -1,5 +1,5 @@
 // The test of a room, in Node.
-import * as MemoryRoom from "effect-dormouse/memory/MemoryRoom"
+import * as MemoryRoom from "effect-dormouse/MemoryRoom"
 import * as Effect from "effect/Effect"
 import { Counter, CounterLive } from "./counter.ts"
 

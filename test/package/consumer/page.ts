@@ -1,5 +1,5 @@
 // A client in a browser: it shares the room's schemas, and knows when to come back.
-import * as CloseCode from "effect-dormouse/domain/CloseCode"
+import * as CloseCode from "effect-dormouse/CloseCode"
 import * as Schema from "effect/Schema"
 import { Counter } from "./counter.ts"
 

@@ -1,6 +1,6 @@
 // A Worker with one class of rooms.
-import * as RoomName from "effect-dormouse/domain/RoomName"
-import * as RoomObject from "effect-dormouse/durable/RoomObject"
+import * as RoomName from "effect-dormouse/RoomName"
+import * as RoomObject from "effect-dormouse/RoomObject"
 import * as Effect from "effect/Effect"
 import { Counter, CounterLive } from "./counter.ts"
 

@@ -7,13 +7,11 @@ import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import type * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
-import type * as RpcRoom from "../../src/protocol/RpcRoom.ts"
-import type * as Alarm from "../../src/services/Alarm.ts"
-import type * as Room from "../../src/services/Room.ts"
-import type * as Sockets from "../../src/services/Sockets.ts"
-import { Calls } from "./Ticker.ts"
+import type * as RpcRoom from "../../src/rpc/RpcRoom.ts"
+import type * as RoomRuntime from "../../src/services/RoomRuntime.ts"
+import { Calls, type Ticker } from "./Ticker.ts"
 
-export type Services = RpcRoom.Identifier<"ticker"> | Room.Services<"ticker"> | Alarm.Alarm | Sockets.Sockets
+export type Services = RpcRoom.Identifier<"ticker"> | RoomRuntime.Services<typeof Ticker.room>
 
 /** A connection, by its frames. */
 export interface Connection {

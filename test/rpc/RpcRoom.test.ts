@@ -39,7 +39,7 @@ const world = Effect.gen(function*(): Effect.fn.Return<World, never, Scope.Scope
       }
     }),
     run: room.run,
-    ring: room.run(Lifecycle.Lifecycle.use((lifecycle) => lifecycle.alarm)),
+    ring: Effect.ignore(room.run(Lifecycle.Lifecycle.use((lifecycle) => lifecycle.alarm))),
     evict: room.evict
   }
 })
@@ -48,8 +48,8 @@ contract("in memory", world)
 
 it.effect("a room is called from outside, and pushes what it is told (RP-5)", () =>
   Effect.gen(function*() {
-    const rooms = yield* Rooms.of(Ticker.room)
-    const watcher = yield* (yield* (yield* MemoryRooms.of(Ticker.room)).room("far")).connect()
+    const rooms = yield* Rooms.key(Ticker.room)
+    const watcher = yield* (yield* (yield* MemoryRooms.key(Ticker.room)).room("far")).connect()
     yield* watcher.send({ _tag: "Request", id: 1, tag: "Watch", payload: {}, headers: [] })
     assert.strictEqual(yield* rooms.get("far").tick({ value: 7 }), 1)
     assert.deepStrictEqual(yield* watcher.received, [{ _tag: "Chunk", requestId: 1, values: [7] }])

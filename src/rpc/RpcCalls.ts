@@ -8,6 +8,7 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type * as Rpc from "effect/rpc/Rpc"
@@ -15,11 +16,12 @@ import type * as RpcMessage from "effect/rpc/RpcMessage"
 import * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
+import * as Schema from "effect/Schema"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import type * as RpcFrames from "./RpcFrames.ts"
 
 /** What tells of a handler's end. It is to be the outermost middleware of everything that the server answers. */
-export class Handling extends RpcMiddleware.Service<Handling>()("effect-dormouse/protocol/RpcCalls/Handling") {}
+export class Handling extends RpcMiddleware.Service<Handling>()("effect-dormouse/rpc/RpcCalls/Handling") {}
 
 /** Sends to a connection, where it is still there. */
 export type Send = (to: ConnectionId.ConnectionId, message: RpcMessage.FromServerEncoded) => Effect.Effect<void>
@@ -67,8 +69,8 @@ interface Client {
   readonly calls: Map<RpcFrames.RequestId | RpcFrames.Request, Call>
 }
 
-/** Makes the calls of an object. */
-export const make = Effect.fnUntraced(function*(send: Send): Effect.fn.Return<RpcCalls> {
+/** Makes the calls of an object, of which a connection has at most `limit` in flight. */
+export const make = Effect.fnUntraced(function*(send: Send, limit: number): Effect.fn.Return<RpcCalls> {
   const clients = new Map<ConnectionId.ConnectionId, Client>()
   const byNumber = new Map<number, Client>()
   const disconnects = yield* Queue.unbounded<number>()
@@ -153,6 +155,12 @@ export const make = Effect.fnUntraced(function*(send: Send): Effect.fn.Return<Rp
       return died ? report(call, client.connection, died) : Effect.void
     })
 
+  // Who asks for more than its share is told at once. A notification has no answer.
+  const refuse = (connection: ConnectionId.ConnectionId, { id, isNotification }: RpcFrames.Request) =>
+    isNotification
+      ? Effect.void
+      : send(connection, { _tag: "Exit", requestId: id, exit: tooManyCalls } as RpcMessage.ResponseExitEncoded)
+
   const wait = (client: Client, key: RpcFrames.RequestId | RpcFrames.Request, call: Call) =>
     Effect.suspend(() => {
       // Nothing is known of the handler where the server refused the request.
@@ -176,6 +184,7 @@ export const make = Effect.fnUntraced(function*(send: Send): Effect.fn.Return<Rp
     request: (connection, request) =>
       Effect.withFiber((fiber) => {
         const client = clientOf(connection)
+        if (client.calls.size >= limit) return refuse(connection, request)
         const key = request.isNotification ? request : request.id
         const call: Call = {
           tag: request.tag,
@@ -213,3 +222,16 @@ export const make = Effect.fnUntraced(function*(send: Send): Effect.fn.Return<Rp
       })
   }
 })
+
+/** A connection has as many calls in flight as it may. */
+export class TooManyCalls extends Schema.TaggedError<TooManyCalls>()("TooManyCalls", {}) {
+  override get message() {
+    return "The connection has too many calls in flight"
+  }
+}
+
+const encodeExit = Schema.encodeUnknownSync(
+  RpcSerialization.json.codecFor(Schema.Exit(Schema.Void, Schema.Never, Schema.Defect()))
+)
+
+const tooManyCalls = encodeExit(Exit.die(new TooManyCalls()))

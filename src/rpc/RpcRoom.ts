@@ -45,13 +45,15 @@ import * as Stream from "effect/Stream"
 import type * as Audience from "../domain/Audience.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
+import * as RoomError from "../domain/RoomError.ts"
 import * as Broadcaster from "../services/Broadcaster.ts"
 import type * as Calls from "../services/Calls.ts"
 import * as ConnectionRegistry from "../services/ConnectionRegistry.ts"
+import type * as Handlers from "../services/Handlers.ts"
 import type * as Lifecycle from "../services/Lifecycle.ts"
 import type * as Outbox from "../services/Outbox.ts"
+import * as Plain from "../services/Plain.ts"
 import * as Room from "../services/Room.ts"
-import * as Plain from "./Plain.ts"
 import * as PushedStreams from "./PushedStreams.ts"
 import * as RpcCalls from "./RpcCalls.ts"
 import * as RpcFrames from "./RpcFrames.ts"
@@ -87,12 +89,19 @@ export interface RpcRoom<
 /** What the layer of a room needs, whose handlers need `R`. */
 export type Requirements<Name extends string, Rpcs extends Rpc.Any, R> =
   | Exclude<R, Identifier<Name> | Scope.Scope>
-  | Room.Services<Name>
+  | Broadcaster.Broadcaster
+  | ConnectionRegistry.ConnectionRegistry
+  | Handlers.Installation
+  | Outbox.Outbox
+  | Room.Identifier<Name>
   | Rpc.Middleware<Rpcs>
   | Rpc.ServicesServer<Rpcs>
 
 /** What a room may be given beside the handlers of its group: the handlers of any room, without `message`. */
-export type Events<State, Methods extends Calls.Method = never> = Omit<Room.Handlers<never, State, Methods>, "message">
+export type Events<State, Methods extends Calls.Method = never> = Omit<
+  Room.RoomHandlers<never, State, Methods>,
+  "message"
+>
 
 /** A request as a handler is given it. */
 export interface Request<out R extends Rpc.Any = Rpc.Any> {
@@ -140,24 +149,27 @@ export interface Service<in out Rpcs extends Rpc.Any, in out State> {
     tag: Tag,
     value: Rpc.SuccessChunk<Rpc.ExtractTag<Rpcs, Tag>>,
     options?: PushedStreams.PushOptions
-  ) => Effect.Effect<Outbox.Delivery, Room.RoomError>
+  ) => Effect.Effect<Outbox.Delivery, RoomError.RoomError>
   /** Ends the pushed streams of a tag, or some of them. Counts streams. */
   readonly end: (
     tag: StreamTag<Rpcs>,
     options?: PushedStreams.PushOptions
   ) => Effect.Effect<Outbox.Delivery>
-  /** The connections that are open, the oldest first. Reads the state of each of them. */
+  /** The connections that are open, the oldest first, with their states: a page of 1,000, unless the options say else. */
   readonly connections: (
-    audience?: Audience.Audience
-  ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, Room.RoomError>
+    options?: ConnectionRegistry.ListOptions
+  ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, RoomError.RoomError>
   /** How many connections are open. */
   readonly count: (audience?: Audience.Audience) => Effect.Effect<number>
   /** What is kept for a connection. */
-  readonly state: (id: ConnectionId.ConnectionId) => Effect.Effect<State, Room.RoomError>
+  readonly state: (id: ConnectionId.ConnectionId) => Effect.Effect<State, RoomError.RoomError>
   /** Keeps something else for a connection. It survives hibernation; where it does not fit, the old state stays. */
-  readonly setState: (id: ConnectionId.ConnectionId, state: State) => Effect.Effect<void, Room.RoomError>
+  readonly setState: (id: ConnectionId.ConnectionId, state: State) => Effect.Effect<void, RoomError.RoomError>
   /** Closes a connection: with 1000, unless another code is given, and a reason of at most 123 UTF-8 bytes. */
-  readonly close: (id: ConnectionId.ConnectionId, code?: number, reason?: string) => Effect.Effect<void, Room.RoomError>
+  readonly close: (
+    id: ConnectionId.ConnectionId,
+    options?: Lifecycle.CloseOptions
+  ) => Effect.Effect<void, RoomError.RoomError>
 }
 
 /** Defines a room that answers the calls of a group. */
@@ -174,6 +186,10 @@ export const make = <
     readonly state?: Schema.Codec<State, unknown>
     /** What may be called in the room from outside, by other Workers: see `Rooms`. */
     readonly methods?: ReadonlyArray<Methods> & Calls.Free<Methods>
+    /** Calls of one connection that may be in flight: 128, unless given. One more dies at once. */
+    readonly calls?: number
+    /** Pushed streams that one connection may have open: 256, unless given, or as many as fit in its attachment. */
+    readonly streams?: number
   } = {}
 ): RpcRoom<Name, Rpcs, State, Methods> => {
   const key = Context.Service<Identifier<Name>, Service<Rpcs, State>>(`effect-dormouse/RpcRoom/${name}`)
@@ -206,8 +222,7 @@ export const make = <
             const connection = calls.connectionOf(client)
             if (connection === undefined) return Effect.interrupt
             return registry.find(connection).pipe(
-              Effect.flatMap(registry.connection),
-              Effect.map((known) => toOwn<State>(known)),
+              Effect.map((socket) => toOwn<State>(registry.connection(socket))),
               // It has left, and its calls are being interrupted.
               Effect.catch(() => Effect.interrupt)
             )
@@ -229,16 +244,15 @@ export const make = <
           })),
         push: (tag, value, options) =>
           Effect.matchEffect(encode(tag, [value]), {
-            onFailure: (cause) => Effect.fail(new Room.RoomError({ reason: new Room.InvalidMessage({ cause }) })),
+            onFailure: (cause) => Effect.fail(RoomError.make(new RoomError.InvalidMessage({ detail: cause.message }))),
             onSuccess: (values) => streams.push(tag, values, options)
           }),
         end: (tag, options) => streams.end(tag, JSON.stringify(codecs(tag).success), options),
-        connections: (audience) =>
-          Effect.map(below.connections(audience), (connections) => connections.map((known) => toOwn<State>(known))),
+        connections: (options) =>
+          Effect.map(below.connections(options), (connections) => connections.map((known) => toOwn<State>(known))),
         count: below.count,
         state: (id) => Effect.map(below.state(id), ({ state }) => state),
-        setState: (id, state) =>
-          Effect.mapError(streams.setState(id, state), ({ reason }) => new Room.RoomError({ reason })),
+        setState: streams.setState,
         close: below.close
       })
     }
@@ -256,19 +270,21 @@ export const make = <
         Effect.gen(function*() {
           const broadcaster = yield* Broadcaster.Broadcaster
           const below = yield* room
-          const streams = yield* PushedStreams.make
+          const streams = yield* PushedStreams.make(options.streams ?? 256)
 
           const send: RpcCalls.Send = (to, message) =>
             Effect.suspend(() => {
               const deliver = Effect.ignore(broadcaster.send(to, JSON.stringify(message)))
               if (message._tag !== "Exit") return deliver
-              if (!streams.isOpen(to, message.requestId)) return deliver
-              // A stream that was opened goes on without its handler.
-              return message.exit._tag === "Success"
-                ? Effect.void
-                : Effect.andThen(Effect.ignore(streams.close(to, message.requestId)), deliver)
+              return Effect.flatMap(streams.isOpen(to, message.requestId), (isOpen) => {
+                if (!isOpen) return deliver
+                // A stream that was opened goes on without its handler.
+                return message.exit._tag === "Success"
+                  ? Effect.void
+                  : Effect.andThen(Effect.ignore(streams.close(to, message.requestId)), deliver)
+              })
             })
-          const calls = yield* RpcCalls.make(send)
+          const calls = yield* RpcCalls.make(send, options.calls ?? 128)
           const service = yield* makeService(calls, streams)
           const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provideService(effect, key, service)
 
@@ -281,7 +297,7 @@ export const make = <
           )
           // SAFETY: `events` has the types of this room, and `Kept` is what it keeps.
           const handling = receiving(calls, streams, send, (to) => below.send(to, inUse), own as AnyEvents) as never
-          yield* Layer.build(room.toLayer(Effect.succeed(handling)))
+          yield* Layer.build(room.toLayer(handling))
           return service
         })
         // SAFETY: what is used above is the room's own, or stands in the requirements.
@@ -297,10 +313,7 @@ const toOwn = <State>(
   return { ...connection, state }
 }
 
-type AnyEvents = Room.EventHandlers<never, any> & {
-  readonly connect?: Room.Connect<unknown>
-  readonly methods?: Calls.AnyHandlers
-}
+type AnyEvents = Partial<Handlers.Handlers>
 
 // The handlers of the room below.
 const receiving = (
@@ -316,9 +329,11 @@ const receiving = (
   ): Effect.Effect<unknown, unknown> => {
     switch (received._tag) {
       case "Request":
-        return !received.isNotification && (calls.isInFlight(id, received.id) || streams.isOpen(id, received.id))
-          ? complain(id)
-          : calls.request(id, received)
+        if (received.isNotification) return calls.request(id, received)
+        return Effect.flatMap(
+          streams.isOpen(id, received.id),
+          (isOpen) => isOpen || calls.isInFlight(id, received.id) ? complain(id) : calls.request(id, received)
+        )
       case "Interrupt":
         return Effect.andThen(streams.close(id, received.requestId), calls.about(id, received))
       case "Ack":
@@ -334,7 +349,7 @@ const receiving = (
 
   return {
     alarm,
-    connect: (request: Lifecycle.ConnectRequest) =>
+    connect: (request: Handlers.ConnectRequest) =>
       Effect.map(connect(request), (admission) => ({
         ...admission,
         state: { state: admission.state, streams: PushedStreams.none }
@@ -352,7 +367,7 @@ const receiving = (
 
 const nothing = () => Effect.void
 
-const admit: Room.Connect<unknown> = () => Effect.succeed({ state: undefined })
+const admit = () => Effect.succeed({ state: undefined })
 
 const inUse = Plain.Error.make({ code: "InvalidMessage", message: "A request with this id has not ended." })
 

@@ -11,13 +11,13 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Audience from "../../src/domain/Audience.ts"
 import * as Problem from "../../src/domain/Problem.ts"
-import * as RpcRoom from "../../src/protocol/RpcRoom.ts"
+import * as RpcRoom from "../../src/rpc/RpcRoom.ts"
 
 export class Refused extends Schema.TaggedError<Refused>()("Refused", { why: Schema.String }) {}
 
 /** Lets only those in whose connection has a user. */
 export class Signed extends RpcMiddleware.Service<Signed, { requires: RpcRoom.Identifier<"ticker"> }>()(
-  "effect-dormouse/test/protocol/Ticker/Signed",
+  "effect-dormouse/test/rpc/Ticker/Signed",
   { error: Refused }
 ) {}
 
@@ -124,7 +124,10 @@ export const TickerLive = Ticker.toLayer(
         ),
       End: ({ topic }) => Effect.map(room.end("Watch", { topic }), ({ delivered }) => delivered),
       Close: (_, request) =>
-        Effect.flatMap(room.caller(request), ({ id }) => Effect.orDie(room.close(id, 4000, "you asked for it"))),
+        Effect.flatMap(
+          room.caller(request),
+          ({ id }) => Effect.orDie(room.close(id, { code: 4000, reason: "you asked for it" }))
+        ),
       Secret: () => Effect.succeed("hush")
     }
   }),

@@ -2,29 +2,26 @@
  * The plain protocol: a frame is one message of the room's schemas. With the WebSocket subprotocol `ndjson`, which JSON
  * rooms offer, a frame is one or more messages, a line each, in both directions.
  *
- * In a JSON room a message is one JSON text frame, and a frame that is not understood is answered by
- * `{"_tag":"Error","code":…,"message":…}`. In a text or a binary room the frame is the message; such a room has no
- * frame for an error, so it closes with 1003 on the other kind of frame and with 1007 on one that its schema refuses.
+ * In a JSON room a message is one JSON text frame. A frame that comes to nothing is answered by
+ * `{"_tag":"Error","code":…,"message":…}`, and where the room refuses with an error that it declares, `error` is that one.
+ * A JSON room may take bytes beside, as binary frames. In a text or a binary room the frame is the message; such a room
+ * has no frame for an error, so it closes with 1003 on the other kind of frame and with 1007 on one that its schema refuses.
  */
-import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as CloseCode from "../domain/CloseCode.ts"
-import * as Protocol from "../services/Protocol.ts"
-import type * as Room from "../services/Room.ts"
-import * as Sockets from "../services/Sockets.ts"
+import * as Protocol from "./Protocol.ts"
+import type * as Room from "./Room.ts"
+import type * as Sockets from "./Sockets.ts"
 
 /** What the sender of a frame that is not understood is told in a JSON room. */
 export const Error = Schema.TaggedStruct("Error", {
   code: Protocol.ErrorCode,
-  message: Schema.String
+  message: Schema.String,
+  error: Schema.optionalKey(Schema.Unknown)
 })
 
 /** Speaks the plain protocol with the schemas of a room. */
-export const layer = (room: Room.Any): Layer.Layer<Protocol.Protocol, never, Sockets.Sockets> =>
-  Layer.effect(Protocol.Protocol, Sockets.Sockets.useSync((sockets) => make(room, sockets)))
-
-/** Makes the service; its layer does the same. */
 export const make = (room: Room.Any, sockets: Sockets.Sockets["Service"]): Protocol.Protocol["Service"] => {
   if (room.autoResponse !== undefined) sockets.autoRespond(...room.autoResponse)
   const service = services.get(room) ?? of(room)
@@ -49,13 +46,17 @@ const of = (room: Room.Any): Protocol.Protocol["Service"] => {
 const json = (room: Room.Any): Protocol.Protocol["Service"] => {
   const decode = Schema.decodeUnknownResult(Schema.toCodecJson(room.receive))
   const encode = Schema.encodeUnknownResult(Schema.toCodecJson(room.send))
+  const bytes = room.bytes && binary(room.bytes)
+  const refusal = room.error && refusing(room.error)
   return Protocol.Protocol.of({
     negotiate: (offered) =>
       offered.includes(Protocol.ndjson)
         ? { protocol: Protocol.ndjson, subprotocol: Protocol.ndjson }
         : { protocol: Protocol.plain },
     decode: (frame) => {
-      if (typeof frame !== "string") return reject("UnsupportedFrame", "This room takes text frames of JSON.")
+      if (typeof frame !== "string") {
+        return bytes?.decode(frame) ?? reject("UnsupportedFrame", "This room takes text frames of JSON.")
+      }
       let value: unknown
       try {
         value = JSON.parse(frame)
@@ -64,12 +65,37 @@ const json = (room: Room.Any): Protocol.Protocol["Service"] => {
       }
       return Result.mapError(decode(value), invalid)
     },
-    encode: (message) => Result.map(encode(message), (value) => JSON.stringify(value)),
-    complain: ({ code, message }) => ({
+    encode: (message) =>
+      bytes?.isMessage(message) ? bytes.encode(message) : Result.map(encode(message), (value) => JSON.stringify(value)),
+    complain: ({ code, error, message }) => ({
       _tag: "Frame",
-      frame: JSON.stringify(Error.make({ code, message }))
-    })
+      frame: JSON.stringify(Error.make({ code, message, ...(error !== undefined && { error }) }))
+    }),
+    refusal: (failure) => refusal?.(failure)
   })
+}
+
+// The messages of a JSON room that are binary frames.
+const binary = ({ receive, send }: NonNullable<Room.Any["bytes"]>) => {
+  const decode = Schema.decodeUnknownResult(receive)
+  return {
+    decode: (frame: ArrayBuffer) => Result.mapError(decode(new Uint8Array(frame)), invalid),
+    isMessage: Schema.is(send),
+    // SAFETY: `Room.make` takes only schemas that encode to bytes.
+    encode: Schema.encodeUnknownResult(send) as (message: unknown) => Result.Result<Protocol.Frame, Schema.SchemaError>
+  }
+}
+
+// Tells the errors that a room declares from all others, and encodes them.
+const refusing = (error: Schema.Codec<any, unknown>) => {
+  const isDeclared = Schema.is(error)
+  const encode = Schema.encodeUnknownResult(Schema.toCodecJson(error))
+  return (failure: unknown) => {
+    const encoded = isDeclared(failure) ? encode(failure) : undefined
+    return encoded !== undefined && Result.isSuccess(encoded)
+      ? new Protocol.Rejection({ code: "Refused", message: "The room refused this message.", error: encoded.success })
+      : undefined
+  }
 }
 
 const verbatim = (
@@ -99,10 +125,11 @@ const verbatim = (
             code: CloseCode.table.invalidPayload.code,
             reason: "The frame does not fit the room."
           }
-        case "Internal":
+        default:
           return { _tag: "Nothing" }
       }
-    }
+    },
+    refusal: () => undefined
   })
 }
 

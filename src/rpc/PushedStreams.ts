@@ -4,13 +4,13 @@
  * A pushed stream is a request that goes on without a handler. It is kept in its connection's attachment, beside the
  * room's own state, so the object may sleep while it is open; what is here in memory is a cache of that.
  */
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Audience from "../domain/Audience.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
+import type * as RoomError from "../domain/RoomError.ts"
 import * as Broadcaster from "../services/Broadcaster.ts"
 import * as ConnectionRegistry from "../services/ConnectionRegistry.ts"
 import * as Outbox from "../services/Outbox.ts"
@@ -53,13 +53,16 @@ export interface PushedStreams {
     subject: Subject,
     first?: Effect.Effect<string | undefined, E, R>
   ) => Effect.Effect<void, E, R>
-  /** Whether a connection has a stream open. A plain function. */
-  readonly isOpen: (connection: ConnectionId.ConnectionId, request: RpcFrames.RequestId) => boolean
+  /** Whether a connection has a stream open. */
+  readonly isOpen: (
+    connection: ConnectionId.ConnectionId,
+    request: RpcFrames.RequestId
+  ) => Effect.Effect<boolean>
   /** Closes a stream, where it is open. Nothing is sent. */
   readonly close: (
     connection: ConnectionId.ConnectionId,
     request: RpcFrames.RequestId
-  ) => Effect.Effect<void, ConnectionRegistry.ConnectionRegistryError>
+  ) => Effect.Effect<void, RoomError.RoomError>
   /** Sends values, a JSON array of them, to all streams of a tag. */
   readonly push: (tag: string, values: string, options?: PushOptions) => Effect.Effect<Outbox.Delivery>
   /** Closes all streams of a tag, and sends their exit. */
@@ -68,13 +71,16 @@ export interface PushedStreams {
   readonly setState: (
     connection: ConnectionId.ConnectionId,
     state: unknown
-  ) => Effect.Effect<void, ConnectionRegistry.ConnectionRegistryError>
+  ) => Effect.Effect<void, RoomError.RoomError>
   /** A connection has left. A plain function. */
   readonly left: (connection: ConnectionId.ConnectionId) => void
 }
 
-/** Makes the pushed streams of an object, over connections with a {@link Kept} state. */
-export const make = Effect.gen(function*(): Effect.fn.Return<
+/**
+ * Makes the pushed streams of an object, over connections with a {@link Kept} state. A connection has at most `limit` of
+ * them open.
+ */
+export const make = Effect.fnUntraced(function*(limit: number): Effect.fn.Return<
   PushedStreams,
   never,
   Broadcaster.Broadcaster | ConnectionRegistry.ConnectionRegistry | Outbox.Outbox
@@ -83,56 +89,55 @@ export const make = Effect.gen(function*(): Effect.fn.Return<
   const outbox = yield* Outbox.Outbox
   const registry = yield* ConnectionRegistry.ConnectionRegistry
 
-  // Who has streams open: read from all attachments when it is first asked for after a wake.
-  let watching: Map<ConnectionId.ConnectionId, Kept["streams"]> | undefined
+  // Who has which streams open, of those of whom it was read since the wake; of all once somebody has pushed.
+  const watching = new Map<ConnectionId.ConnectionId, Kept["streams"]>()
+  let knowsAll = false
   // Those whose first values are being made.
   const opening = new Set<{
     readonly connection: ConnectionId.ConnectionId
     readonly subject: Subject
     readonly values: Array<string>
     isEnded: boolean
+    isOverrun: boolean
   }>()
 
   // SAFETY: the registry decodes states with the room's schema, which is `keptWith`.
-  const keptOf = (connection: ConnectionRegistry.Connection): Kept => connection.state as Kept
+  const read = (connection: ConnectionId.ConnectionId) =>
+    registry.state(connection) as Effect.Effect<Kept, RoomError.RoomError>
 
-  const note = (connection: ConnectionId.ConnectionId, { streams }: Kept) => {
-    if (streams.size === 0) watching?.delete(connection)
-    else watching?.set(connection, streams)
-  }
+  // One whose state does not fit any more has no streams, and the others have theirs all the same.
+  const look = (connection: ConnectionId.ConnectionId) =>
+    Effect.map(Effect.result(read(connection)), (kept) => {
+      watching.set(connection, Result.isSuccess(kept) ? kept.success.streams : none)
+    })
 
   const watchers = Effect.suspend(() => {
-    if (watching !== undefined) return Effect.succeed(watching)
-    watching = new Map()
-    return Effect.as(
-      // One whose state does not fit any more hears nothing, and the others all the same.
-      Effect.forEach(
-        registry.open(Audience.all),
-        (socket) =>
-          Effect.map(Effect.result(registry.connection(socket)), (read) => {
-            if (Result.isSuccess(read)) note(read.success.id, keptOf(read.success))
-          }),
-        { discard: true }
-      ),
-      watching
+    if (knowsAll) return Effect.succeed(watching)
+    knowsAll = true
+    const unknown = Effect.forEach(
+      registry.open(Audience.all),
+      (socket) =>
+        Effect.flatMap(
+          Effect.result(registry.identify(socket)),
+          (identity) =>
+            Result.isFailure(identity) || watching.has(identity.success.id) ? Effect.void : look(identity.success.id)
+        ),
+      { discard: true }
     )
+    return Effect.as(unknown, watching)
   }).pipe(inOneGo)
 
   const change = (connection: ConnectionId.ConnectionId, f: (kept: Kept) => Kept) =>
-    registry.find(connection).pipe(
-      Effect.flatMap(registry.connection),
-      Effect.flatMap((read) => {
-        const kept = f(keptOf(read))
-        return Effect.map(registry.setState(connection, kept), () => note(connection, kept))
-      }),
-      inOneGo
-    )
+    Effect.flatMap(read(connection), (before) => {
+      const kept = f(before)
+      return Effect.map(registry.setState(connection, kept), () => void watching.set(connection, kept.streams))
+    }).pipe(inOneGo)
 
-  const streamsOf = (connection: ConnectionId.ConnectionId): Kept["streams"] => {
-    const socket = registry.socketOf(connection)
-    const known = socket && registry.known(socket)
-    return known === undefined ? none : keptOf(known).streams
-  }
+  const isOpen = (connection: ConnectionId.ConnectionId, request: RpcFrames.RequestId) =>
+    Effect.map(
+      watching.has(connection) || registry.socketOf(connection) === undefined ? Effect.void : look(connection),
+      () => watching.get(connection)?.has(request) === true
+    )
 
   const close = (connection: ConnectionId.ConnectionId, requests: ReadonlyArray<RpcFrames.RequestId>) =>
     change(connection, (kept) => {
@@ -179,11 +184,14 @@ export const make = Effect.gen(function*(): Effect.fn.Return<
 
   const keep = (connection: ConnectionId.ConnectionId, request: RpcFrames.RequestId, subject: Subject) =>
     Effect.catch(
-      change(connection, (kept) => ({ ...kept, streams: new Map(kept.streams).set(request, subject) })),
+      Effect.flatMap(read(connection), ({ streams }) =>
+        streams.size >= limit
+          ? Effect.die(new TooManyStreams({ connection }))
+          : change(connection, (kept) => ({ ...kept, streams: new Map(kept.streams).set(request, subject) }))),
       (error) => {
         switch (error.reason._tag) {
           case "StateTooLarge":
-            return Effect.die(new TooManyStreams({ connection, cause: error }))
+            return Effect.die(new TooManyStreams({ connection }))
           case "UnknownConnection":
             return Effect.interrupt
           default:
@@ -195,30 +203,41 @@ export const make = Effect.gen(function*(): Effect.fn.Return<
   return {
     open: (connection, request, subject, first = Effect.undefined) =>
       Effect.suspend(() => {
-        const entry = { connection, subject, values: [] as Array<string>, isEnded: false }
+        const entry = { connection, subject, values: [] as Array<string>, isEnded: false, isOverrun: false }
         opening.add(entry)
         return first.pipe(
           Effect.flatMap((values) =>
-            Effect.map(entry.isEnded ? Effect.void : keep(connection, request, subject), () => {
-              opening.delete(entry)
-              if (values !== undefined) send(connection, chunk(request, values))
-              for (const pushed of entry.values) send(connection, chunk(request, pushed))
-            }).pipe(inOneGo)
+            Effect.map(
+              entry.isOverrun
+                ? Effect.die(new TooManyStreams({ connection }))
+                : entry.isEnded
+                ? Effect.void
+                : keep(connection, request, subject),
+              () => {
+                opening.delete(entry)
+                if (values !== undefined) send(connection, chunk(request, values))
+                for (const pushed of entry.values) send(connection, chunk(request, pushed))
+              }
+            ).pipe(inOneGo)
           ),
           Effect.ensuring(Effect.sync(() => opening.delete(entry)))
         )
       }),
-    isOpen: (connection, request) => streamsOf(connection).has(request),
+    isOpen,
     close: (connection, request) =>
-      Effect.suspend(() => streamsOf(connection).has(request) ? close(connection, [request]) : Effect.void),
+      Effect.flatMap(isOpen(connection, request), (open) => open ? close(connection, [request]) : Effect.void),
     push: (tag, values, options = {}) =>
       broadcaster.orHold(
         Effect.map(chosen(tag, options), ({ open, opening }) => {
           let delivered = 0
           let failed = 0
           for (const entry of opening) {
-            entry.values.push(values)
-            delivered++
+            entry.isOverrun ||= entry.values.length === mostHeld
+            if (entry.isOverrun) failed++
+            else {
+              entry.values.push(values)
+              delivered++
+            }
           }
           for (const [connection, requests] of open) {
             for (const request of requests) {
@@ -250,9 +269,12 @@ export const make = Effect.gen(function*(): Effect.fn.Return<
         nothing
       ),
     setState: (connection, state) => change(connection, (kept) => ({ ...kept, state })),
-    left: (connection) => void watching?.delete(connection)
+    left: (connection) => void watching.delete(connection)
   }
 })
+
+// Values that wait for what a stream begins with. A stream that would lose one dies instead.
+const mostHeld = 1_024
 
 // Nobody else comes in between the reading of what is kept and the writing.
 const inOneGo = Effect.provideService(Scheduler.PreventSchedulerYield, true)
@@ -266,11 +288,13 @@ const chunk = (request: RpcFrames.RequestId, values: string) =>
 const ended = (request: RpcFrames.RequestId, exit: string) =>
   `{"_tag":"Exit","requestId":${JSON.stringify(request)},"exit":${exit}}`
 
-/** A connection has as many streams open as fit in its attachment beside the room's state: some hundreds. */
-export class TooManyStreams extends Data.TaggedError("TooManyStreams")<{
-  readonly connection: ConnectionId.ConnectionId
-  readonly cause: unknown
-}> {
+/**
+ * A connection has as many streams open as it may, or as fit in its attachment beside the room's state; or more was pushed
+ * to a stream than can be held before it has begun.
+ */
+export class TooManyStreams extends Schema.TaggedError<TooManyStreams>()("TooManyStreams", {
+  connection: Schema.String
+}) {
   override get message() {
     return "The connection has too many streams open"
   }

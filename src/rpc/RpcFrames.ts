@@ -7,7 +7,7 @@
 import * as RpcMessage from "effect/rpc/RpcMessage"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Schema from "effect/Schema"
-import * as Plain from "./Plain.ts"
+import * as Plain from "../services/Plain.ts"
 
 /** What a client calls one of its requests. It is unique among those of its connection that have not ended. */
 export const RequestId = Schema.Union([Schema.String, Schema.Finite])

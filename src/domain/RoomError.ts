@@ -1,0 +1,152 @@
+/**
+ * What can go wrong in a room, and when it is called from outside: each reason once.
+ *
+ * Everything inside a room fails with a {@link RoomError}, a call from outside with a `RoomsError`. Both have a `reason`,
+ * whose tag tells the cases apart, so `Effect.catchReason("RoomError", "UnknownConnection", …)` handles one of them. The
+ * reasons are schemas, and travel from a room to its caller as they are.
+ *
+ * **Example** (a message to somebody who may have left)
+ *
+ * ```ts
+ * const whisper = (id: ConnectionId.ConnectionId, text: string) =>
+ *   room.send(id, { text }).pipe(
+ *     Effect.catchReason("RoomError", "UnknownConnection", () => Effect.log("Nobody there"))
+ *   )
+ * ```
+ */
+import * as Schema from "effect/Schema"
+
+/** The socket carries no tags that name exactly one connection. */
+export class UnidentifiedSocket extends Schema.TaggedError<UnidentifiedSocket>()("UnidentifiedSocket", {
+  tags: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return "The socket's tags do not say which connection it is"
+  }
+}
+
+/** No open connection has this id. */
+export class UnknownConnection extends Schema.TaggedError<UnknownConnection>()("UnknownConnection", {
+  connection: Schema.String
+}) {
+  override get message() {
+    return `No open connection has the id ${this.connection}`
+  }
+}
+
+/** An identity has more tags than a socket can carry. */
+export class TooManyTags extends Schema.TaggedError<TooManyTags>()("TooManyTags", {
+  count: Schema.Finite,
+  limit: Schema.Finite
+}) {
+  override get message() {
+    return `The connection needs ${this.count} tags, a socket carries ${this.limit}`
+  }
+}
+
+/** A user id or a label does not fit in a tag. Lengths are in UTF-8 bytes and include the prefix of two. */
+export class TagTooLong extends Schema.TaggedError<TagTooLong>()("TagTooLong", {
+  tag: Schema.String,
+  bytes: Schema.Finite,
+  limit: Schema.Finite
+}) {
+  override get message() {
+    return `The tag has ${this.bytes} bytes, a socket's tag has at most ${this.limit}: ${this.tag.slice(0, 64)}…`
+  }
+}
+
+/** The state does not fit in a socket's attachment. `limit` is in serialized bytes. */
+export class StateTooLarge extends Schema.TaggedError<StateTooLarge>()("StateTooLarge", {
+  connection: Schema.String,
+  limit: Schema.Finite
+}) {
+  override get message() {
+    return `The connection's state is larger than ${this.limit} bytes`
+  }
+}
+
+/** The state does not fit the room's schema: what is to be written, or what another version of the room wrote. */
+export class InvalidState extends Schema.TaggedError<InvalidState>()("InvalidState", {
+  connection: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `The connection's state does not fit the room's schema. ${this.detail}`
+  }
+}
+
+/** The runtime refused the socket, for example because the object holds 32,768 of them. */
+export class NotAccepted extends Schema.TaggedError<NotAccepted>()("NotAccepted", {
+  connection: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {
+  override get message() {
+    return "The runtime did not accept the socket"
+  }
+}
+
+/** The runtime did not take the frame. */
+export class SendFailed extends Schema.TaggedError<SendFailed>()("SendFailed", {
+  connection: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}) {
+  override get message() {
+    return `Nothing could be sent to the connection ${this.connection}`
+  }
+}
+
+/** The code or the reason does not fit in a close frame. */
+export class InvalidClose extends Schema.TaggedError<InvalidClose>()("InvalidClose", {
+  // @effect-diagnostics-next-line schemaNumber:off
+  code: Schema.Number,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `A connection cannot be closed with the code ${this.code} and a reason of ${this.reason.length} characters`
+  }
+}
+
+/** A message to be sent does not fit the room's schema. */
+export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("InvalidMessage", {
+  detail: Schema.String
+}) {
+  override get message() {
+    return `The message does not fit what the room sends. ${this.detail}`
+  }
+}
+
+/** The room could not be started; its log says why. `retryAfter` is in seconds: before that no start is tried. */
+export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
+  retryAfter: Schema.Finite
+}) {
+  override get message() {
+    return "The room could not be started"
+  }
+}
+
+/** Why something in a room failed. */
+export const Reason = Schema.Union([
+  UnidentifiedSocket,
+  UnknownConnection,
+  TooManyTags,
+  TagTooLong,
+  StateTooLarge,
+  InvalidState,
+  NotAccepted,
+  SendFailed,
+  InvalidClose,
+  InvalidMessage,
+  NotReady
+])
+
+export type Reason = typeof Reason.Type
+
+/** What went wrong in a room; `reason` tells the cases apart. */
+export class RoomError extends Schema.TaggedError<RoomError>()("RoomError", { reason: Reason }) {
+  override get message() {
+    return this.reason.message
+  }
+}
+
+/** Makes the error of a reason. */
+export const make = (reason: Reason): RoomError => new RoomError({ reason })

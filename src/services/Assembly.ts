@@ -1,0 +1,24 @@
+/**
+ * The services of one room, as they work together.
+ *
+ * Each of them reaches the others through here, when it needs them. So a service that the room's own layer brings takes
+ * the place of ours for everybody at once; `RoomRuntime` puts it here when the layer is built.
+ */
+import type * as Broadcaster from "./Broadcaster.ts"
+import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import type * as Handlers from "./Handlers.ts"
+import type * as Lifecycle from "./Lifecycle.ts"
+import type * as Outbox from "./Outbox.ts"
+import type * as Protocol from "./Protocol.ts"
+import type * as Sockets from "./Sockets.ts"
+
+export interface Assembly {
+  sockets: Sockets.Sockets["Service"]
+  protocol: Protocol.Protocol["Service"]
+  registry: ConnectionRegistry.ConnectionRegistry["Service"]
+  outbox: Outbox.Outbox["Service"]
+  broadcaster: Broadcaster.Broadcaster["Service"]
+  lifecycle: Lifecycle.Lifecycle["Service"]
+  /** The room's handlers; `undefined` until its layer is built. */
+  handlers: Handlers.Handlers | undefined
+}

@@ -1,0 +1,70 @@
+/**
+ * An alarm that is kept in memory, where no runtime has one: it follows the `Clock`, and is lost with the process.
+ *
+ * Like the runtime's own it rings at least once: a ring that fails is repeated after 2, 4, 8 … seconds, six times, unless
+ * the alarm was set anew meanwhile.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Alarm from "./Alarm.ts"
+
+const repetitions = 6
+
+/**
+ * Makes an alarm that runs `ring` at its time. What `hold` acquires is held from when the alarm is set until `ring` has
+ * ended, or the alarm is removed. Closing the scope removes it.
+ */
+export const make = Effect.fnUntraced(function*(
+  ring: Effect.Effect<void, unknown>,
+  hold: Effect.Effect<unknown, never, Scope.Scope> = Effect.void
+): Effect.fn.Return<Alarm.Alarm["Service"], never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  let waiting: { readonly at: number; fiber: Fiber.Fiber<void> | undefined } | undefined
+
+  const clear = Effect.suspend(() => {
+    const last = waiting
+    waiting = undefined
+    return last?.fiber === undefined ? Effect.void : Fiber.interrupt(last.fiber)
+  })
+
+  // What is set first is taken back first, so that of two that are set at once the last one stays.
+  const schedule = (at: number, failures: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const last = waiting
+      const own: typeof waiting = { at, fiber: undefined }
+      waiting = own
+      const rings = Effect.suspend(() => {
+        // What rings is not set any more: its own handler may set the next one.
+        if (waiting === own) waiting = undefined
+        return Effect.flatMap(Effect.exit(ring), (exit) => Exit.isFailure(exit) ? repeat(failures + 1) : Effect.void)
+      })
+      return hold.pipe(
+        Effect.andThen(Clock.currentTimeMillis),
+        Effect.flatMap((now) => Effect.sleep(Math.max(0, at - now))),
+        Effect.andThen(rings),
+        Effect.scoped,
+        Effect.forkIn(scope),
+        Effect.flatMap((fiber) => {
+          own.fiber = fiber
+          return last?.fiber === undefined ? Effect.void : Fiber.interrupt(last.fiber)
+        })
+      )
+    })
+
+  const repeat = (failures: number) =>
+    Effect.flatMap(
+      Clock.currentTimeMillis,
+      (now) =>
+        waiting !== undefined || failures > repetitions ? Effect.void : schedule(now + 2 ** failures * 1_000, failures)
+    )
+
+  return Alarm.Alarm.of({
+    set: (at) => schedule(at, 0),
+    get: Effect.sync(() => Option.fromUndefinedOr(waiting?.at)),
+    clear
+  })
+})

@@ -1,0 +1,38 @@
+/**
+ * A room's handlers as its services run them. `Room.toLayer` makes them of the typed ones.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Claims from "../domain/Claims.ts"
+import type * as CloseCode from "../domain/CloseCode.ts"
+import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
+
+/** The request that asks for a connection. */
+export interface ConnectRequest {
+  readonly method: string
+  readonly url: string
+  readonly headers: { readonly get: (name: string) => string | null }
+  /** What whoever verified the request says about it. Nothing that a client sends gets in here. */
+  readonly claims: Claims.Claims
+}
+
+/** The handlers of events and calls. What they need beside what every fiber has is theirs already. */
+export interface Handlers {
+  readonly connect: (request: ConnectRequest) => Effect.Effect<ConnectionRegistry.Admission, unknown>
+  readonly open: (connection: ConnectionRegistry.Connection) => Effect.Effect<unknown, unknown>
+  readonly message: (connection: ConnectionRegistry.Connection, message: unknown) => Effect.Effect<unknown, unknown>
+  readonly close: (
+    connection: ConnectionRegistry.Connection,
+    close: CloseCode.Close
+  ) => Effect.Effect<unknown, unknown>
+  readonly alarm: Effect.Effect<unknown, unknown>
+  readonly methods: Methods
+}
+
+/** The handlers of a room's own methods, by their tags. */
+export type Methods = Readonly<Record<string, (payload: unknown) => Effect.Effect<unknown, unknown>>>
+
+/** Takes the handlers of a room when its layer is built, with the services that they run in. */
+export class Installation extends Context.Service<Installation, {
+  readonly install: (handlers: Handlers, services: Context.Context<never>) => void
+}>()("effect-dormouse/services/Handlers/Installation") {}

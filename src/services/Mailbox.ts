@@ -1,0 +1,119 @@
+/**
+ * The messages of one connection, one after the other.
+ *
+ * What arrives while a handler runs waits for its turn, in a bounded box. A turn passes on when the one before it has
+ * ended, however it did: a failure, a defect or an interrupt holds nobody up. Memory is enough: while something waits,
+ * the object does not sleep.
+ */
+import * as Effect from "effect/Effect"
+
+/** The bounds of what waits for a connection. */
+export interface Options {
+  /** Messages that wait. 256 unless given. */
+  readonly mailboxMessages: number
+  /** Bytes that wait, of a text its UTF-16 units. A message that is alone always fits. 1,048,576 unless given. */
+  readonly mailboxBytes: number
+}
+
+export interface Mailbox<in K extends object> {
+  /**
+   * Runs a turn when those before it have ended; the effect ends with its turn. `undefined` where the box is full: then
+   * the turn never runs.
+   */
+  readonly take: <A, E, R>(
+    key: K,
+    bytes: number,
+    turn: () => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E, R> | undefined
+  /** The same for what must run, however full the box is. */
+  readonly last: <A, E, R>(key: K, turn: () => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+interface Waiting {
+  readonly bytes: number
+  readonly begin: () => void
+}
+
+interface Box {
+  readonly waiting: Array<Waiting>
+  bytes: number
+  /** A turn is being passed on, and has ended at once where `isFree`. */
+  isPassing: boolean
+  isFree: boolean
+}
+
+/** Makes the mailboxes of a room, by what stands for a connection. */
+export const make = <K extends object>(
+  { mailboxBytes = 1_048_576, mailboxMessages = 256 }: Partial<Options> = {}
+): Mailbox<K> => {
+  // Only of those for whom something runs.
+  const boxes = new Map<K, Box>()
+
+  // Turns that end at once are passed on in a loop, not on each other's stack.
+  const pass = (key: K, box: Box) => {
+    box.isFree = true
+    if (box.isPassing) return
+    box.isPassing = true
+    while (box.isFree) {
+      const next = box.waiting.shift()
+      if (next === undefined) {
+        boxes.delete(key)
+        return
+      }
+      box.bytes -= next.bytes
+      box.isFree = false
+      next.begin()
+    }
+    box.isPassing = false
+  }
+
+  const run = <A, E, R>(key: K, box: Box, turn: () => Effect.Effect<A, E, R>) =>
+    Effect.onExitPrimitive(Effect.suspend(turn), () => {
+      pass(key, box)
+      return undefined
+    })
+
+  // Who is interrupted while it waits leaves the box, or passes on the turn that it was just given.
+  const wait = (key: K, box: Box, bytes: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      let waiting: Waiting
+      const turn = Effect.callback<void>((resume) => {
+        waiting = { bytes, begin: () => resume(Effect.void) }
+        box.waiting.push(waiting)
+        box.bytes += bytes
+      })
+      return Effect.onExitPrimitive(turn, ({ _tag }) => {
+        if (_tag === "Success") return undefined
+        const place = box.waiting.indexOf(waiting)
+        if (place < 0) pass(key, box)
+        else {
+          box.waiting.splice(place, 1)
+          box.bytes -= bytes
+        }
+        return undefined
+      })
+    })
+
+  const enter = <A, E, R>(key: K, bytes: number, turn: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      const box = boxes.get(key)
+      if (box === undefined) {
+        const made: Box = { waiting: [], bytes: 0, isPassing: false, isFree: false }
+        boxes.set(key, made)
+        return run(key, made, turn)
+      }
+      return Effect.uninterruptibleMask((restore) =>
+        Effect.andThen(restore(wait(key, box, bytes)), run(key, box, () => restore(turn())))
+      )
+    })
+
+  return {
+    take: (key, bytes, turn) => {
+      const box = boxes.get(key)
+      const isFull = box !== undefined && box.waiting.length > 0 &&
+        (box.waiting.length >= mailboxMessages || box.bytes + bytes > mailboxBytes)
+      return isFull ? undefined : enter(key, bytes, turn)
+    },
+    last: (key, turn) => enter(key, 0, turn)
+  }
+}

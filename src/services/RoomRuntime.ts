@@ -1,0 +1,231 @@
+/**
+ * A room on a runtime: its services and its layer over the ports, and the events that come in.
+ *
+ * `RoomObject`, `MemoryRoom` and `NodeRooms` differ in their ports, and in nothing else. Here is the one way in which a
+ * room starts: its layer is built at once; what comes in meanwhile waits for it; where it fails, the next event tries
+ * again, no sooner than 1, 2, 4 … 30 seconds after the last failure. No timer runs for that. An event that finds the room
+ * not started is answered all the same: who wants to enter is told when to come back, a close runs once the room has
+ * started, and an alarm fails, so that the runtime repeats it.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as CloseCode from "../domain/CloseCode.ts"
+import type * as Problem from "../domain/Problem.ts"
+import * as Alarm from "./Alarm.ts"
+import type { Assembly } from "./Assembly.ts"
+import * as Broadcaster from "./Broadcaster.ts"
+import * as Calls from "./Calls.ts"
+import * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import * as Handlers from "./Handlers.ts"
+import * as Lifecycle from "./Lifecycle.ts"
+import * as Outbox from "./Outbox.ts"
+import * as Plain from "./Plain.ts"
+import type * as Protocol from "./Protocol.ts"
+import * as Room from "./Room.ts"
+import * as Sockets from "./Sockets.ts"
+
+/** The ports of a room: what a runtime offers. */
+export type Ports = Alarm.Alarm | Sockets.Sockets
+
+/** What a room's layer, and an effect that is run in a room, may use in every world. */
+export type Services<R extends Room.Any> =
+  | Room.Identifier<Room.Name<R>>
+  | Broadcaster.Broadcaster
+  | ConnectionRegistry.ConnectionRegistry
+  | Handlers.Installation
+  | Lifecycle.Lifecycle
+  | Outbox.Outbox
+  | Ports
+
+/** The bounds of a room. Each has a default that is made for strangers. */
+export type Options = Partial<Lifecycle.Options & Outbox.Options>
+
+/** A room that runs. `App` is what its layer provides beside the room. */
+export interface RoomRuntime<in out App> {
+  /** What effects of the room run in; without what the layer provides, until it is built. */
+  readonly services: () => Context.Context<App>
+  /**
+   * Lets a client in, on the server's end of a new socket. When it succeeds, the runtime holds the socket and the
+   * handshake is to be completed; when it fails, the client is answered with the problem and nothing is left behind.
+   */
+  readonly connect: (
+    request: Handlers.ConnectRequest,
+    socket: Sockets.Socket
+  ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
+  readonly message: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<unknown>
+  readonly close: (socket: Sockets.Socket, close: CloseCode.Close) => Effect.Effect<void>
+  readonly error: (socket: Sockets.Socket, error: unknown) => Effect.Effect<void>
+  /** Fails where the handler does, once that is logged: to repeat it is the runtime's. */
+  readonly alarm: Effect.Effect<void, unknown>
+  /** Answers a call of `Rooms`. */
+  readonly call: (method: string, payload: string) => Effect.Effect<string>
+  /** Runs an effect inside the room, once it has started. */
+  readonly run: <A, E>(effect: Effect.Effect<A, E, App>) => Effect.Effect<A, E>
+  /** Sends what was collected, for whoever looks at it before the next macrotask. */
+  readonly flush: () => void
+  /** The room goes: what waited for its start is lost, and that is logged. No other event comes after it. */
+  readonly end: Effect.Effect<void>
+}
+
+/** How long an event waits for a layer that is being built. */
+const patience = "20 seconds"
+
+/** In seconds, after the first failure, the second, and so on; the last of them ever after. */
+const pauses = [1, 2, 4, 8, 16, 30]
+
+/** The services of a room's house that its own layer may replace, and where each has its place. */
+const replaceable = [
+  [Sockets.Sockets, "sockets"],
+  [ConnectionRegistry.ConnectionRegistry, "registry"],
+  [Outbox.Outbox, "outbox"],
+  [Broadcaster.Broadcaster, "broadcaster"],
+  [Lifecycle.Lifecycle, "lifecycle"]
+] as const satisfies ReadonlyArray<readonly [Context.Key<any, any>, keyof Assembly]>
+
+/**
+ * Makes a room of a name on what its runtime gives, and begins to start it. `scope` is what the room's layer lives in.
+ * Never fails, and never waits.
+ */
+export const make = <R extends Room.Any, App, E, Given>(
+  room: R,
+  live: Layer.Layer<App, E, Given | Services<R>>,
+  { given, name, options = {}, scope = Scope.makeUnsafe() }: {
+    readonly given: Context.Context<Given | Ports>
+    readonly name: string
+    readonly options?: Options | undefined
+    readonly scope?: Scope.Scope | undefined
+  }
+): RoomRuntime<App | Given | Services<R>> => {
+  type All = App | Given | Services<R>
+
+  const sockets = Context.get(given, Sockets.Sockets)
+  // SAFETY: the services that follow are put in before anything is asked of them.
+  const assembly = { sockets, protocol: Plain.make(room, sockets), handlers: undefined } as unknown as Assembly
+  assembly.registry = ConnectionRegistry.make(assembly, room.state)
+  assembly.outbox = Outbox.make(assembly, options, (socket) => fork(letGo(socket)))
+  assembly.broadcaster = Broadcaster.make(assembly)
+  assembly.lifecycle = Lifecycle.make(assembly, room.order, options, {
+    retryAfter: Effect.suspend(() => retryAfter),
+    whenReady: (event) => whenReady(event),
+    onceStarted: (event) => void postponed.push(event)
+  })
+  const service = Room.makeService(assembly, name)
+  const calls = Calls.make(room, service, assembly, Effect.suspend(() => retryAfter))
+
+  let installed: { readonly handlers: Handlers.Handlers; readonly services: Context.Context<never> } | undefined
+  const house = Context.makeUnsafe<Given | Services<R>>(
+    new Map([
+      ...given.mapUnsafe,
+      [room.key, service],
+      ...replaceable.map(([key, place]) => [key.key, assembly[place]] as const),
+      [Handlers.Installation.key, {
+        install: (handlers: Handlers.Handlers, services: Context.Context<never>) => {
+          installed = { handlers, services }
+        }
+      }]
+    ])
+  )
+
+  // SAFETY: what the layer provides is there once it is built; until then only what needs none of it is run.
+  let services = house as Context.Context<All>
+  let starting: Fiber.Fiber<void> | undefined
+  let isStarted = false
+  let failures = 0
+  let retryAt = 0
+  let postponed: Array<Effect.Effect<void>> = []
+
+  const fork = <A>(effect: Effect.Effect<A, never, All>) => Effect.runForkWith(services)(effect)
+
+  const letGo = (socket: Sockets.Socket) => {
+    const { code, meaning } = CloseCode.table.slow
+    return Effect.ignore(
+      Effect.flatMap(
+        assembly.registry.identify(socket),
+        ({ id }) => assembly.lifecycle.disconnect(id, { code, reason: meaning })
+      )
+    )
+  }
+
+  const retryAfter = Effect.map(
+    Clock.currentTimeMillis,
+    (now) => Math.max(1, Math.ceil((retryAt - now) / 1_000))
+  )
+
+  // What the layer brings of ours takes its place; the handlers run in what their layer was built with.
+  const settle = (app: Context.Context<App>) => {
+    for (const [key, place] of replaceable) {
+      const own = app.mapUnsafe.get(key.key)
+      if (own !== undefined) Object.assign(assembly, { [place]: own })
+    }
+    assembly.handlers = installed?.handlers
+    // What is kept for a context that there is need not be made anew.
+    const base = installed === undefined ? house : Context.omit(Scope.Scope, Layer.CurrentMemoMap)(installed.services)
+    services = (app.mapUnsafe.size === 0 ? base : Context.merge(base, app)) as Context.Context<All>
+    isStarted = true
+    failures = 0
+    const overdue = postponed
+    postponed = []
+    for (const event of overdue) fork(event)
+  }
+
+  const build = Effect.suspend(() => {
+    const attempt = Scope.forkUnsafe(scope)
+    return Layer.buildWithMemoMap(live, Layer.makeMemoMapUnsafe(), attempt).pipe(
+      Effect.map(settle),
+      Effect.catchCause((cause) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          retryAt = now + pauses[Math.min(failures++, pauses.length - 1)]! * 1_000
+          installed = undefined
+          return Effect.andThen(
+            Effect.logError("The room could not be started", cause),
+            Scope.close(attempt, Exit.failCause(cause))
+          )
+        })
+      ),
+      Effect.ensuring(Effect.sync(() => {
+        starting = undefined
+      }))
+    )
+  })
+
+  const start = () => {
+    const fiber = Effect.runForkWith(house)(build)
+    if (fiber.pollUnsafe() === undefined) starting = fiber
+  }
+
+  // Waits for a start that is under way, and tries again where the last one failed and its pause is over.
+  const ready: Effect.Effect<unknown> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    if (starting === undefined && !isStarted && now >= retryAt) start()
+    return starting === undefined ? Effect.void : Effect.timeoutOption(Fiber.await(starting), patience)
+  })
+
+  const inside = <A, E>(effect: Effect.Effect<A, E, All>): Effect.Effect<A, E> =>
+    Effect.suspend(() => Effect.provideContext(effect, services))
+
+  const whenReady = <A, E>(event: () => Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    isStarted ? event() : Effect.andThen(ready, inside(Effect.suspend(event)))
+
+  start()
+
+  return {
+    services: () => services,
+    connect: (request, socket) => whenReady(() => assembly.lifecycle.connect(request, socket)),
+    message: (socket, frame) => assembly.lifecycle.message(socket, frame),
+    close: (socket, close) => assembly.lifecycle.close(socket, close),
+    error: (socket, error) => assembly.lifecycle.error(socket, error),
+    alarm: Effect.suspend(() => whenReady(() => assembly.lifecycle.alarm)),
+    call: (method, payload) => whenReady(() => calls.call(method, payload)),
+    run: (effect) => Effect.suspend(() => isStarted ? inside(effect) : Effect.andThen(ready, inside(effect))),
+    flush: () => assembly.outbox.flush(),
+    end: Effect.suspend(() =>
+      postponed.length === 0
+        ? Effect.void
+        : Effect.logError(`The room never started: the closes of ${postponed.length} connections are lost`)
+    )
+  }
+}
