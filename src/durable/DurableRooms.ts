@@ -51,7 +51,7 @@ export const make = <R extends Room.Any>(room: R, namespace: Namespace): Rooms.S
 
 // What `RoomObject` has for us.
 interface Stub {
-  readonly call: (method: string, payload: string) => Promise<string>
+  readonly call: (method: string, payload: string, trace?: string) => Promise<string>
   readonly fetch: (request: Request) => Promise<Response>
 }
 
@@ -88,7 +88,7 @@ const open = (namespace: Namespace, name: RoomName.RoomName): Rooms.Link => {
   }
 
   return {
-    call: (method, payload) => attempt((stub) => stub.call(method, payload)),
+    call: (method, payload, trace) => attempt((stub) => stub.call(method, payload, trace)),
     fetch: (request, claims) => attempt((stub) => stub.fetch(RequestClaims.attach(request, claims)))
   }
 }

@@ -38,7 +38,7 @@ export interface RoomObject<R extends Room.Any, App = never> extends DurableObje
   webSocketError(socket: WebSocket, error: unknown): Promise<void> | void
   alarm(): Promise<void>
   /** Answers a call of `DurableRooms`. */
-  call(method: string, payload: string): Promise<string>
+  call(method: string, payload: string, trace?: string): Promise<string>
   /**
    * Runs an effect inside the object. Use it in a subclass, for methods that other Workers call. It is no method of the
    * class itself, so nothing outside the object can reach it. Where the room's layer did not build, what it would have
@@ -120,8 +120,8 @@ export const make = <R extends Room.Any, App, E>(
       return this.#promise(this.#room.alarm)
     }
 
-    call(method: string, payload: string): Promise<string> {
-      return this.#promise(this.#room.call(method, payload))
+    call(method: string, payload: string, trace?: string): Promise<string> {
+      return this.#promise(this.#room.call(method, payload, trace))
     }
   }
 

@@ -41,7 +41,7 @@ export interface ListenerRoom<R extends Room.Any, App = never> {
     socket: ListenerSockets.ListenerSocket
   ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
   /** Answers a call of `Rooms`. */
-  readonly call: (method: string, payload: string) => Effect.Effect<string>
+  readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string>
   /** Runs an effect inside the room. Where the room's layer did not build, what it would have provided is missing. */
   readonly run: <A, E>(effect: Effect.Effect<A, E, App | RoomRuntime.Services<R>>) => Effect.Effect<A, E>
 }
@@ -102,13 +102,13 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
 
   return {
     connect: (request, socket) => inside(runtime.connect(request, socket)),
-    call: (method, payload) => inside(runtime.call(method, payload)),
+    call: (method, payload, trace) => inside(runtime.call(method, payload, trace)),
     run: runtime.run
   }
 })
 
 const goingAway: CloseCode.Close = {
-  code: CloseCode.table.goingAway.code,
+  code: CloseCode.goingAway.code,
   reason: "The server goes down.",
   wasClean: true
 }

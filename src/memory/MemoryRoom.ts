@@ -77,7 +77,7 @@ export interface MemoryRoom<R extends Room.Any, App = never> {
   /** Runs an effect inside the room. */
   readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<R>>) => Effect.Effect<A, E>
   /** Answers a call of `MemoryRooms`. */
-  readonly call: (method: string, payload: string) => Effect.Effect<string>
+  readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string>
 }
 
 /**
@@ -162,8 +162,8 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
       life = yield* start
     }),
     run: (effect) => Effect.suspend(() => life.run(effect)).pipe(Effect.tap(memory.settle)),
-    call: (method, payload) =>
-      Effect.suspend(() => life.inside(life.call(method, payload))).pipe(Effect.tap(memory.settle))
+    call: (method, payload, trace) =>
+      Effect.suspend(() => life.inside(life.call(method, payload, trace))).pipe(Effect.tap(memory.settle))
   }
 })
 

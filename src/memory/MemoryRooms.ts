@@ -74,7 +74,7 @@ export const layer = <R extends Room.Any, App, E, RIn>(
       })
 
     const open = (name: RoomName.RoomName): Rooms.Link => ({
-      call: (method, payload) => Effect.flatMap(find(name), (room) => room.call(method, payload)),
+      call: (method, payload, trace) => Effect.flatMap(find(name), (room) => room.call(method, payload, trace)),
       fetch: (request, claims) =>
         Effect.flatMap(
           find(name),

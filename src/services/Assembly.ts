@@ -4,6 +4,7 @@
  * Each of them reaches the others through here, when it needs them. So a service that the room's own layer brings takes
  * the place of ours for everybody at once; `RoomRuntime` puts it here when the layer is built.
  */
+import type * as Tracer from "effect/Tracer"
 import type * as Broadcaster from "./Broadcaster.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Handlers from "./Handlers.ts"
@@ -13,12 +14,16 @@ import type * as Protocol from "./Protocol.ts"
 import type * as Sockets from "./Sockets.ts"
 
 export interface Assembly {
+  /** The room's own name, the one in its URL. */
+  readonly name: string
   sockets: Sockets.Sockets["Service"]
   protocol: Protocol.Protocol["Service"]
   registry: ConnectionRegistry.ConnectionRegistry["Service"]
   outbox: Outbox.Outbox["Service"]
   broadcaster: Broadcaster.Broadcaster["Service"]
   lifecycle: Lifecycle.Lifecycle["Service"]
+  /** The tracer that the room's app brings. Without one there are no spans. */
+  tracer: Tracer.Tracer | undefined
   /** The room's handlers; `undefined` until its layer is built. */
   handlers: Handlers.Handlers | undefined
 }

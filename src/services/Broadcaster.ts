@@ -95,7 +95,7 @@ export const make = (assembly: Assembly): Broadcaster["Service"] => {
             discard: true
           })
         })
-        return Effect.as(Effect.provideService(effect, Held, holding), release)
+        return Effect.map(Effect.provideService(effect, Held, holding), () => release)
       }),
     orHold: <A, E>(effect: Effect.Effect<A, E>, held: A) =>
       Effect.withFiber<A, E>((fiber) => {

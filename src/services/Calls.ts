@@ -15,6 +15,7 @@ import type * as Broadcaster from "./Broadcaster.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Room from "./Room.ts"
+import * as Spans from "./Spans.ts"
 
 /** A method that a room declares: its tag and its schemas. What `Rpc.make` of `effect/rpc` makes is one. */
 export interface Method {
@@ -82,7 +83,7 @@ export class CallFailed extends Schema.TaggedError<CallFailed>()("CallFailed", {
 }
 
 /** Why a room does not answer a call. */
-export const Refusal = Schema.Union([RoomError.Reason, UnknownMethod, InvalidPayload, CallFailed])
+export const Refusal = /* @__PURE__ */ Schema.Union([RoomError.Reason, UnknownMethod, InvalidPayload, CallFailed])
 
 export type Refusal = typeof Refusal.Type
 
@@ -92,7 +93,7 @@ export interface Calls {
    * Answers a call: a payload as JSON, an empty text where there is none, by a {@link Reply} as JSON. What a handler gets
    * wrong is logged, and the caller learns that the call failed.
    */
-  readonly call: (method: string, payload: string) => Effect.Effect<string>
+  readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string>
 }
 
 /** Makes what answers the calls of a room. `retryAfter` says when a room may be asked again that did not start. */
@@ -105,21 +106,27 @@ export const make = (
   // Made by the first call: an object that wakes for a message has no use for it.
   let answer: ((name: string, payload: unknown) => Effect.Effect<Reply>) | undefined
 
+  const call = (name: string, payload: string): Effect.Effect<string> =>
+    Effect.suspend(() => {
+      answer ??= makeAnswer(room, service, assembly, retryAfter)
+      return answer(name, payload === "" ? undefined : JSON.parse(payload))
+    }).pipe(
+      Effect.catchCause((cause) =>
+        Effect.logError("The room's handler failed", cause).pipe(
+          Effect.annotateLogs({ event: "call", method: name }),
+          Effect.map(() => refused(new CallFailed({ method: name })))
+        )
+      ),
+      Effect.map((reply) => JSON.stringify(reply))
+    )
+
   return {
-    call: (name, payload) =>
-      Effect.suspend(() => {
-        answer ??= makeAnswer(room, service, assembly, retryAfter)
-        return answer(name, payload === "" ? undefined : JSON.parse(payload))
-      }).pipe(
-        Effect.matchCauseEffect({
-          onFailure: (cause) =>
-            Effect.logError("The room's handler failed", cause).pipe(
-              Effect.annotateLogs({ event: "call", method: name }),
-              Effect.as(JSON.stringify(refused(new CallFailed({ method: name }))))
-            ),
-          onSuccess: (reply) => Effect.succeed(JSON.stringify(reply))
-        })
-      )
+    call: (name, payload, trace) => {
+      const { tracer } = assembly
+      if (tracer === undefined) return call(name, payload)
+      const origin = { caller: trace, attributes: { room: service.name, method: name } }
+      return Spans.within(tracer, "Room.call", origin, call(name, payload))
+    }
   }
 }
 
@@ -129,11 +136,12 @@ const makeAnswer = (
   assembly: Assembly,
   retryAfter: Effect.Effect<number>
 ) => {
-  const message = (encoded: unknown) =>
-    Effect.mapError(
-      Effect.fromResult(codecs(room).message(encoded)),
-      ({ message }) => RoomError.make(new RoomError.InvalidMessage({ detail: message }))
-    )
+  const withMessage = <A>(encoded: unknown, use: (message: unknown) => Effect.Effect<A, RoomError.RoomError>) => {
+    const message = codecs(room).message(encoded)
+    return Result.isSuccess(message)
+      ? use(message.success)
+      : Effect.fail(RoomError.make(new RoomError.InvalidMessage({ detail: message.failure.message })))
+  }
 
   const closeAll = Effect.fnUntraced(function*({ code, reason }: BuiltIns["close"], audience: Audience.Audience) {
     let closed = 0
@@ -151,8 +159,8 @@ const makeAnswer = (
   const builtIns: {
     readonly [Name in keyof BuiltIns]: (payload: BuiltIns[Name]) => Effect.Effect<unknown, RoomError.RoomError>
   } = {
-    broadcast: (payload) => Effect.flatMap(message(payload.message), (sent) => service.broadcast(sent, payload)),
-    send: ({ id, ...payload }) => Effect.flatMap(message(payload.message), (sent) => service.send(id, sent)),
+    broadcast: (payload) => withMessage(payload.message, (message) => service.broadcast(message, payload)),
+    send: (payload) => withMessage(payload.message, (message) => service.send(payload.id, message)),
     connections: (options) =>
       Effect.map(service.connections(options), (connections) =>
         connections.map((connection) => ({
@@ -160,15 +168,13 @@ const makeAnswer = (
           state: Result.getOrThrow(room.state.encode(connection.state))
         }))),
     close: ({ who, ...options }) =>
-      typeof who === "string" ? Effect.as(service.close(who, options), 1) : closeAll({ who, ...options }, who)
+      typeof who === "string" ? Effect.map(service.close(who, options), () => 1) : closeAll({ who, ...options }, who)
   }
 
   const callBuiltIn = (name: keyof BuiltIns, payload: unknown): Effect.Effect<Reply> =>
     // SAFETY: it is `Rooms` that made the payload; from anything else this is a defect, which is answered as one.
-    Effect.match(builtIns[name](payload as never), {
-      onFailure: ({ reason }) => refused(reason),
-      onSuccess: (value): Reply => ({ _tag: "Success", value })
-    })
+    Effect.map(Effect.result(builtIns[name](payload as never)), (result): Reply =>
+      Result.isFailure(result) ? refused(result.failure.reason) : { _tag: "Success", value: result.success })
 
   const callOwn = (name: string, payload: unknown): Effect.Effect<Reply> => {
     const method = codecs(room).methods.get(name)
@@ -181,11 +187,11 @@ const makeAnswer = (
     if (Result.isFailure(decoded)) {
       return Effect.succeed(refused(new InvalidPayload({ method: name, detail: decoded.failure.message })))
     }
-    return Effect.match(handle(decoded.success), {
+    return Effect.map(Effect.result(handle(decoded.success)), (result): Reply =>
       // What the schemas refuse is no answer that the method declares.
-      onFailure: (error) => ({ _tag: "Failure", error: Result.getOrThrow(method.error(error)) }),
-      onSuccess: (value) => ({ _tag: "Success", value: Result.getOrThrow(method.success(value)) })
-    })
+      Result.isFailure(result)
+        ? { _tag: "Failure", error: Result.getOrThrow(method.error(result.failure)) }
+        : { _tag: "Success", value: Result.getOrThrow(method.success(result.success)) })
   }
 
   return (name: string, payload: unknown): Effect.Effect<Reply> =>
@@ -193,13 +199,8 @@ const makeAnswer = (
     Object.hasOwn(builtIns, name) ? callBuiltIn(name as keyof BuiltIns, payload) : callOwn(name, payload)
 }
 
-const encodeRefusal = Schema.encodeUnknownSync(Schema.toCodecJson(Refusal))
-
-// What the runtime said stays inside: the caller learns the reason, and the log the cause.
-const refused = (refusal: Refusal): Reply => ({
-  _tag: "Refused",
-  reason: { ...encodeRefusal(refusal) as object, cause: undefined }
-})
+// The fields of a reason are JSON as they are. What the runtime said stays inside: the caller learns the reason.
+const refused = (refusal: Refusal): Reply => ({ _tag: "Refused", reason: { ...refusal, cause: undefined } })
 
 const compile = (room: Room.Any) => ({
   message: Schema.decodeUnknownResult(Schema.toCodecJson(room.send)),

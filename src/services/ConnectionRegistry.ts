@@ -171,7 +171,7 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
   }
 
   const unidentified = (socket: Sockets.Socket) =>
-    RoomError.make(new RoomError.UnidentifiedSocket({ tags: assembly.sockets.tags(socket) }))
+    RoomError.make(new RoomError.UnidentifiedSocket({ tags: assembly.sockets.tags(socket).join(", ") }))
 
   // A socket is open until it is forgotten. Who was forgotten before the object slept has begun to close since: that is
   // asked once, of all sockets, and not of each at every look.
@@ -330,9 +330,9 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
     state: (id) =>
       Effect.suspend(() => {
         const socket = socketOf(id)
-        return socket === undefined
-          ? Effect.fail(unknown(id))
-          : Effect.fromResult(decodeState(id, keptOf(socket).state))
+        if (socket === undefined) return Effect.fail(unknown(id))
+        const state = decodeState(id, keptOf(socket).state)
+        return Result.isSuccess(state) ? Effect.succeed(state.success) : Effect.fail(state.failure)
       }),
     setState: (id, state) =>
       Effect.suspend(() => {

@@ -18,10 +18,12 @@ import type * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Problem from "../domain/Problem.ts"
 import * as RoomError from "../domain/RoomError.ts"
 import type { Assembly } from "./Assembly.ts"
+import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Handlers from "./Handlers.ts"
 import * as Mailbox from "./Mailbox.ts"
 import * as Protocol from "./Protocol.ts"
 import type * as Sockets from "./Sockets.ts"
+import * as Spans from "./Spans.ts"
 
 /** The bounds of what one connection may send, beside those of what waits for its handler. */
 export interface Options extends Mailbox.Options {
@@ -97,10 +99,23 @@ export const make = (
   const expelled = new WeakMap<Sockets.Socket, Fiber.Fiber<void>>()
 
   const report = (socket: Sockets.Socket, event: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-    Effect.matchEffect(assembly.registry.identify(socket), {
-      onFailure: () => log(event, cause),
-      onSuccess: ({ id }) => log(event, cause, id)
-    })
+    Effect.flatMap(
+      Effect.result(assembly.registry.identify(socket)),
+      (identity) => log(event, cause, Result.isSuccess(identity) ? identity.success.id : undefined)
+    )
+
+  // In a span of its own, where somebody traces.
+  const traced = <A, E>(
+    name: string,
+    event: () => Effect.Effect<A, E>,
+    origin: () => Spans.Origin
+  ): Effect.Effect<A, E> =>
+    assembly.tracer === undefined ? event() : Spans.within(assembly.tracer, name, origin(), Effect.suspend(event))
+
+  const originOf = (socket: Sockets.Socket, { id }: ConnectionRegistry.Connection): Spans.Origin => ({
+    opened: assembly.registry.traceOf(socket),
+    attributes: { room: assembly.name, connection: id }
+  })
 
   // Runs an event at once, or when the room has handlers, or is found to have none.
   const withHandlers = <A, E>(event: (handlers: Handlers.Handlers | undefined) => Effect.Effect<A, E>) =>
@@ -108,20 +123,18 @@ export const make = (
 
   const leave = (socket: Sockets.Socket, close: CloseCode.Close): Effect.Effect<void> =>
     Effect.suspend(() =>
-      withHandlers((handlers): Effect.Effect<unknown, unknown> =>
-        handlers === undefined
-          ? postpone(socket, close)
-          : handlers.close(assembly.registry.connection(socket), close)
-      )
+      withHandlers((handlers): Effect.Effect<unknown, unknown> => {
+        if (handlers === undefined) return postpone(socket, close)
+        const connection = assembly.registry.connection(socket)
+        return traced("Room.close", () => handlers.close(connection, close), () => originOf(socket, connection))
+      })
     ).pipe(Effect.catchCause((cause) => report(socket, "close", cause)), Effect.asVoid)
 
   // A socket that has gone leaves no trace in the runtime: where the object goes before the room starts, so does this.
   const postpone = (socket: Sockets.Socket, close: CloseCode.Close) =>
     Effect.flatMap(assembly.registry.identify(socket), ({ id }) => {
       start.onceStarted(leave(socket, close))
-      return Effect.logWarning("A close waits for the room to start, and is lost if the object goes before that").pipe(
-        Effect.annotateLogs({ event: "close", connection: id, code: close.code })
-      )
+      return annotated(Effect.logWarning("A close waits for the room to start"), "close", id)
     })
 
   // The room forgets the socket at once; the handler waits for those that still run for it.
@@ -144,16 +157,15 @@ export const make = (
     Effect.suspend(() => assembly.registry.isForgotten(socket) ? Effect.void : expel(socket, code, meaning))
 
   const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<void> =>
-    Effect.gen(function*() {
+    Effect.flatMap(assembly.registry.identify(socket), ({ id }) => {
       const complaint = assembly.protocol.complain(rejection)
-      const { id } = yield* assembly.registry.identify(socket)
       switch (complaint._tag) {
         case "Frame":
-          return yield* assembly.broadcaster.send(id, complaint.frame)
+          return assembly.broadcaster.send(id, complaint.frame)
         case "Close":
-          return yield* disconnect(id, complaint)
+          return assembly.lifecycle.disconnect(id, complaint)
         case "Nothing":
-          return
+          return Effect.void
       }
       // Who has left meanwhile needs no answer.
     }).pipe(Effect.ignore)
@@ -162,7 +174,7 @@ export const make = (
     Effect.suspend(() =>
       assembly.registry.strike(socket) < malformedFrames
         ? complain(socket, rejection)
-        : Effect.andThen(complain(socket, rejection), expelFor(socket, CloseCode.table.malformed))
+        : Effect.andThen(complain(socket, rejection), expelFor(socket, CloseCode.malformed))
     )
 
   const failed = (socket: Sockets.Socket, cause: Cause.Cause<unknown>) => {
@@ -186,9 +198,13 @@ export const make = (
         const decoded = protocol.decode(frame)
         if (Result.isFailure(decoded)) return reject(decoded.failure)
         if (isWhole) registry.absolve(socket)
-        return handlers === undefined
-          ? complain(socket, notStarted)
-          : handlers.message(registry.connection(socket), decoded.success)
+        if (handlers === undefined) return complain(socket, notStarted)
+        const connection = registry.connection(socket)
+        return traced(
+          "Room.message",
+          () => handlers.message(connection, decoded.success),
+          () => originOf(socket, connection)
+        )
       }),
       (cause) => failed(socket, cause)
     )
@@ -206,27 +222,17 @@ export const make = (
     const lines = Protocol.lines(frame, frameLines)
     if (lines === undefined) return yield* malformed(socket, tooManyLines(frameLines))
     let isMalformed = false
+    const reject = (rejection: Protocol.Rejection) => {
+      if (isMalformed) return Effect.void
+      isMalformed = true
+      return malformed(socket, rejection)
+    }
     for (const line of lines) {
       if (expelled.has(socket)) return
-      yield* receive(socket, line, (rejection) => {
-        if (isMalformed) return Effect.void
-        isMalformed = true
-        return malformed(socket, rejection)
-      }, false)
+      yield* receive(socket, line, reject, false)
     }
     if (!isMalformed) assembly.registry.absolve(socket)
   })
-
-  const disconnect = (id: ConnectionId.ConnectionId, { code = 1000, reason = "" }: CloseOptions = {}) =>
-    Effect.suspend(() => {
-      if (!CloseCode.isSendable(code) || !CloseCode.isReason(reason)) {
-        return Effect.fail(RoomError.make(new RoomError.InvalidClose({ code, reason })))
-      }
-      return Effect.flatMap(
-        assembly.registry.find(id),
-        (socket) => assembly.broadcaster.orHold(Effect.asVoid(expel(socket, code, reason)), undefined)
-      )
-    })
 
   const notReady = Effect.flatMap(
     start.retryAfter,
@@ -235,26 +241,34 @@ export const make = (
 
   const connect = Effect.fnUntraced(function*(request: Handlers.ConnectRequest, socket: Sockets.Socket) {
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return yield* upgradeRequired
-    const { broadcaster, handlers, protocol, registry } = assembly
+    const { broadcaster, handlers, protocol, registry, tracer } = assembly
     if (handlers === undefined) return yield* notReady
     const offered = request.headers.get("sec-websocket-protocol")?.split(",") ?? []
     const { protocol: name, ...handshake } = protocol.negotiate(offered.map((subprotocol) => subprotocol.trim()))
+    const trace = tracer === undefined ? undefined : yield* Spans.current
     const connection = yield* Effect.suspend(() => handlers.connect(request)).pipe(
-      Effect.flatMap((admission) => registry.admit(socket, name, admission)),
+      Effect.flatMap((admission) => registry.admit(socket, name, admission, trace)),
       Effect.catchCause((cause) => refuse("connect", cause))
     )
     const { id } = connection
     yield* broadcaster.hold(id, Effect.suspend(() => handlers.open(connection))).pipe(
       // Once it has entered, what was held leaves.
       Effect.flatMap((release) => Effect.uninterruptible(Effect.andThen(registry.enter(id), release))),
-      Effect.onError(() => registry.abandon(id)),
+      (entering) =>
+        Effect.onExitPrimitive(entering, ({ _tag }) => _tag === "Failure" ? registry.abandon(id) : undefined),
       Effect.catchCause((cause) => refuse("open", cause, id))
     )
     return handshake
   })
 
   return Lifecycle.of({
-    connect,
+    connect: (request, socket) =>
+      Effect.suspend(() =>
+        traced("Room.connect", () => connect(request, socket), () => ({
+          caller: request.headers.get("traceparent"),
+          attributes: { room: assembly.name }
+        }))
+      ),
     message: (socket, frame) =>
       Effect.suspend(() => {
         // What a peer says before it has seen our close comes too late.
@@ -262,7 +276,7 @@ export const make = (
         if (order === "none" && assembly.handlers !== undefined) return handle(socket, frame)
         const bytes = typeof frame === "string" ? frame.length : frame.byteLength
         const turn = () => withHandlers(() => handle(socket, frame))
-        const taken = mailbox.take(socket, bytes, turn) ?? expelFor(socket, CloseCode.table.overrun)
+        const taken = mailbox.take(socket, bytes, turn) ?? expelFor(socket, CloseCode.overrun)
         // Who was closed meanwhile has left when this event ends.
         return Effect.flatMap(taken, (): Effect.Effect<unknown> => {
           const departure = expelled.get(socket)
@@ -280,10 +294,24 @@ export const make = (
         Effect.suspend(() => depart(socket, CloseCode.fromError(error))),
         (cause) => report(socket, "error", cause)
       ),
-    alarm: Effect.suspend(() =>
-      assembly.handlers === undefined ? Effect.flatMap(notReady, Effect.fail) : Effect.asVoid(assembly.handlers.alarm)
-    ).pipe(Effect.tapCause((cause) => log("alarm", cause))),
-    disconnect
+    alarm: Effect.suspend(() => {
+      const { handlers } = assembly
+      return handlers === undefined
+        ? Effect.flatMap(notReady, Effect.fail)
+        : traced("Room.alarm", () => Effect.asVoid(handlers.alarm), () => ({ attributes: { room: assembly.name } }))
+    }).pipe(
+      Effect.catchCause((cause) => Effect.andThen(log("alarm", cause), Effect.failCause(cause)))
+    ),
+    disconnect: (id, { code = 1000, reason = "" } = {}) =>
+      Effect.suspend(() => {
+        if (!CloseCode.isSendable(code) || !CloseCode.isReason(reason)) {
+          return Effect.fail(RoomError.make(new RoomError.InvalidClose({ code, reason })))
+        }
+        return Effect.flatMap(
+          assembly.registry.find(id),
+          (socket) => assembly.broadcaster.orHold(expel(socket, code, reason), undefined)
+        )
+      })
   })
 }
 
@@ -307,7 +335,8 @@ const refuse = (event: string, cause: Cause.Cause<unknown>, connection?: Connect
     : Effect.andThen(log(event, cause, connection), Effect.fail(Problem.make(500, "The room failed to let you in.")))
 }
 
-const log = (event: string, cause: Cause.Cause<unknown>, connection?: ConnectionId.ConnectionId): Effect.Effect<void> =>
-  Effect.logError("The room's handler failed", cause).pipe(
-    Effect.annotateLogs(connection === undefined ? { event } : { event, connection })
-  )
+const log = (event: string, cause: Cause.Cause<unknown>, connection?: ConnectionId.ConnectionId) =>
+  annotated(Effect.logError("The room's handler failed", cause), event, connection)
+
+const annotated = (logging: Effect.Effect<void>, event: string, connection?: ConnectionId.ConnectionId) =>
+  Effect.annotateLogs(logging, connection === undefined ? { event } : { event, connection })

@@ -67,24 +67,26 @@ export const make = <K extends object>(
     box.isPassing = false
   }
 
-  const run = <A, E, R>(key: K, box: Box, turn: () => Effect.Effect<A, E, R>) =>
-    Effect.onExitPrimitive(Effect.suspend(turn), () => {
-      pass(key, box)
-      return undefined
-    })
-
-  // Who is interrupted while it waits leaves the box, or passes on the turn that it was just given.
-  const wait = (key: K, box: Box, bytes: number): Effect.Effect<void> =>
+  const enter = <A, E, R>(key: K, bytes: number, turn: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.suspend(() => {
+      const box = boxes.get(key)
+      if (box === undefined) {
+        const made: Box = { waiting: [], bytes: 0, isPassing: false, isFree: false }
+        boxes.set(key, made)
+        return Effect.onExitPrimitive(Effect.suspend(turn), () => {
+          pass(key, made)
+          return undefined
+        })
+      }
       let waiting: Waiting
-      const turn = Effect.callback<void>((resume) => {
-        waiting = { bytes, begin: () => resume(Effect.void) }
+      const own = Effect.callback<A, E, R>((resume) => {
+        waiting = { bytes, begin: () => resume(Effect.suspend(turn)) }
         box.waiting.push(waiting)
         box.bytes += bytes
       })
-      return Effect.onExitPrimitive(turn, ({ _tag }) => {
-        if (_tag === "Success") return undefined
+      return Effect.onExitPrimitive(own, () => {
         const place = box.waiting.indexOf(waiting)
+        // Who is interrupted while it waits leaves the box. Any other was given the turn, and passes it on.
         if (place < 0) pass(key, box)
         else {
           box.waiting.splice(place, 1)
@@ -92,19 +94,6 @@ export const make = <K extends object>(
         }
         return undefined
       })
-    })
-
-  const enter = <A, E, R>(key: K, bytes: number, turn: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.suspend(() => {
-      const box = boxes.get(key)
-      if (box === undefined) {
-        const made: Box = { waiting: [], bytes: 0, isPassing: false, isFree: false }
-        boxes.set(key, made)
-        return run(key, made, turn)
-      }
-      return Effect.uninterruptibleMask((restore) =>
-        Effect.andThen(restore(wait(key, box, bytes)), run(key, box, () => restore(turn())))
-      )
     })
 
   return {

@@ -15,10 +15,10 @@ import type * as Room from "./Room.ts"
 import type * as Sockets from "./Sockets.ts"
 
 /** What the sender of a frame that is not understood is told in a JSON room. */
-export const Error = Schema.TaggedStruct("Error", {
+export const Error = /* @__PURE__ */ Schema.TaggedStruct("Error", {
   code: Protocol.ErrorCode,
   message: Schema.String,
-  error: Schema.optionalKey(Schema.Unknown)
+  error: /* @__PURE__ */ Schema.optionalKey(Schema.Unknown)
 })
 
 /** Speaks the plain protocol with the schemas of a room. */
@@ -69,7 +69,7 @@ const json = (room: Room.Any): Protocol.Protocol["Service"] => {
       bytes?.isMessage(message) ? bytes.encode(message) : Result.map(encode(message), (value) => JSON.stringify(value)),
     complain: ({ code, error, message }) => ({
       _tag: "Frame",
-      frame: JSON.stringify(Error.make({ code, message, ...(error !== undefined && { error }) }))
+      frame: JSON.stringify({ _tag: "Error", code, message, error })
     }),
     refusal: (failure) => refusal?.(failure)
   })
@@ -118,11 +118,11 @@ const verbatim = (
     complain: ({ code, message }) => {
       switch (code) {
         case "UnsupportedFrame":
-          return { _tag: "Close", code: CloseCode.table.unsupportedData.code, reason: message }
+          return { _tag: "Close", code: CloseCode.unsupportedData.code, reason: message }
         case "InvalidMessage":
           return {
             _tag: "Close",
-            code: CloseCode.table.invalidPayload.code,
+            code: CloseCode.invalidPayload.code,
             reason: "The frame does not fit the room."
           }
         default:

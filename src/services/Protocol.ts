@@ -40,7 +40,13 @@ export const lines = (frame: string, limit: number): ReadonlyArray<string> | und
  * that the room does not take (`UnsupportedFrame`), refused by the room with an error that it declares (`Refused`), met
  * a room that could not be started (`NotReady`), or the room failed to handle it (`Internal`).
  */
-export const ErrorCode = Schema.Literals(["InvalidMessage", "UnsupportedFrame", "Refused", "NotReady", "Internal"])
+export const ErrorCode = /* @__PURE__ */ Schema.Literals([
+  "InvalidMessage",
+  "UnsupportedFrame",
+  "Refused",
+  "NotReady",
+  "Internal"
+])
 
 export type ErrorCode = typeof ErrorCode.Type
 

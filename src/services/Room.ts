@@ -302,8 +302,8 @@ const erase = (handlers: object): Handlers.Handlers => {
 
 const admit = () => Effect.succeed({ state: undefined })
 
-/** Makes the service of a room that has a name. */
-export const makeService = (assembly: Assembly, name: string): Service<any, any> => {
+/** Makes the service of a room. */
+export const makeService = (assembly: Assembly): Service<any, any> => {
   // One step and not two: this runs for every message.
   const encoded = <A>(message: unknown, use: (frame: Protocol.Frame) => Effect.Effect<A, RoomError.RoomError>) =>
     Effect.suspend(() => {
@@ -314,13 +314,13 @@ export const makeService = (assembly: Assembly, name: string): Service<any, any>
     })
 
   return {
-    name,
+    name: assembly.name,
     send: (id, message) => encoded(message, (frame) => assembly.broadcaster.send(id, frame)),
     broadcast: (message, options) => encoded(message, (frame) => assembly.broadcaster.broadcast(frame, options)),
-    connections: (options) => Effect.suspend(() => assembly.registry.list(options)),
-    count: (audience = Audience.all) => Effect.suspend(() => assembly.registry.count(audience)),
-    state: (id) => Effect.suspend(() => assembly.registry.state(id)),
-    setState: (id, state) => Effect.suspend(() => assembly.registry.setState(id, state)),
-    close: (id, options) => Effect.suspend(() => assembly.lifecycle.disconnect(id, options))
+    connections: (options) => assembly.registry.list(options),
+    count: (audience = Audience.all) => assembly.registry.count(audience),
+    state: (id) => assembly.registry.state(id),
+    setState: (id, state) => assembly.registry.setState(id, state),
+    close: (id, options) => assembly.lifecycle.disconnect(id, options)
   }
 }

@@ -11,7 +11,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as CloseCode from "../domain/CloseCode.ts"
@@ -28,6 +28,7 @@ import * as Plain from "./Plain.ts"
 import type * as Protocol from "./Protocol.ts"
 import * as Room from "./Room.ts"
 import * as Sockets from "./Sockets.ts"
+import * as Spans from "./Spans.ts"
 
 /** The ports of a room: what a runtime offers. */
 export type Ports = Alarm.Alarm | Sockets.Sockets
@@ -62,8 +63,8 @@ export interface RoomRuntime<in out App> {
   readonly error: (socket: Sockets.Socket, error: unknown) => Effect.Effect<void>
   /** Fails where the handler does, once that is logged: to repeat it is the runtime's. */
   readonly alarm: Effect.Effect<void, unknown>
-  /** Answers a call of `Rooms`. */
-  readonly call: (method: string, payload: string) => Effect.Effect<string>
+  /** Answers a call of `Rooms`, in the trace of the caller where there is one. */
+  readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string>
   /** Runs an effect inside the room, once it has started. */
   readonly run: <A, E>(effect: Effect.Effect<A, E, App>) => Effect.Effect<A, E>
   /** Sends what was collected, for whoever looks at it before the next macrotask. */
@@ -72,11 +73,21 @@ export interface RoomRuntime<in out App> {
   readonly end: Effect.Effect<void>
 }
 
-/** How long an event waits for a layer that is being built. */
-const patience = "20 seconds"
+/** How long an event waits for a layer that is being built, in milliseconds. */
+const patience = 20_000
 
 /** In seconds, after the first failure, the second, and so on; the last of them ever after. */
 const pauses = [1, 2, 4, 8, 16, 30]
+
+// `Effect.timeout` would do the same, for 0.3 KiB of every Worker.
+const ended = (start: Fiber.Fiber<void>): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const timer = setTimeout(() => resume(Effect.void), patience)
+    start.addObserver(() => {
+      clearTimeout(timer)
+      resume(Effect.void)
+    })
+  })
 
 /** The services of a room's house that its own layer may replace, and where each has its place. */
 const replaceable = [
@@ -105,7 +116,12 @@ export const make = <R extends Room.Any, App, E, Given>(
 
   const sockets = Context.get(given, Sockets.Sockets)
   // SAFETY: the services that follow are put in before anything is asked of them.
-  const assembly = { sockets, protocol: Plain.make(room, sockets), handlers: undefined } as unknown as Assembly
+  const assembly = {
+    name,
+    sockets,
+    protocol: Plain.make(room, sockets),
+    handlers: undefined
+  } as unknown as Assembly
   assembly.registry = ConnectionRegistry.make(assembly, room.state)
   assembly.outbox = Outbox.make(assembly, options, (socket) => fork(letGo(socket)))
   assembly.broadcaster = Broadcaster.make(assembly)
@@ -114,7 +130,7 @@ export const make = <R extends Room.Any, App, E, Given>(
     whenReady: (event) => whenReady(event),
     onceStarted: (event) => void postponed.push(event)
   })
-  const service = Room.makeService(assembly, name)
+  const service = Room.makeService(assembly)
   const calls = Calls.make(room, service, assembly, Effect.suspend(() => retryAfter))
 
   let installed: { readonly handlers: Handlers.Handlers; readonly services: Context.Context<never> } | undefined
@@ -142,7 +158,7 @@ export const make = <R extends Room.Any, App, E, Given>(
   const fork = <A>(effect: Effect.Effect<A, never, All>) => Effect.runForkWith(services)(effect)
 
   const letGo = (socket: Sockets.Socket) => {
-    const { code, meaning } = CloseCode.table.slow
+    const { code, meaning } = CloseCode.slow
     return Effect.ignore(
       Effect.flatMap(
         assembly.registry.identify(socket),
@@ -158,6 +174,7 @@ export const make = <R extends Room.Any, App, E, Given>(
 
   // What the layer brings of ours takes its place; the handlers run in what their layer was built with.
   const settle = (app: Context.Context<App>) => {
+    starting = undefined
     for (const [key, place] of replaceable) {
       const own = app.mapUnsafe.get(key.key)
       if (own !== undefined) Object.assign(assembly, { [place]: own })
@@ -166,6 +183,7 @@ export const make = <R extends Room.Any, App, E, Given>(
     // What is kept for a context that there is need not be made anew.
     const base = installed === undefined ? house : Context.omit(Scope.Scope, Layer.CurrentMemoMap)(installed.services)
     services = (app.mapUnsafe.size === 0 ? base : Context.merge(base, app)) as Context.Context<All>
+    assembly.tracer = Spans.tracerOf(services)
     isStarted = true
     failures = 0
     const overdue = postponed
@@ -180,16 +198,14 @@ export const make = <R extends Room.Any, App, E, Given>(
       Effect.catchCause((cause) =>
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
           retryAt = now + pauses[Math.min(failures++, pauses.length - 1)]! * 1_000
+          starting = undefined
           installed = undefined
           return Effect.andThen(
             Effect.logError("The room could not be started", cause),
             Scope.close(attempt, Exit.failCause(cause))
           )
         })
-      ),
-      Effect.ensuring(Effect.sync(() => {
-        starting = undefined
-      }))
+      )
     )
   })
 
@@ -201,7 +217,7 @@ export const make = <R extends Room.Any, App, E, Given>(
   // Waits for a start that is under way, and tries again where the last one failed and its pause is over.
   const ready: Effect.Effect<unknown> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
     if (starting === undefined && !isStarted && now >= retryAt) start()
-    return starting === undefined ? Effect.void : Effect.timeoutOption(Fiber.await(starting), patience)
+    return starting === undefined ? Effect.void : ended(starting)
   })
 
   const inside = <A, E>(effect: Effect.Effect<A, E, All>): Effect.Effect<A, E> =>
@@ -219,13 +235,13 @@ export const make = <R extends Room.Any, App, E, Given>(
     close: (socket, close) => assembly.lifecycle.close(socket, close),
     error: (socket, error) => assembly.lifecycle.error(socket, error),
     alarm: Effect.suspend(() => whenReady(() => assembly.lifecycle.alarm)),
-    call: (method, payload) => whenReady(() => calls.call(method, payload)),
+    call: (method, payload, trace) => whenReady(() => calls.call(method, payload, trace)),
     run: (effect) => Effect.suspend(() => isStarted ? inside(effect) : Effect.andThen(ready, inside(effect))),
     flush: () => assembly.outbox.flush(),
     end: Effect.suspend(() =>
       postponed.length === 0
         ? Effect.void
-        : Effect.logError(`The room never started: the closes of ${postponed.length} connections are lost`)
+        : Effect.logError(`The room never started: ${postponed.length} closes are lost`)
     )
   }
 }

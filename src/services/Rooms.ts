@@ -31,6 +31,7 @@ import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Outbox from "./Outbox.ts"
 import type * as Room from "./Room.ts"
+import * as Spans from "./Spans.ts"
 
 /** Marks the service of the rooms of one definition among those of others. */
 export interface Rooms<in out Name extends string> {
@@ -90,7 +91,7 @@ export const key = <R extends Room.Any>(room: R): Context.Service<Rooms<Room.Nam
 /** The way to one room. */
 export interface Link {
   /** Carries a call to the `Calls` of the room, and its reply back. */
-  readonly call: (method: string, payload: string) => Effect.Effect<string, RoomsError>
+  readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string, RoomsError>
   readonly fetch: (request: Request, claims: Claims.Claims) => Effect.Effect<Response, RoomsError>
 }
 
@@ -115,7 +116,7 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
     decodeError: decoder(method.errorSchema)
   }))
 
-  const remote = (link: Link) => {
+  const remote = (link: Link, name: string) => {
     // What can be done beforehand is: an effect that is run for every call costs more than its step.
     const call = <A, E>(
       method: string,
@@ -124,7 +125,7 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
       decodeError: (error: unknown) => Result.Result<E, Schema.SchemaError>
     ): Effect.Effect<A, E | RoomsError> =>
       Effect.flatMap(
-        link.call(method, payload === undefined ? "" : JSON.stringify(payload)),
+        linked(link, name, method, payload === undefined ? "" : JSON.stringify(payload)),
         (text): Effect.Effect<A, E | RoomsError> => {
           const reply = read(text)
           switch (reply?._tag) {
@@ -165,7 +166,8 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
       send: (id, message) => encodedMessage(message, (message) => callBuiltIn("send", { id, message }, decodeNothing)),
       connections: (options = {}) => callBuiltIn("connections", options, decodeConnections),
       close: (who, { code, reason } = {}) => callBuiltIn("close", { who, code, reason }, decodeCount),
-      fetch: (request, claims = Claims.none) => link.fetch(request, claims)
+      fetch: (request, claims = Claims.none) =>
+        traced(name, "fetch", (trace) => link.fetch(trace === undefined ? request : withTrace(request, trace), claims))
     }
 
     const own: Record<string, (payload: unknown) => Effect.Effect<unknown, unknown>> = {}
@@ -183,7 +185,7 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
 
   return {
     get: (name) =>
-      remote(RoomName.is(name) ? open(name) : nowhere(new RoomsError({ reason: new InvalidRoomName({ name }) })))
+      remote(RoomName.is(name) ? open(name) : nowhere(new RoomsError({ reason: new InvalidRoomName({ name }) })), name)
   }
 }
 
@@ -194,6 +196,25 @@ const read = (text: string): Calls.Reply | undefined => {
   } catch {
     return undefined
   }
+}
+
+// In a span of its own, where somebody traces, which goes along to the room.
+const traced = <A>(room: string, method: string, call: (trace: string | undefined) => Effect.Effect<A, RoomsError>) =>
+  Effect.withFiber<A, RoomsError>(({ context }) => {
+    const tracer = Spans.tracerOf(context)
+    const here = Spans.spanOf(context)
+    if (tracer === undefined) return call(here)
+    const origin = { caller: here, attributes: { room, method } }
+    return Spans.within(tracer, "Rooms.call", origin, Effect.flatMap(Spans.current, call))
+  })
+
+const linked = (link: Link, room: string, method: string, payload: string) =>
+  traced(room, method, (trace) => link.call(method, payload, trace))
+
+const withTrace = (request: Request, trace: string) => {
+  const headers = new Headers(request.headers)
+  headers.set("traceparent", trace)
+  return new Request(request, { headers })
 }
 
 const nowhere = (error: RoomsError): Link => ({ call: () => Effect.fail(error), fetch: () => Effect.fail(error) })
