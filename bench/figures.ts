@@ -51,30 +51,67 @@ interface Plan {
   readonly measure: (target: Target, round: number) => Promise<void>
 }
 
+/** The same, beginning further on: whoever is first, or comes after whom, is to be another one each time. */
+const turned = <A>(all: ReadonlyArray<A>, by: number): ReadonlyArray<A> => {
+  const at = by % all.length
+  return [...all.slice(at), ...all.slice(0, at)]
+}
+
+/**
+ * One sitting: the servers are started and prepared, worked with and stopped. Each sitting begins with another subject
+ * than the one before: who starts on an empty machine, and who beside the others, shows in every figure of a process.
+ */
+const sit = async (
+  subjects: ReadonlyArray<Subject>,
+  sitting: number,
+  prepare: (target: Target) => Promise<void>,
+  work: (targets: ReadonlyArray<Target>) => Promise<void>
+): Promise<void> => {
+  const targets: Array<Target> = []
+  try {
+    for (const subject of turned(subjects, sitting)) {
+      const target = await open(subject)
+      targets.push(target)
+      await prepare(target)
+    }
+    await work(targets)
+  } finally {
+    await Promise.all(targets.map((target) => target.close()))
+  }
+}
+
 /** Rounds that interleave the subjects, each time with another one first. */
 const rounds = async (run: Run, plan: Plan): Promise<void> => {
   const subjects = plan.subjects ?? run.subjects
   const steps = plan.sittings * (plan.rounds + 1) * subjects.length
   let step = 0
   for (let sitting = 0; sitting < plan.sittings; sitting++) {
-    const targets: Array<Target> = []
-    try {
-      for (const subject of subjects) {
-        run.progress(step++ / steps, `connecting to ${subject.title}`)
-        const target = await open(subject)
-        targets.push(target)
-        await plan.prepare(target)
-      }
+    await sit(subjects, sitting, (target) => {
+      run.progress(step++ / steps, `connecting to ${target.subject.title}`)
+      return plan.prepare(target)
+    }, async (targets) => {
       for (let i = 0; i < plan.rounds; i++) {
         const round = sitting * plan.rounds + i
-        for (let turn = 0; turn < targets.length; turn++) {
-          const target = targets[(turn + round) % targets.length]!
+        for (const target of turned(targets, i)) {
           run.progress(step++ / steps, `${target.subject.title}, round ${round + 1} of ${plan.sittings * plan.rounds}`)
           await plan.measure(target, round)
         }
       }
-    } finally {
-      await Promise.all(targets.map((target) => target.close()))
+    })
+  }
+}
+
+/** Rounds in which each subject has a server of its own that nothing came before, and nothing runs beside. */
+const alone = async (
+  run: Run,
+  count: number,
+  measure: (target: Target, round: number) => Promise<void>,
+  subjects: ReadonlyArray<Subject> = run.subjects
+): Promise<void> => {
+  for (let round = 0; round < count; round++) {
+    for (const [turn, subject] of turned(subjects, round).entries()) {
+      run.progress((round + turn / subjects.length) / count, `${subject.title}, round ${round + 1} of ${count}`)
+      await sit([subject], 0, async () => {}, ([target]) => measure(target!, round))
     }
   }
 }
@@ -97,8 +134,8 @@ const echo: Figure = {
   seconds: { quick: 20, full: 130 },
   measure: (run) =>
     rounds(run, {
-      sittings: run.quick ? 1 : 3,
-      rounds: 7,
+      sittings: 3,
+      rounds: run.quick ? 3 : 7,
       prepare: async (target) => {
         await connect(target, "echo", 1)
         // Until the compiler has seen the path often, its figures are about the interpreter.
@@ -123,8 +160,8 @@ const delivery: Figure = {
   seconds: { quick: 25, full: 130 },
   measure: (run) =>
     rounds(run, {
-      sittings: run.quick ? 1 : 3,
-      rounds: run.quick ? 5 : 7,
+      sittings: run.quick ? 2 : 3,
+      rounds: run.quick ? 3 : 7,
       prepare: async (target) => {
         await connect(target, "bare", 300)
         await target.call("deliver", { room: "bare", messages: 20 })
@@ -155,8 +192,8 @@ const burst: Figure = {
     // A short run sends fewer messages; how many clients there are is what matters.
     const settings = [[100, 2_000], [1_000, 200]] as const
     return rounds(run, {
-      sittings: run.quick ? 1 : 2,
-      rounds: run.quick ? 2 : 3,
+      sittings: 2,
+      rounds: run.quick ? 1 : 3,
       prepare: async (target) => {
         for (const [clients] of settings) {
           await connect(target, String(clients), clients)
@@ -187,32 +224,19 @@ const talkers: Figure = {
   title: "Many talkers",
   work: "200 clients that each send 10 messages a second to all: 400,000 deliveries a second are asked for",
   seconds: { quick: 30, full: 130 },
-  measure: async (run) => {
-    const count = run.quick ? 2 : 5
-    for (let round = 0; round < count; round++) {
-      for (let turn = 0; turn < run.subjects.length; turn++) {
-        const subject = run.subjects[(turn + round) % run.subjects.length]!
-        run.progress(
-          (round + turn / run.subjects.length) / count,
-          `${subject.title}, round ${round + 1} of ${count}`
-        )
-        // A server that falls behind carries its backlog into the next round: each round has a new one.
-        const target = await open(subject)
-        try {
-          await connect(target, "talk", 200)
-          await target.call("burst", { room: "talk", messages: 10, perFrame: 1 })
-          const result = await target.call("talk", { room: "talk", perSecond: 10, seconds: run.quick ? 1.5 : 3 })
-          run.record("", "deliveries/s", subject.name, round, perSecond(result))
-          run.record("", "CPU µs", subject.name, round, perDelivery(result))
-          run.record("", "p50 ms", subject.name, round, result.p50)
-          run.record("", "p99 ms", subject.name, round, result.p99)
-          run.record("", "generator busy %", subject.name, round, result.busy * 100)
-        } finally {
-          await target.close()
-        }
-      }
-    }
-  }
+  measure: (run) =>
+    // A server that falls behind carries its backlog into the next round: each round has a new one.
+    alone(run, run.quick ? 2 : 5, async (target, round) => {
+      const { name } = target.subject
+      await connect(target, "talk", 200)
+      await target.call("burst", { room: "talk", messages: 10, perFrame: 1 })
+      const result = await target.call("talk", { room: "talk", perSecond: 10, seconds: run.quick ? 1.5 : 3 })
+      run.record("", "deliveries/s", name, round, perSecond(result))
+      run.record("", "CPU µs", name, round, perDelivery(result))
+      run.record("", "p50 ms", name, round, result.p50)
+      run.record("", "p99 ms", name, round, result.p99)
+      run.record("", "generator busy %", name, round, result.busy * 100)
+    })
 }
 
 /** workerd lets an object sleep after ten seconds, and looks every so often. */
@@ -224,43 +248,43 @@ const wake: Figure = {
   work: "the round trip of the first message after a hibernation, with 1, 100 and 1,000 sockets in the room",
   seconds: { quick: 32, full: 130 },
   measure: async (run) => {
-    const sizes = [[1, 4], [100, 2], [1_000, 1]] as const
+    const sizes = [[1, 4], [100, 2], [1_000, 2]] as const
     const all = sizes.flatMap(([clients, count]) =>
       Array.from({ length: count }, (_, copy) => ({ clients, count, copy, room: `${clients}-${copy}` }))
     )
-    const count = run.quick ? 2 : 8
-    const targets: Array<Target> = []
-    try {
-      for (const subject of run.subjects) {
-        run.progress(0, `connecting to ${subject.title}`)
-        const target = await open(subject)
-        targets.push(target)
+    const sittings = run.quick ? 2 : 3
+    const each = run.quick ? 1 : 2
+    const steps = sittings * (each + 1)
+    for (let sitting = 0; sitting < sittings; sitting++) {
+      const progress = (i: number, what: string) =>
+        run.progress((sitting * (each + 1) + i + 1) / steps, `${what}, sitting ${sitting + 1} of ${sittings}`)
+      await sit(run.subjects, sitting, async (target) => {
+        progress(-1, `connecting to ${target.subject.title}`)
         for (const { clients, room } of all) await connect(target, room, clients)
-      }
-      // The first wake of a process is not like the others: it is not counted.
-      for (let round = -1; round < count; round++) {
-        const born = new Map<string, string>()
-        for (const target of targets) {
-          for (const { room } of all) born.set(target.subject.name + room, await target.call("born", { room }))
-        }
-        run.progress((round + 1) / (count + 1), `all rooms fall asleep, round ${round + 1} of ${count}`)
-        await sleep(idle)
-        for (const [at, { clients, copy, count, room }] of all.entries()) {
-          for (let turn = 0; turn < targets.length; turn++) {
-            const target = targets[(turn + at + round + 1) % targets.length]!
-            const { name, title } = target.subject
-            const result = await target.call("wake", { room })
-            if (await target.call("born", { room }) === born.get(name + room)) {
-              throw new Error(`${title} did not hibernate in ${idle / 1000} s with ${clients} sockets`)
+      }, async (targets) => {
+        // The first wake of a process is not like the others: it is not counted.
+        for (let i = -1; i < each; i++) {
+          const round = sitting * each + i
+          const born = new Map<string, string>()
+          for (const target of targets) {
+            for (const { room } of all) born.set(target.subject.name + room, await target.call("born", { room }))
+          }
+          progress(i, "all rooms fall asleep")
+          await sleep(idle)
+          for (const [at, { clients, copy, count, room }] of all.entries()) {
+            for (const target of turned(targets, at + i + 1)) {
+              const { name, title } = target.subject
+              const result = await target.call("wake", { room })
+              if (await target.call("born", { room }) === born.get(name + room)) {
+                throw new Error(`${title} did not hibernate in ${idle / 1000} s with ${clients} sockets`)
+              }
+              if (i < 0) continue
+              run.record(`${clients} sockets`, "ms", name, round * count + copy, result.wall)
+              run.record(`${clients} sockets`, "CPU ms", name, round * count + copy, result.cpu / 1000)
             }
-            if (round < 0) continue
-            run.record(`${clients} sockets`, "ms", name, round * count + copy, result.wall)
-            run.record(`${clients} sockets`, "CPU ms", name, round * count + copy, result.cpu / 1000)
           }
         }
-      }
-    } finally {
-      await Promise.all(targets.map((target) => target.close()))
+      })
     }
   }
 }
@@ -275,56 +299,61 @@ const growth: Figure = {
   seconds: { quick: 26, full: 200 },
   measure: async (run) => {
     const sizes = run.quick ? [10, 100, 1_000] : [10, 100, 1_000, 5_000]
-    const count = run.quick ? 3 : 5
-    const targets: Array<Target> = []
-    const steps = sizes.length * run.subjects.length * (count + 1)
+    const sittings = 3
+    const each = run.quick ? 1 : 2
+    const steps = sittings * sizes.length * run.subjects.length * (each + 1)
     let step = 0
-    try {
-      for (const subject of run.subjects) targets.push(await open(subject))
-      for (const clients of sizes) {
-        for (const target of targets) {
-          run.progress(step++ / steps, `${target.subject.title} grows to ${clients} clients`)
-          await connect(target, "growth", clients)
-          await target.call("deliver", { room: "growth", messages: 2 })
+    const look = async (target: Target, clients: number, record: (metric: string, micros: number) => void) => {
+      // Ten connections carry the label "few", whatever the size; all others carry "many".
+      for (
+        const [what, by, key, found] of [
+          ["by id", "id", "", 1],
+          ["by user", "user", "u1", 1],
+          ["by label, 10 found", "label", "few", 10],
+          ["by label, all others found", "label", "many", clients - 10]
+        ] as const
+      ) {
+        if (found === 0) continue
+        const times = lookups(found)
+        const result = await target.call("find", { room: "growth", by, key, times })
+        if (result.found !== found) {
+          throw new Error(`${target.subject.title} found ${result.found} connections ${what}, not ${found}`)
         }
-        for (let round = 0; round < count; round++) {
-          for (let turn = 0; turn < targets.length; turn++) {
-            const target = targets[(turn + round) % targets.length]!
-            const { find, name, title } = target.subject
-            run.progress(step++ / steps, `${title}, ${clients} clients, round ${round + 1} of ${count}`)
-            await target.call("deliver", { room: "growth", messages: 1 })
-            const result = await target.call("deliver", {
-              room: "growth",
-              messages: Math.max(3, Math.ceil((run.quick ? 8_000 : 15_000) / clients))
-            })
-            run.record(`${clients} clients`, "CPU µs", name, round, perDelivery(result))
-            if (!find) continue
-            // What the broadcast left to tidy up must not be charged to the first lookup.
-            await sleep(50)
-            await target.call("find", { room: "growth", by: "id", key: "", times: 2_000 })
-            // Ten connections carry the label "few", whatever the size; all others carry "many".
-            for (
-              const [by, key, found] of [
-                ["id", "", 1],
-                ["user", "u1", 1],
-                ["label", "few", 10],
-                ["label", "many", clients - 10]
-              ] as const
-            ) {
-              if (found === 0) continue
-              const times = lookups(found)
-              const result = await target.call("find", { room: "growth", by, key, times })
-              if (result.found !== found) {
-                throw new Error(`${title} found ${result.found} connections by ${by} ${key}, not ${found}`)
-              }
-              const what = by === "label" ? `by label, ${key === "few" ? "10 found" : "all others found"}` : `by ${by}`
-              run.record(`${clients} clients`, `lookup ${what}, µs`, name, round, result.cpu / times)
+        record(`lookup ${what}, µs`, result.cpu / times)
+      }
+    }
+    for (let sitting = 0; sitting < sittings; sitting++) {
+      await sit(run.subjects, sitting, async () => {}, async (targets) => {
+        for (const clients of sizes) {
+          for (const target of targets) {
+            run.progress(step++ / steps, `${target.subject.title} grows to ${clients} clients`)
+            await connect(target, "growth", clients)
+            await target.call("deliver", { room: "growth", messages: 2 })
+            // The smallest room comes first: what it costs is not to be that the code is new.
+            if (target.subject.find) await look(target, clients, () => {})
+          }
+          for (let i = 0; i < each; i++) {
+            const round = sitting * each + i
+            for (const target of turned(targets, i)) {
+              const { find, name, title } = target.subject
+              run.progress(step++ / steps, `${title}, ${clients} clients, round ${round + 1} of ${sittings * each}`)
+              await target.call("deliver", { room: "growth", messages: 1 })
+              const result = await target.call("deliver", {
+                room: "growth",
+                messages: Math.max(3, Math.ceil((run.quick ? 8_000 : 15_000) / clients))
+              })
+              const record = (metric: string, value: number) =>
+                run.record(`${clients} clients`, metric, name, round, value)
+              record("CPU µs", perDelivery(result))
+              if (!find) continue
+              // What the broadcast left to tidy up must not be charged to the first lookup.
+              await sleep(50)
+              await target.call("find", { room: "growth", by: "id", key: "", times: 2_000 })
+              await look(target, clients, record)
             }
           }
         }
-      }
-    } finally {
-      await Promise.all(targets.map((target) => target.close()))
+      })
     }
   }
 }
@@ -334,29 +363,16 @@ const memory: Figure = {
   title: "Memory",
   work: "resident bytes of workerd for each further connection that says nothing",
   seconds: { quick: 14, full: 90 },
-  measure: async (run) => {
-    const count = run.quick ? 1 : 5
+  measure: (run) => {
     const clients = run.quick ? 1_500 : 3_000
-    for (let round = 0; round < count; round++) {
-      for (let turn = 0; turn < run.subjects.length; turn++) {
-        const subject = run.subjects[(turn + round) % run.subjects.length]!
-        run.progress(
-          (round + turn / run.subjects.length) / count,
-          `${subject.title}, round ${round + 1} of ${count}`
-        )
-        const target = await open(subject)
-        try {
-          // The first connections pay for what all share.
-          await connect(target, "memory", 500)
-          await target.call("deliver", { room: "memory", messages: 2 })
-          const before = residentBytes(target.pid)
-          await connect(target, "memory", 500 + clients)
-          run.record("", "KiB", subject.name, round, (residentBytes(target.pid) - before) / clients / 1024)
-        } finally {
-          await target.close()
-        }
-      }
-    }
+    return alone(run, run.quick ? 1 : 5, async (target, round) => {
+      // The first connections pay for what all share.
+      await connect(target, "memory", 500)
+      await target.call("deliver", { room: "memory", messages: 2 })
+      const before = residentBytes(target.pid)
+      await connect(target, "memory", 500 + clients)
+      run.record("", "KiB", target.subject.name, round, (residentBytes(target.pid) - before) / clients / 1024)
+    })
   }
 }
 
@@ -374,7 +390,7 @@ const size: Figure = {
     const count = run.quick ? 5 : 15
     for (let round = 0; round < count; round++) {
       run.progress(round / count, `round ${round + 1} of ${count}`)
-      for (const [name, each] of bundles) {
+      for (const [name, each] of turned(bundles, round)) {
         run.record("", "KiB minified", name, round, each.bytes / 1024)
         run.record("", "KiB gzipped", name, round, each.gzip / 1024)
         run.record("", "evaluated, CPU ms", name, round, await evaluate(each))
@@ -399,8 +415,8 @@ const calls: Figure = {
     const times = run.quick ? 3_000 : 10_000
     await rounds(run, {
       subjects,
-      sittings: run.quick ? 1 : 3,
-      rounds: 7,
+      sittings: 3,
+      rounds: run.quick ? 3 : 7,
       prepare: async (target) => {
         await target.call("call", { room: "sum", times: 2 * times })
       },
