@@ -11,7 +11,7 @@ import { check, number, summarize, tables } from "./summary.ts"
 
 const help = `npm run bench -- [options]
 
-  --quick            fewer and shorter rounds: under three minutes
+  --quick            fewer and shorter rounds: about five minutes
   --only NAMES       only these figures, separated by commas
   --check            exit with 1 and name each measure that falls short
   --json FILE        write the numbers, each sample included

@@ -68,7 +68,8 @@ const method =
   and without a tail worker, hibernation on, SQLite storage on local disk, compatibility date ${compatibilityDate}.
 - The clients are another process on raw TCP sockets that counts frames and messages and parses nothing else. How busy it was is
   in the tables, and how much it can take is the last of them.
-- Rounds interleave the subjects, each round in another order. A cell is the median of its rounds, the least and the most of
+- Rounds interleave the subjects, each round in another order, and after some rounds all servers are started anew, each time
+  beginning with another subject. A cell is the median of its rounds, the least and the most of
   them in brackets, and after × the median of the ratios to the floor *of the same round*.
 - CPU is the processor time of the workerd process, all its threads, in nanoseconds from the kernel's scheduler: on a shared
   machine it is worth more than wall time. Deliveries a second and latencies are wall time.
