@@ -1,6 +1,7 @@
 /** What is measured. Each figure opens its own servers, runs the subjects in turns and records one sample a round. */
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Measured } from "./generator.ts"
+import * as Hostile from "./hostile.ts"
 import { residentBytes } from "./proc.ts"
 import {
   type Bundle,
@@ -357,6 +358,46 @@ const growth: Figure = {
   }
 }
 
+const hostile: Figure = {
+  name: "hostile",
+  title: "One client against all",
+  work: "the echo of one of 50 clients, one in flight, before another one does its worst and meanwhile",
+  seconds: { quick: 55, full: 140 },
+  measure: async (run) => {
+    const count = run.quick ? 2 : 4
+    const all = run.subjects.filter(({ peer }) => !peer)
+    for (const [at, deed] of Hostile.names.entries()) {
+      const progress = (done: number, what: string) =>
+        run.progress((at + done) / Hostile.names.length, `${deed}: ${what}`)
+      // What a flood leaves behind takes seconds to be dealt with: each has a new server.
+      await alone({ ...run, subjects: all, progress }, count, async (target, round) => {
+        const { name, ndjson, title } = target.subject
+        const echo = { room: "hostile", messages: 2_000, seconds: run.quick ? 1 : 2 }
+        await connect(target, "hostile", 50)
+        await target.call("echo", { ...echo, messages: 5_000 })
+        // A process of its own, which may be as busy as it likes: in the bystanders' one it would delay what they hear.
+        const foe = target.another()
+        try {
+          const quiet = await target.call("echo", echo)
+          await foe.call("attack", { room: "hostile", ndjson, deed })
+          await sleep(200)
+          const attacked = await target.call("echo", echo)
+          const { closed, frames, seconds } = await foe.call("desist", undefined)
+          if (frames === 0) throw new Error(`${title} was not attacked with ${deed}`)
+          run.record(deed, "echo p50 ms, quiet", name, round, quiet.p50)
+          run.record(deed, "echo p50 ms, attacked", name, round, attacked.p50)
+          run.record(deed, "attacked to quiet", name, round, attacked.p50 / quiet.p50)
+          run.record(deed, "echo p99 ms, attacked", name, round, attacked.p99)
+          run.record(deed, "hostile frames/s", name, round, frames / seconds)
+          run.record(deed, "closed/s", name, round, closed / seconds)
+        } finally {
+          await foe.close()
+        }
+      })
+    }
+  }
+}
+
 const memory: Figure = {
   name: "memory",
   title: "Memory",
@@ -459,6 +500,7 @@ export const figures: ReadonlyArray<Figure> = [
   talkers,
   wake,
   growth,
+  hostile,
   calls,
   memory,
   size,

@@ -1,14 +1,14 @@
 /**
- * The load generator: one process a server, on raw TCP sockets. It frames and masks by hand, and of what comes back it
- * only counts frames and messages, so that the client is not what is measured. It reads the server's processor time itself,
- * right before and right after the work.
+ * The load generator: a process of its own, with the clients of one server. It reads the server's processor time itself, right
+ * before and right after the work.
  *
  * It is driven over IPC (see `call` in servers.ts). Started with the argument `source`, it is instead a server that answers
  * with ready-made frames: that shows how much the generator itself can take.
  */
-import { randomBytes } from "node:crypto"
-import { connect as connectTcp, createServer, type Socket } from "node:net"
+import { createServer, type Socket } from "node:net"
 import { performance } from "node:perf_hooks"
+import { type Client, dial, masked } from "./client.ts"
+import * as Hostile from "./hostile.ts"
 import { cpuMicros } from "./proc.ts"
 
 export interface Measured {
@@ -35,14 +35,8 @@ interface Connect {
   readonly state?: number
 }
 
-interface Connection {
-  readonly socket: Socket
-  /** Called with the text of each message; reading it costs, so only few connections are tapped. */
-  tap: ((text: string) => void) | undefined
-}
-
 interface Room {
-  readonly connections: Array<Connection>
+  readonly connections: Array<Client>
   received: number
   awaited: number
   arrived: (() => void) | undefined
@@ -57,117 +51,22 @@ const text = "A dormouse sleeps through the winter, and wakes when it is spoken 
 const echo = JSON.stringify({ _tag: "Echo", text })
 const broadcast = (at: number) => JSON.stringify({ _tag: "Broadcast", text, at })
 
-/** A text frame as a client must send it: masked. */
-const masked = (message: string): Buffer => {
-  const payload = Buffer.from(message)
-  const mask = randomBytes(4)
-  for (let i = 0; i < payload.length; i++) payload[i]! ^= mask[i & 3]!
-  const head = payload.length < 126
-    ? Buffer.from([0x81, 0x80 | payload.length])
-    : Buffer.from([0x81, 0x80 | 126, payload.length >> 8, payload.length & 255])
-  return Buffer.concat([head, mask, payload])
-}
-
-/** The parser of what a server sends. A message is a frame or, with `ndjson`, a line of one. */
-const parser = (ndjson: boolean, connection: Connection, count: (messages: number) => void) => {
-  const head = Buffer.alloc(10)
-  let have = 0
-  let left = -1 // bytes of the payload still to come; -1 while the head is read
-  let lines = 0
-  let open = false // the last line seen has no newline yet
-  let pieces = ""
-  const end = () => {
-    const opcode = head[0]! & 15
-    if (opcode === 8) throw new Error(`the server closed a connection (${pieces})`)
-    if (opcode < 3) count(ndjson ? lines + (open ? 1 : 0) : 1)
-    if (opcode < 3 && connection.tap !== undefined) {
-      for (const line of ndjson ? pieces.split("\n") : [pieces]) if (line !== "") connection.tap(line)
-    }
-    pieces = ""
-    lines = 0
-    open = false
-    left = -1
-    have = 0
-  }
-  return (data: Buffer, size: number) => {
-    let at = 0
-    while (at < size) {
-      if (left === -1) {
-        head[have++] = data[at++]!
-        if (have < 2) continue
-        const short = head[1]! & 127
-        if (have < (short < 126 ? 2 : short === 126 ? 4 : 10)) continue
-        left = short < 126 ? short : short === 126 ? head.readUInt16BE(2) : Number(head.readBigUInt64BE(2))
-      } else {
-        const stop = at + Math.min(left, size - at)
-        if (ndjson) {
-          for (let next = data.indexOf(10, at); next !== -1 && next < stop; next = data.indexOf(10, next + 1)) lines++
-          open = data[stop - 1] !== 10
-        }
-        if (connection.tap !== undefined) pieces += data.toString("latin1", at, stop)
-        left -= stop - at
-        at = stop
-      }
-      if (left === 0) end()
-    }
-  }
-}
-
-// One buffer for all sockets: a read is parsed before the next one starts.
-const shared = Buffer.allocUnsafe(1 << 18)
-
-const open = (options: Connect, index: number, room: Room) =>
-  new Promise<Connection>((resolve, reject) => {
-    let greeting = ""
-    let upgraded = false
-    const connection: Connection = {
-      socket: connectTcp({
-        port: server.port,
-        host: "127.0.0.1",
-        noDelay: true,
-        onread: {
-          buffer: shared,
-          callback: (size) => {
-            if (upgraded) {
-              parse(shared, size)
-              return true
-            }
-            greeting += shared.toString("latin1", 0, size)
-            const end = greeting.indexOf("\r\n\r\n")
-            if (end === -1) return true
-            if (!greeting.startsWith("HTTP/1.1 101")) {
-              reject(new Error(`the upgrade was answered ${JSON.stringify(greeting.slice(0, 200))}`))
-              return false
-            }
-            upgraded = true
-            const rest = Buffer.from(greeting.slice(end + 4), "latin1")
-            parse(rest, rest.length)
-            resolve(connection)
-            return true
-          }
-        }
-      }),
-      tap: undefined
-    }
-    const parse = parser(options.ndjson, connection, (messages) => {
+const open = (options: Connect, index: number, room: Room): Promise<Client> => {
+  const query = new URLSearchParams({ user: `u${index}`, label: index < 10 ? "few" : "many" })
+  if (options.state !== undefined) query.set("state", String(options.state))
+  return dial({
+    port: server.port,
+    path: `${options.room}?${query}`,
+    ndjson: options.ndjson,
+    count: (messages) => {
       room.received += messages
       if (room.received >= room.awaited) room.arrived?.()
-    })
-    const query = new URLSearchParams({ user: `u${index}`, label: index < 10 ? "few" : "many" })
-    if (options.state !== undefined) query.set("state", String(options.state))
-    connection.socket.on("error", reject)
-    connection.socket.on("close", () => reject(new Error("the server dropped a connection")))
-    connection.socket.write([
-      `GET /${options.room}?${query} HTTP/1.1`,
-      "Host: bench",
-      "Upgrade: websocket",
-      "Connection: Upgrade",
-      "Sec-WebSocket-Version: 13",
-      `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}`,
-      ...(options.ndjson ? ["Sec-WebSocket-Protocol: ndjson"] : []),
-      "\r\n"
-    ].join("\r\n"))
+    },
+    closed: (why) => {
+      throw new Error(`the server closed a connection: ${why}`)
+    }
   })
+}
 
 const roomOf = (name: string): Room => {
   const room = rooms.get(name)
@@ -210,6 +109,8 @@ const timed = (result: Measured, latencies: ReadonlyArray<number>): Timed => {
   return { ...result, p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) }
 }
 
+let desist = (): Promise<Hostile.Outcome> => Promise.reject(new Error("nobody attacks"))
+
 /** Sends one message and answers with the text of the reply. */
 const ask = async (room: Room, message: object): Promise<string> => {
   const [first] = room.connections
@@ -234,19 +135,25 @@ const operations = {
     for (let before = -1; before !== room.received; await sleep(30)) before = room.received
   },
 
-  /** One message at a time, answered to its sender. */
-  echo: async ({ messages, room }: { readonly room: string; readonly messages: number }): Promise<Timed> => {
+  /** One message at a time, answered to its sender; no further one after so many seconds. */
+  echo: async (options: {
+    readonly room: string
+    readonly messages: number
+    readonly seconds?: number
+  }): Promise<Timed> => {
+    const { messages, room, seconds = Infinity } = options
     const at = roomOf(room)
     const socket = at.connections[0]!.socket
     const frame = masked(echo)
     const latencies: Array<number> = []
     const result = await measured(async () => {
-      for (let i = 0; i < messages; i++) {
+      const end = performance.now() + seconds * 1000
+      do {
         const start = performance.now()
         await receive(at, 1, () => socket.write(frame))
         latencies.push(performance.now() - start)
-      }
-      return messages
+      } while (latencies.length < messages && performance.now() < end)
+      return latencies.length
     })
     return timed(result, latencies)
   },
@@ -355,7 +262,17 @@ const operations = {
       return 1
     })
     return { ...result, found: Number(/"count":(\d+)/.exec(reply)?.[1]) }
-  }
+  },
+
+  /** One client more begins to do its worst. */
+  attack: async (
+    options: { readonly room: string; readonly ndjson: boolean; readonly deed: Hostile.Name }
+  ): Promise<void> => {
+    desist = Hostile.attack({ ...options, port: server.port })
+  },
+
+  /** It stops. */
+  desist: (): Promise<Hostile.Outcome> => desist()
 }
 
 export type Operations = typeof operations

@@ -78,12 +78,16 @@ const method =
 - crossws keeps no state a connection, and the peers' lookups are not compared.
 - Many talkers asks for more than one object can deliver without joining frames. Whoever falls behind delivers what it can; latency
   is read from the messages that arrived, from the time at which each was due, and would grow with a longer run.
+- One client against all has three processes at work: the server, the bystanders' and that of the one who attacks, which has the
+  lowest priority, so that what the bystanders wait for is the server. It never pauses, and when it is closed it comes back at
+  once. A bystander's median says little of long stalls between many quick echoes; its 99th percentile does.
 - Memory is anonymous resident memory, freshly connected; the evaluation of a bundle is processor time to compile and run its top level.`
 
 const missing =
   `- **Cloudflare's own network.** All of this is a local workerd on the loopback interface: no TLS, no distance, no limits of memory or
   processor time, no placement, no neighbours. It compares programs, not what a deployed Worker will see.
-- Compression (\`permessage-deflate\`), binary messages, messages other than about 100 bytes, storage and alarms.
+- Compression (\`permessage-deflate\`), binary messages, messages other than about 100 bytes but from one client against all,
+  storage and alarms.
 - Rooms at work beside each other in one process.`
 
 export const write = (folder: string, report: Report): void => {

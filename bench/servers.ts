@@ -200,9 +200,8 @@ const serve = async (modules: Record<string, string>, durable: boolean): Promise
   }
 }
 
-export interface Target {
-  readonly subject: Subject
-  readonly pid: number
+/** A process that loads a server. */
+export interface Generator {
   readonly call: <Name extends keyof Operations>(
     name: Name,
     options: Parameters<Operations[Name]>[0]
@@ -210,9 +209,16 @@ export interface Target {
   readonly close: () => Promise<void>
 }
 
+export interface Target extends Generator {
+  readonly subject: Subject
+  readonly pid: number
+  /** Another process that loads the same server: what it is busy with does not delay what this one measures. */
+  readonly another: () => Generator
+}
+
 const generator = join(import.meta.dirname, "generator.ts")
 
-const load = (subject: Subject, server: Server): Target => {
+const generate = (subject: Subject, server: Server): Generator => {
   const child = owned(fork(generator, [String(server.port), String(server.pid)]))
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
   let last = 0
@@ -226,15 +232,24 @@ const load = (subject: Subject, server: Server): Target => {
     for (const { reject } of waiting.values()) reject(new Error(`${subject.title}: the load generator died`))
   })
   return {
-    subject,
-    pid: server.pid,
     call: (name, options) =>
       new Promise((resolve, reject) => {
         waiting.set(++last, { resolve, reject })
         child.send({ id: last, name, options })
       }) as ReturnType<Operations[typeof name]>,
+    close: () => gone(child)
+  }
+}
+
+const load = (subject: Subject, server: Server): Target => {
+  const { call, close } = generate(subject, server)
+  return {
+    subject,
+    pid: server.pid,
+    call,
+    another: () => generate(subject, server),
     close: async () => {
-      await gone(child)
+      await close()
       await server.stop()
     }
   }

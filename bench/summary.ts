@@ -1,5 +1,6 @@
 /** What the samples say: medians, spreads, ratios to the floor, and the measures that Dormouse holds itself to. */
 import type { Figure, Sample } from "./figures.ts"
+import * as Hostile from "./hostile.ts"
 import { subjects } from "./servers.ts"
 
 export interface Summary {
@@ -30,7 +31,7 @@ export const summarize = (samples: ReadonlyArray<Sample>): ReadonlyArray<Summary
     const values = group.map(({ value }) => value)
     const ratios = group.flatMap((each) => {
       const floor = floors.get(`${line(each)}\n${each.round}`)
-      return floor === undefined ? [] : [each.value / floor]
+      return floor === undefined || floor === 0 ? [] : [each.value / floor]
     })
     const { figure, metric, setting, subject } = group[0]!
     return {
@@ -129,6 +130,14 @@ export const check = (summaries: ReadonlyArray<Summary>): ReadonlyArray<Check> =
     lookup("lookup by label, all others found, µs").at(-1)?.ratio,
     1.3
   )
+
+  const speakers = [["plain", "dormouse"], ["ndjson", "ndjson"]] as const
+  for (const deed of Hostile.names) {
+    for (const [line, subject] of speakers) {
+      const quotient = find("hostile", deed, "attacked to quiet", subject)?.median
+      atMost("hostile", `${deed}, ${line}: a bystander's echo, attacked to quiet`, quotient, 3)
+    }
+  }
 
   atMost("calls", "time to that of a call by hand", ratio("calls", "", "µs", "dormouse"), 1.2)
   atMost("calls", "CPU to that of a call by hand", ratio("calls", "", "CPU µs", "dormouse"), 1.2)
