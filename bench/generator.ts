@@ -49,6 +49,7 @@ const sleep = (millis: number) => new Promise<void>((resolve) => setTimeout(reso
 
 const text = "A dormouse sleeps through the winter, and wakes when it is spoken to."
 const echo = JSON.stringify({ _tag: "Echo", text })
+const each = JSON.stringify({ _tag: "Each", text })
 const broadcast = (at: number) => JSON.stringify({ _tag: "Broadcast", text, at })
 
 const open = (options: Connect, index: number, room: Room): Promise<Client> => {
@@ -158,11 +159,18 @@ const operations = {
     return timed(result, latencies)
   },
 
-  /** One message at a time to everybody; the next one leaves when the last client has received it. */
-  deliver: ({ messages, room }: { readonly room: string; readonly messages: number }): Promise<Measured> => {
+  /**
+   * One message at a time to everybody, or one for each of them; the next one leaves when the last client has received it.
+   */
+  deliver: (options: {
+    readonly room: string
+    readonly messages: number
+    readonly singly?: boolean
+  }): Promise<Measured> => {
+    const { messages, room, singly = false } = options
     const at = roomOf(room)
     const socket = at.connections[0]!.socket
-    const frame = masked(broadcast(0))
+    const frame = masked(singly ? each : broadcast(0))
     return measured(async () => {
       for (let i = 0; i < messages; i++) await receive(at, at.connections.length, () => socket.write(frame))
       return messages * at.connections.length

@@ -132,6 +132,10 @@ export const check = (summaries: ReadonlyArray<Summary>): ReadonlyArray<Check> =
   )
 
   const speakers = [["plain", "dormouse"], ["ndjson", "ndjson"]] as const
+  for (const [line, subject] of speakers) {
+    const quotient = find("addressed", "4000 clients", "each its own to all", subject)?.median
+    atMost("addressed", `${line}: a message each to one message to all`, quotient, 2)
+  }
   for (const deed of Hostile.names) {
     for (const [line, subject] of speakers) {
       const quotient = find("hostile", deed, "attacked to quiet", subject)?.median

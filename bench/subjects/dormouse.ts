@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Audience from "../../src/domain/Audience.ts"
+import type * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
 import * as Room from "../../src/services/Room.ts"
 import { stateOf } from "./state.js"
@@ -10,6 +11,7 @@ const Bench = Room.make("bench", {
   receive: Schema.TaggedUnion({
     Echo: { text: Schema.String },
     Broadcast: { text: Schema.String, at: Schema.Finite },
+    Each: { text: Schema.String },
     Find: { by: Schema.Literals(["id", "user", "label"]), key: Schema.optionalKey(Schema.String), times: Schema.Int },
     Born: {}
   }),
@@ -25,6 +27,8 @@ const Bench = Room.make("bench", {
 const BenchLive = Bench.toLayer(Effect.gen(function*() {
   const room = yield* Bench
   const born = crypto.randomUUID()
+  // Since the last wake, and whoever has left included: enough for a room that is full before it is spoken to.
+  const ids: Array<ConnectionId.ConnectionId> = []
   return {
     connect: (request) => {
       const query = new URL(request.url).searchParams
@@ -35,12 +39,17 @@ const BenchLive = Bench.toLayer(Effect.gen(function*() {
         labels: query.getAll("label")
       })
     },
+    open: ({ id }) => Effect.sync(() => ids.push(id)),
     message: ({ id }, message) => {
       switch (message._tag) {
         case "Echo":
           return room.send(id, { _tag: "Echoed", text: message.text })
         case "Broadcast":
           return room.broadcast({ _tag: "Said", text: message.text, at: message.at })
+        case "Each":
+          return Effect.forEach(ids, (id, at) => room.send(id, { _tag: "Said", text: message.text, at }), {
+            discard: true
+          })
         case "Find":
           return Effect.gen(function*() {
             const audience = message.by === "user"

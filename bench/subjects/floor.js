@@ -28,6 +28,12 @@ export class Room extends DurableObject {
         for (const each of this.ctx.getWebSockets()) each.send(said)
         return
       }
+      case "Each": {
+        for (const [at, each] of this.ctx.getWebSockets().entries()) {
+          each.send(JSON.stringify({ _tag: "Said", text: message.text, at }))
+        }
+        return
+      }
       case "Find": {
         const tag = message.by === "id"
           ? this.ctx.getTags(socket)[0]
