@@ -12,7 +12,8 @@ export const layer = (ctx: DurableObjectState): Layer.Layer<Alarm.Alarm> => Laye
 /** Makes the service; its layer does the same. */
 export const make = ({ storage }: DurableObjectState): Alarm.Alarm["Service"] =>
   Alarm.Alarm.of({
-    set: (at) => Effect.promise(() => storage.setAlarm(at)),
+    // The runtime takes no time before 1970, though it takes any other that has passed.
+    set: (at) => Effect.promise(() => storage.setAlarm(Math.max(1, at))),
     get: Effect.map(Effect.promise(() => storage.getAlarm()), Option.fromNullOr),
     clear: Effect.promise(() => storage.deleteAlarm())
   })

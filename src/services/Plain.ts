@@ -12,7 +12,6 @@ import * as Schema from "effect/Schema"
 import * as CloseCode from "../domain/CloseCode.ts"
 import * as Protocol from "./Protocol.ts"
 import type * as Room from "./Room.ts"
-import type * as Sockets from "./Sockets.ts"
 
 /** What the sender of a frame that is not understood is told in a JSON room. */
 export const Error = /* @__PURE__ */ Schema.TaggedStruct("Error", {
@@ -22,8 +21,7 @@ export const Error = /* @__PURE__ */ Schema.TaggedStruct("Error", {
 })
 
 /** Speaks the plain protocol with the schemas of a room. */
-export const make = (room: Room.Any, sockets: Sockets.Sockets["Service"]): Protocol.Protocol["Service"] => {
-  if (room.autoResponse !== undefined) sockets.autoRespond(...room.autoResponse)
+export const make = (room: Room.Any): Protocol.Protocol["Service"] => {
   const service = services.get(room) ?? of(room)
   services.set(room, service)
   return service

@@ -119,7 +119,7 @@ export const make = <R extends Room.Any, App, E, Given>(
   const assembly = {
     name,
     sockets,
-    protocol: Plain.make(room, sockets),
+    protocol: Plain.make(room),
     handlers: undefined
   } as unknown as Assembly
   assembly.registry = ConnectionRegistry.make(assembly, room.state)
@@ -226,11 +226,23 @@ export const make = <R extends Room.Any, App, E, Given>(
   const whenReady = <A, E>(event: () => Effect.Effect<A, E>): Effect.Effect<A, E> =>
     isStarted ? event() : Effect.andThen(ready, inside(Effect.suspend(event)))
 
+  // The runtime keeps it through every sleep, so only whoever lets the first one in need tell.
+  let isResponding = room.autoResponse === undefined
+  const autoRespond = () => {
+    if (isResponding) return
+    isResponding = true
+    assembly.sockets.autoRespond(...room.autoResponse!)
+  }
+
   start()
 
   return {
     services: () => services,
-    connect: (request, socket) => whenReady(() => assembly.lifecycle.connect(request, socket)),
+    connect: (request, socket) =>
+      whenReady(() => {
+        autoRespond()
+        return assembly.lifecycle.connect(request, socket)
+      }),
     message: (socket, frame) => assembly.lifecycle.message(socket, frame),
     close: (socket, close) => assembly.lifecycle.close(socket, close),
     error: (socket, error) => assembly.lifecycle.error(socket, error),

@@ -10,12 +10,17 @@ import * as ObjectContext from "../../src/durable/ObjectContext.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
 import { Lobby, LobbyLive, MoodLive, Purse } from "../contract/Lobby.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
+import { Traced, TracedLive, UntracedLive } from "../contract/Traced.ts"
 import { Ticker, TickerLive } from "../rpc/Ticker.ts"
 import { plain } from "./listeners.ts"
 
 export { AwakeRoom, EchoRoom } from "./listeners.ts"
 
 export class ProbeRoom extends RoomObject.make(Probe, ProbeLive) {}
+
+export class TracedRoom extends RoomObject.make(Traced, TracedLive) {}
+
+export class UntracedRoom extends RoomObject.make(Traced, UntracedLive) {}
 
 // Starts once, and is broken ever after.
 const FailsLater = Layer.unwrap(Effect.gen(function*() {
@@ -75,6 +80,8 @@ declare global {
   namespace Cloudflare {
     interface Env {
       readonly PROBE: DurableObjectNamespace<ProbeRoom>
+      readonly TRACED: DurableObjectNamespace<TracedRoom>
+      readonly UNTRACED: DurableObjectNamespace<UntracedRoom>
       readonly BROKEN: DurableObjectNamespace<BrokenRoom>
       readonly TICKER: DurableObjectNamespace<TickerRoom>
       readonly AWAKE: DurableObjectNamespace
