@@ -17,8 +17,8 @@ export interface Options {
 
 export interface Mailbox<in K extends object> {
   /**
-   * Runs a turn when those before it have ended; the effect ends with its turn. `undefined` where the box is full: then
-   * the turn never runs.
+   * Runs a turn when those before it have ended; the effect ends with its turn, and is to be run at once. `undefined` where
+   * the box is full: then the turn never runs.
    */
   readonly take: <A, E, R>(
     key: K,
@@ -67,34 +67,33 @@ export const make = <K extends object>(
     box.isPassing = false
   }
 
-  const enter = <A, E, R>(key: K, bytes: number, turn: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.suspend(() => {
-      const box = boxes.get(key)
-      if (box === undefined) {
-        const made: Box = { waiting: [], bytes: 0, isPassing: false, isFree: false }
-        boxes.set(key, made)
-        return Effect.onExitPrimitive(Effect.suspend(turn), () => {
-          pass(key, made)
-          return undefined
-        })
-      }
-      let waiting: Waiting
-      const own = Effect.callback<A, E, R>((resume) => {
-        waiting = { bytes, begin: () => resume(Effect.suspend(turn)) }
-        box.waiting.push(waiting)
-        box.bytes += bytes
-      })
-      return Effect.onExitPrimitive(own, () => {
-        const place = box.waiting.indexOf(waiting)
-        // Who is interrupted while it waits leaves the box. Any other was given the turn, and passes it on.
-        if (place < 0) pass(key, box)
-        else {
-          box.waiting.splice(place, 1)
-          box.bytes -= bytes
-        }
+  const enter = <A, E, R>(key: K, bytes: number, turn: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+    const box = boxes.get(key)
+    if (box === undefined) {
+      const made: Box = { waiting: [], bytes: 0, isPassing: false, isFree: false }
+      boxes.set(key, made)
+      return Effect.onExitPrimitive(Effect.suspend(turn), () => {
+        pass(key, made)
         return undefined
       })
+    }
+    let waiting: Waiting
+    const own = Effect.callback<A, E, R>((resume) => {
+      waiting = { bytes, begin: () => resume(Effect.suspend(turn)) }
+      box.waiting.push(waiting)
+      box.bytes += bytes
     })
+    return Effect.onExitPrimitive(own, () => {
+      const place = box.waiting.indexOf(waiting)
+      // Who is interrupted while it waits leaves the box. Any other was given the turn, and passes it on.
+      if (place < 0) pass(key, box)
+      else {
+        box.waiting.splice(place, 1)
+        box.bytes -= bytes
+      }
+      return undefined
+    })
+  }
 
   return {
     take: (key, bytes, turn) => {

@@ -21,6 +21,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Audience from "../domain/Audience.ts"
 import * as Claims from "../domain/Claims.ts"
+import * as CloseCode from "../domain/CloseCode.ts"
 import * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Problem from "../domain/Problem.ts"
 import * as RoomError from "../domain/RoomError.ts"
@@ -165,7 +166,11 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
         encodedMessage(message, (message) => callBuiltIn("broadcast", { message, to, except }, decodeDelivery)),
       send: (id, message) => encodedMessage(message, (message) => callBuiltIn("send", { id, message }, decodeNothing)),
       connections: (options = {}) => callBuiltIn("connections", options, decodeConnections),
-      close: (who, { code, reason } = {}) => callBuiltIn("close", { who, code, reason }, decodeCount),
+      close: (who, { code, reason } = {}) =>
+        // No JSON carries every number.
+        CloseCode.isSendable(code ?? CloseCode.normal.code)
+          ? callBuiltIn("close", { who, code, reason }, decodeCount)
+          : fail(new RoomError.InvalidClose({ code: code!, reason: reason ?? "" })),
       fetch: (request, claims = Claims.none) =>
         traced(name, "fetch", (trace) => link.fetch(trace === undefined ? request : withTrace(request, trace), claims))
     }

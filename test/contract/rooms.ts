@@ -128,6 +128,7 @@ export const contract = (title: string, makeWorld: Effect.Effect<World, never, S
             reason: "why"
           })
           assert.strictEqual((yield* reason(room.close(Audience.all, { code: 1006 })))._tag, "InvalidClose")
+          assert.strictEqual((yield* reason(room.close(id, { code: Number.NaN })))._tag, "InvalidClose")
           assert.strictEqual((yield* reason(room.broadcast({ text: "x".repeat(65) })))._tag, "InvalidMessage")
           assert.strictEqual((yield* reason(room.earn({ coins: 1.5 })))._tag, "InvalidPayload")
           for (const name of ["", "a/b", "é", "x".repeat(129)]) {
