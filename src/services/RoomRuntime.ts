@@ -226,21 +226,14 @@ export const make = <R extends Room.Any, App, E, Given>(
   const whenReady = <A, E>(event: () => Effect.Effect<A, E>): Effect.Effect<A, E> =>
     isStarted ? event() : Effect.andThen(ready, inside(Effect.suspend(event)))
 
-  // The runtime keeps it through every sleep, so only whoever lets the first one in need tell.
-  let isResponding = room.autoResponse === undefined
-  const autoRespond = () => {
-    if (isResponding) return
-    isResponding = true
-    assembly.sockets.autoRespond(...room.autoResponse!)
-  }
-
   start()
 
   return {
     services: () => services,
     connect: (request, socket) =>
       whenReady(() => {
-        autoRespond()
+        // The runtime keeps it through every sleep: a room that wakes need not tell it again.
+        if (room.autoResponse !== undefined) assembly.sockets.autoRespond(...room.autoResponse)
         return assembly.lifecycle.connect(request, socket)
       }),
     message: (socket, frame) => assembly.lifecycle.message(socket, frame),
