@@ -116,15 +116,6 @@ export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("Invali
   }
 }
 
-/** The room could not be started; its log says why. `retryAfter` is in seconds: before that no start is tried. */
-export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
-  retryAfter: Schema.Finite
-}) {
-  override get message() {
-    return "The room could not be started"
-  }
-}
-
 /** Why something in a room failed. */
 export const Reason = Schema.Union([
   UnidentifiedSocket,
@@ -136,8 +127,7 @@ export const Reason = Schema.Union([
   NotAccepted,
   SendFailed,
   InvalidClose,
-  InvalidMessage,
-  NotReady
+  InvalidMessage
 ])
 
 export type Reason = typeof Reason.Type

@@ -15,6 +15,7 @@ import type * as Broadcaster from "./Broadcaster.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Room from "./Room.ts"
+import type * as Rooms from "./Rooms.ts"
 import * as Spans from "./Spans.ts"
 
 /** A method that a room declares: its tag and its schemas. What `Rpc.make` of `effect/rpc` makes is one. */
@@ -43,8 +44,8 @@ export type Reply =
   | { readonly _tag: "Success"; readonly value: unknown }
   /** The method's own error, encoded by its schema. */
   | { readonly _tag: "Failure"; readonly error: unknown }
-  /** The call came to nothing, for a {@link Refusal} as its schema encodes it. */
-  | { readonly _tag: "Refused"; readonly reason: unknown }
+  /** The call came to nothing, for a reason that `Rooms` has the schema of. */
+  | { readonly _tag: "Refused"; readonly reason: Rooms.RefusalEncoded & { readonly cause?: undefined } }
 
 /** What the built-in calls carry. `message` and `state` are encoded by the room's schemas. */
 export interface BuiltIns {
@@ -57,35 +58,6 @@ export interface BuiltIns {
   readonly connections: ConnectionRegistry.ListOptions
   readonly close: Lifecycle.CloseOptions & { readonly who: ConnectionId.ConnectionId | Audience.Audience }
 }
-
-/** The room has no such method: it is of another version. */
-export class UnknownMethod extends Schema.TaggedError<UnknownMethod>()("UnknownMethod", { method: Schema.String }) {
-  override get message() {
-    return `The room has no method ${this.method}`
-  }
-}
-
-/** The payload does not fit the method's schema. */
-export class InvalidPayload extends Schema.TaggedError<InvalidPayload>()("InvalidPayload", {
-  method: Schema.String,
-  detail: Schema.String
-}) {
-  override get message() {
-    return `The payload does not fit the method ${this.method}. ${this.detail}`
-  }
-}
-
-/** The room failed to answer; its log says why. */
-export class CallFailed extends Schema.TaggedError<CallFailed>()("CallFailed", { method: Schema.String }) {
-  override get message() {
-    return `The room failed to answer ${this.method}`
-  }
-}
-
-/** Why a room does not answer a call. */
-export const Refusal = /* @__PURE__ */ Schema.Union([RoomError.Reason, UnknownMethod, InvalidPayload, CallFailed])
-
-export type Refusal = typeof Refusal.Type
 
 /** Answers the calls of a room. */
 export interface Calls {
@@ -114,7 +86,7 @@ export const make = (
       Effect.catchCause((cause) =>
         Effect.logError("The room's handler failed", cause).pipe(
           Effect.annotateLogs({ event: "call", method: name }),
-          Effect.map(() => refused(new CallFailed({ method: name })))
+          Effect.map(() => refused({ _tag: "CallFailed", method: name }))
         )
       ),
       Effect.map((reply) => JSON.stringify(reply))
@@ -178,14 +150,14 @@ const makeAnswer = (
 
   const callOwn = (name: string, payload: unknown): Effect.Effect<Reply> => {
     const method = codecs(room).methods.get(name)
-    if (method === undefined) return Effect.succeed(refused(new UnknownMethod({ method: name })))
+    if (method === undefined) return Effect.succeed(refused({ _tag: "UnknownMethod", method: name }))
     const handle = assembly.handlers?.methods[name]
     if (handle === undefined) {
-      return Effect.map(retryAfter, (seconds) => refused(new RoomError.NotReady({ retryAfter: seconds })))
+      return Effect.map(retryAfter, (seconds) => refused({ _tag: "NotReady", retryAfter: seconds }))
     }
     const decoded = method.payload(payload)
     if (Result.isFailure(decoded)) {
-      return Effect.succeed(refused(new InvalidPayload({ method: name, detail: decoded.failure.message })))
+      return Effect.succeed(refused({ _tag: "InvalidPayload", method: name, detail: decoded.failure.message }))
     }
     return Effect.map(Effect.result(handle(decoded.success)), (result): Reply =>
       // What the schemas refuse is no answer that the method declares.
@@ -200,7 +172,7 @@ const makeAnswer = (
 }
 
 // The fields of a reason are JSON as they are. What the runtime said stays inside: the caller learns the reason.
-const refused = (refusal: Refusal): Reply => ({ _tag: "Refused", reason: { ...refusal, cause: undefined } })
+const refused = (reason: Rooms.RefusalEncoded): Reply => ({ _tag: "Refused", reason: { ...reason, cause: undefined } })
 
 const compile = (room: Room.Any) => ({
   message: Schema.decodeUnknownResult(Schema.toCodecJson(room.send)),

@@ -27,7 +27,7 @@ import * as Problem from "../domain/Problem.ts"
 import * as RoomError from "../domain/RoomError.ts"
 import * as RoomName from "../domain/RoomName.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
-import * as Calls from "./Calls.ts"
+import type * as Calls from "./Calls.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Outbox from "./Outbox.ts"
@@ -181,7 +181,7 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
         const encoded = encodePayload(payload)
         return Result.isSuccess(encoded)
           ? call(tag, encoded.success, decodeSuccess, decodeError)
-          : fail(new Calls.InvalidPayload({ method: tag, detail: encoded.failure.message }))
+          : fail(new InvalidPayload({ method: tag, detail: encoded.failure.message }))
       }
     }
     // SAFETY: there is one function a method, of its schemas.
@@ -281,11 +281,52 @@ export class InvalidReply extends Schema.TaggedError<InvalidReply>()("InvalidRep
   }
 }
 
-const decodeRefusal = Schema.decodeUnknownResult(Schema.toCodecJson(Calls.Refusal))
+/** The room could not be started; its log says why. `retryAfter` is in seconds: before that no start is tried. */
+export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
+  retryAfter: Schema.Finite
+}) {
+  override get message() {
+    return "The room could not be started"
+  }
+}
+
+/** The room has no such method: it is of another version. */
+export class UnknownMethod extends Schema.TaggedError<UnknownMethod>()("UnknownMethod", { method: Schema.String }) {
+  override get message() {
+    return `The room has no method ${this.method}`
+  }
+}
+
+/** The payload does not fit the method's schema. */
+export class InvalidPayload extends Schema.TaggedError<InvalidPayload>()("InvalidPayload", {
+  method: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `The payload does not fit the method ${this.method}. ${this.detail}`
+  }
+}
+
+/** The room failed to answer; its log says why. */
+export class CallFailed extends Schema.TaggedError<CallFailed>()("CallFailed", { method: Schema.String }) {
+  override get message() {
+    return `The room failed to answer ${this.method}`
+  }
+}
+
+/** Why a room does not answer a call. */
+export const Refusal = Schema.Union([RoomError.Reason, NotReady, UnknownMethod, InvalidPayload, CallFailed])
+
+export type Refusal = typeof Refusal.Type
+
+/** The same as it travels. */
+export type RefusalEncoded = typeof Refusal.Encoded
+
+const decodeRefusal = Schema.decodeUnknownResult(Schema.toCodecJson(Refusal))
 
 /** What went wrong when a room was called; `reason` tells the cases apart. */
 export class RoomsError extends Schema.TaggedError<RoomsError>()("RoomsError", {
-  reason: Schema.Union([InvalidRoomName, Overloaded, Unreachable, InvalidReply, Calls.Refusal])
+  reason: Schema.Union([InvalidRoomName, Overloaded, Unreachable, InvalidReply, Refusal])
 }) {
   override get message() {
     return this.reason.message

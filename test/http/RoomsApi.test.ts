@@ -17,13 +17,11 @@ import { readFileSync } from "node:fs"
 import { document } from "../../scripts/openapi.ts"
 import * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as Problem from "../../src/domain/Problem.ts"
-import * as RoomError from "../../src/domain/RoomError.ts"
 import * as RoomName from "../../src/domain/RoomName.ts"
 import * as ApiToken from "../../src/http/ApiToken.ts"
 import * as RoomsApi from "../../src/http/RoomsApi.ts"
 import * as RoomsApiRoutes from "../../src/http/RoomsApiRoutes.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
-import * as Calls from "../../src/services/Calls.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
 import { Lobby, LobbyLive, Purse, since } from "../contract/Lobby.ts"
 
@@ -302,8 +300,8 @@ it.effect("a room's failure is 503 where another try may help, else 500, and tel
     const failures = [
       [new Rooms.Overloaded({ room: "lobby", cause }), 503],
       [new Rooms.Unreachable({ room: "lobby", cause }), 503],
-      [new RoomError.NotReady({ retryAfter: 1 }), 503],
-      [new Calls.CallFailed({ method: "the secret of the lobby" }), 500],
+      [new Rooms.NotReady({ retryAfter: 1 }), 503],
+      [new Rooms.CallFailed({ method: "the secret of the lobby" }), 500],
       [new Rooms.InvalidReply({ method: "broadcast", detail: "the secret of the lobby" }), 500]
     ] as const
     for (const [reason, status] of failures) {
