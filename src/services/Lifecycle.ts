@@ -320,12 +320,14 @@ const upgradeRequired = Problem.make(426, "This is a WebSocket: ask for it with 
   connection: "Upgrade"
 })
 
-const internal = new Protocol.Rejection({ code: "Internal", message: "The room failed to handle this message." })
+const internal: Protocol.Rejection = { code: "Internal", message: "The room failed to handle this message." }
 
-const notStarted = new Protocol.Rejection({ code: "NotReady", message: "The room could not be started." })
+const notStarted: Protocol.Rejection = { code: "NotReady", message: "The room could not be started." }
 
-const tooManyLines = (limit: number) =>
-  new Protocol.Rejection({ code: "InvalidMessage", message: `A frame has at most ${limit} lines.` })
+const tooManyLines = (limit: number): Protocol.Rejection => ({
+  code: "InvalidMessage",
+  message: `A frame has at most ${limit} lines.`
+})
 
 // A refusal is the handler's answer; anything else is its failure, which the client learns nothing about.
 const refuse = (event: string, cause: Cause.Cause<unknown>, connection?: ConnectionId.ConnectionId) => {

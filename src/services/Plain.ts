@@ -88,10 +88,10 @@ const binary = ({ receive, send }: NonNullable<Room.Any["bytes"]>) => {
 const refusing = (error: Schema.Codec<any, unknown>) => {
   const isDeclared = Schema.is(error)
   const encode = Schema.encodeUnknownResult(Schema.toCodecJson(error))
-  return (failure: unknown) => {
+  return (failure: unknown): Protocol.Rejection | undefined => {
     const encoded = isDeclared(failure) ? encode(failure) : undefined
     return encoded !== undefined && Result.isSuccess(encoded)
-      ? new Protocol.Rejection({ code: "Refused", message: "The room refused this message.", error: encoded.success })
+      ? { code: "Refused", message: "The room refused this message.", error: encoded.success }
       : undefined
   }
 }
@@ -131,8 +131,11 @@ const verbatim = (
   })
 }
 
-const reject = (code: Protocol.ErrorCode, message: string) => Result.fail(new Protocol.Rejection({ code, message }))
+const reject = (code: Protocol.ErrorCode, message: string): Result.Result<never, Protocol.Rejection> =>
+  Result.fail({ code, message })
 
 // The text names the place and what was expected there, and repeats nothing of what the client sent.
-const invalid = (error: Schema.SchemaError) =>
-  new Protocol.Rejection({ code: "InvalidMessage", message: error.message.slice(0, 512) })
+const invalid = (error: Schema.SchemaError): Protocol.Rejection => ({
+  code: "InvalidMessage",
+  message: error.message.slice(0, 512)
+})

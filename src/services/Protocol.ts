@@ -4,7 +4,6 @@
  * `Lifecycle` and `Room` speak to a connection through it and know nothing of JSON.
  */
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
@@ -50,13 +49,13 @@ export const ErrorCode = /* @__PURE__ */ Schema.Literals([
 
 export type ErrorCode = typeof ErrorCode.Type
 
-/** A frame that is no message of the room. */
-export class Rejection extends Data.TaggedError("Rejection")<{
+/** Why a frame came to nothing. */
+export interface Rejection {
   readonly code: ErrorCode
   readonly message: string
   /** The room's own error, encoded, where it refused. */
   readonly error?: unknown
-}> {}
+}
 
 /** How the sender of a frame is told that it came to nothing: by a frame, or by a close where there is no such frame. */
 export type Complaint =
