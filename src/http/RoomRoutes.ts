@@ -21,6 +21,8 @@
  * ```
  */
 import * as Effect from "effect/Effect"
+import * as Cookies from "effect/http/Cookies"
+import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -64,6 +66,7 @@ export const layer = <R extends Room.Any, E = never, RIn = never>(
         const claims = yield* authorize(request, name)
         const asked = yield* Effect.orDie(HttpServerRequest.toWeb(request))
         const response = yield* Effect.catch(rooms.get(name).fetch(asked, claims), Rooms.toLoggedProblem)
+        if (Object.hasOwn(response, "status")) yield* HttpEffect.appendPreResponseHandler(signed(response))
         return HttpServerResponse.raw(response, { status: response.status })
       }).pipe(
         Effect.catch((error) =>
@@ -74,5 +77,15 @@ export const layer = <R extends Room.Any, E = never, RIn = never>(
         )
       ))
   }))
+
+// Outside of workerd nobody can make a response of 101, nor a copy of one: a room's has its status of its own. What a
+// middleware adds to it is written to the response that there is.
+const signed = (response: Response): HttpEffect.PreResponseHandler => (_, sent) =>
+  Effect.sync(() => {
+    if (sent.body._tag !== "Raw" || sent.body.body !== response) return sent
+    for (const [name, value] of Object.entries(sent.headers)) response.headers.set(name, value)
+    for (const cookie of Cookies.toSetCookieHeaders(sent.cookies)) response.headers.append("set-cookie", cookie)
+    return HttpServerResponse.raw(response, { status: response.status })
+  })
 
 const everybody = () => Effect.succeed({})

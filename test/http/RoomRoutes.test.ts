@@ -93,3 +93,26 @@ it.effect("the routes stand behind the app's middleware (HT-3)", () =>
     assert.strictEqual((yield* app.fetch("/rooms/tea", upgrade)).status, 418)
     assert.deepStrictEqual(seen, ["101", "418"])
   }))
+
+it.effect("what a middleware adds to the 101 stands on it, also where no Response of it can be made (HT-1, HT-3)", () =>
+  Effect.gen(function*() {
+    const Signed = HttpRouter.middleware(
+      (handler) =>
+        Effect.map(
+          handler,
+          (response) =>
+            HttpServerResponse.setCookieUnsafe(
+              HttpServerResponse.setHeader(response, "x-signed", "yes"),
+              "seen",
+              "once"
+            )
+        ),
+      { global: true }
+    )
+    const app = yield* serve(Layer.merge(Routes, Signed))
+    const response = yield* app.fetch("/rooms/tea", upgrade)
+    assert.strictEqual(response.status, 101)
+    assert.strictEqual(response.headers.get("x-signed"), "yes")
+    assert.deepStrictEqual(response.headers.getSetCookie(), ["seen=once"])
+    assert.deepStrictEqual(yield* app.hears(response), ["undefined in tea"])
+  }))
