@@ -52,6 +52,7 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
   #peer: Peer | undefined
   // What is to be done once there is a WebSocket.
   #waiting: Array<(peer: Peer) => void> = []
+  #waitingBytes = 0
   readonly #listeners = {
     message: new Set<(event: { readonly data: string | ArrayBuffer }) => void>(),
     close: new Set<(event: CloseCode.Close) => void>(),
@@ -62,8 +63,9 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
     return this.#readyState
   }
 
+  /** What waits for the WebSocket counts too: the client has read none of it. */
   get bufferedAmount(): number {
-    return this.#peer?.bufferedAmount ?? 0
+    return this.#peer?.bufferedAmount ?? this.#waitingBytes
   }
 
   /** There is no other way than half open. */
@@ -83,8 +85,9 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
     if (this.#isClosedByUs) throw new TypeError("Can't call WebSocket send() after close().")
     if (this.#readyState === CLOSED) return
     const frame = typeof data === "string" ? data : copy(data)
-    if (this.#peer === undefined) this.#waiting.push((peer) => transmit(peer, frame))
-    else transmit(this.#peer, frame)
+    if (this.#peer !== undefined) return transmit(this.#peer, frame)
+    this.#waiting.push((peer) => transmit(peer, frame))
+    this.#waitingBytes += Buffer.byteLength(frame)
   }
 
   close(code?: number, reason = ""): void {
@@ -115,6 +118,9 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
 
   /** Gives the socket its WebSocket; `undefined` where the client has gone before there was one. */
   attach(peer: Peer | undefined): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#waitingBytes = 0
     if (peer === undefined) return this.#close(brokenOff)
     this.#peer = peer
     peer.binaryType = "arraybuffer"
@@ -126,8 +132,7 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
     peer.on("conclude", (code: number, reason: string) => this.#close({ code, reason, wasClean: true }))
     peer.on("error", ({ message }) => this.#fail(peer.refused, message))
     peer.on("close", () => this.#close(brokenOff))
-    for (const task of this.#waiting) task(peer)
-    this.#waiting = []
+    for (const task of waiting) task(peer)
   }
 
   #close(close: CloseCode.Close): void {
