@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import * as CloseCode from "../domain/CloseCode.ts"
 import type * as Problem from "../domain/Problem.ts"
 import * as Alarm from "../services/Alarm.ts"
@@ -61,6 +62,12 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
   const surroundings = yield* Effect.context()
   const inside = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.suspend(() => Effect.provideContext(effect, runtime.services()))
+  // What stands around a caller, like the handler of another room, is not the room's; but for the span that it is part of.
+  const called = <A>(effect: Effect.Effect<A>): Effect.Effect<A> =>
+    Effect.updateContext(effect, (caller) => {
+      const span = Context.getOrUndefined(caller, Tracer.ParentSpan)
+      return span === undefined ? runtime.services() : Context.add(runtime.services(), Tracer.ParentSpan, span)
+    })
   const fork = (event: Effect.Effect<unknown>) => void Effect.runForkWith(runtime.services())(event)
 
   const sockets = ListenerSockets.make({
@@ -102,7 +109,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
 
   return {
     connect: (request, socket) => inside(runtime.connect(request, socket)),
-    call: (method, payload, trace) => inside(runtime.call(method, payload, trace)),
+    call: (method, payload, trace) => called(runtime.call(method, payload, trace)),
     run: runtime.run
   }
 })

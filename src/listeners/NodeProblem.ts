@@ -1,10 +1,10 @@
 /**
  * A problem as the answer of a server in plain Node.
  */
-import { type IncomingMessage, ServerResponse } from "node:http"
-import type { Socket } from "node:net"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import * as Problem from "../domain/Problem.ts"
+import * as NodeHttp from "./NodeHttp.ts"
 
 /** Answers a request with a problem, as `application/problem+json`. */
 export const send = (response: ServerResponse, problem: Problem.Problem): void => {
@@ -19,10 +19,7 @@ export const send = (response: ServerResponse, problem: Problem.Problem): void =
 /** Answers a request for an upgrade with a problem, and hangs up. */
 export const refuse = (request: IncomingMessage, socket: Duplex, problem: Problem.Problem): void => {
   const { connection = "", ...headers } = problem.headers
-  const response = new ServerResponse(request)
-  // SAFETY: a response needs nothing of its socket that is not there in any stream.
-  response.assignSocket(socket as Socket)
+  const response = NodeHttp.onSocket(request, socket)
   response.setHeader("connection", `${connection}, close`.replace(/^, /, ""))
-  response.once("finish", () => socket.destroy())
   send(response, Problem.make(problem.status, problem.detail, headers))
 }

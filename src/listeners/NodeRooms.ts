@@ -2,8 +2,11 @@
  * Rooms by name in plain Node, behind the package `ws`.
  *
  * The same room, with the same layer and the same handlers as in a Durable Object, but in the memory of one process:
- * nothing hibernates, and all rooms end with the process. A room starts with its first client, and is forgotten ten
- * seconds after the last has left, unless its alarm is set.
+ * nothing hibernates, and all rooms end with the process. A room starts with its first client or call, and is forgotten
+ * ten seconds after the last has gone, unless its alarm is set.
+ *
+ * `layer` gives the rooms to an app: `RoomRoutes`, `RoomsApiRoutes` and whoever calls them run as in a Worker, where
+ * `NodeServer` lets the app answer. `make` is for a server without one.
  *
  * **Example** (every room of a server)
  *
@@ -12,11 +15,14 @@
  * server.on("upgrade", (request, socket, head) => rooms.upgrade("lobby", request, socket, head))
  * ```
  */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as RcMap from "effect/RcMap"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { WebSocketServer } from "ws"
@@ -28,13 +34,20 @@ import type * as Room from "../services/Room.ts"
 import type * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as Rooms from "../services/Rooms.ts"
 import * as ListenerRoom from "./ListenerRoom.ts"
-import * as NodeProblem from "./NodeProblem.ts"
 import * as NodeSocket from "./NodeSocket.ts"
+import * as NodeUpgrade from "./NodeUpgrade.ts"
+
+/** Marks the rooms in Node of one definition among those of others. */
+export interface NodeRooms<in out Name extends string> {
+  readonly _nodeRooms: (name: Name) => Name
+}
 
 /** Rooms by name. `App` is what their layer provides beside the room, for each room of its own. */
-export interface NodeRooms<R extends Room.Any, App = never> {
-  /** The rooms as the rest of an app calls them; they start with the first call. */
+export interface Service<R extends Room.Any, App = never> {
+  /** The rooms as the rest of an app calls them. A call starts its room, and holds it for as long as it runs. */
   readonly rooms: Rooms.Service<R>
+  /** The way to the room of a name, for a transport of your own. */
+  readonly open: (name: string) => Rooms.Link
   /**
    * Hands a request for a WebSocket to the room of a name: what `http.Server` emits with `upgrade`. A client that is
    * refused is answered with the problem, as `application/problem+json`. Which names there are is for the caller to
@@ -54,6 +67,34 @@ export interface NodeRooms<R extends Room.Any, App = never> {
   ) => Effect.Effect<A, E>
 }
 
+/** The key of the rooms of a definition in Node. */
+export const key = <R extends Room.Any>(room: R): Context.Service<NodeRooms<Room.Name<R>>, Service<R>> =>
+  Context.Service<NodeRooms<Room.Name<R>>, Service<R>>(`effect-dormouse/listeners/NodeRooms/${room.key}`)
+
+/**
+ * The rooms of a definition, for an app. What their layer needs beside the room is built once, and shared: like a database
+ * that the rooms and the app write to.
+ *
+ * **Example** (the rooms of the chat)
+ *
+ * ```ts
+ * const RoomsLive = NodeRooms.layer(Chat, ChatLive)
+ * ```
+ */
+export const layer = <R extends Room.Any, App, E, RIn>(
+  room: R,
+  live: Layer.Layer<App, E, RIn>,
+  options?: RoomRuntime.Options
+): Layer.Layer<
+  Rooms.Rooms<Room.Name<R>> | NodeRooms<Room.Name<R>>,
+  never,
+  Exclude<RIn, RoomRuntime.Services<R>>
+> =>
+  Layer.effectContext(
+    Effect.map(make(room, live, options), (service) =>
+      Context.make(Rooms.key(room), service.rooms).pipe(Context.add(key(room), service)))
+  )
+
 /**
  * Makes the rooms of a definition; none has started yet. The options bound what leaves at once, and what may wait for a
  * client that does not read. As in workerd a message has at most 32 MiB.
@@ -61,87 +102,138 @@ export interface NodeRooms<R extends Room.Any, App = never> {
  * When the scope closes, newcomers are refused with 503 and everybody is closed with 1001; who has not hung up five
  * seconds after that is cut off.
  */
-export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
+export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>(
   room: R,
-  live: Layer.Layer<App, E, RoomRuntime.Services<R>>,
+  live: Layer.Layer<App, E, RIn>,
   options?: RoomRuntime.Options
-): Effect.fn.Return<NodeRooms<R, App>, never, Scope.Scope> {
-  const subprotocols = new WeakMap<IncomingMessage, string>()
+): Effect.fn.Return<Service<R, App>, never, Exclude<RIn, RoomRuntime.Services<R>> | Scope.Scope> {
+  const surroundings = yield* Effect.context<Exclude<RIn, RoomRuntime.Services<R>>>()
+  // SAFETY: what the layer needs beside the services of a room is what stands around here, and a room starts in that.
+  const own = live as Layer.Layer<App, E, RoomRuntime.Services<R>>
+
+  // What a handshake answers beside what `ws` writes.
+  const answers = new WeakMap<IncomingMessage, Lifecycle.Handshake & { readonly headers: Headers }>()
   const handshakes = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     maxPayload: 33_554_432,
     WebSocket: NodeSocket.Peer,
-    handleProtocols: (_, request) => subprotocols.get(request) ?? false
+    handleProtocols: (_, message) => answers.get(message)?.subprotocol ?? false
+  })
+  handshakes.on("headers", (lines, message) => {
+    for (const [name, value] of answers.get(message)?.headers ?? []) {
+      if (!ofTheHandshake.test(name)) lines.push(`${name}: ${value}`)
+    }
   })
 
   // Closes last: a connection ends after its room has said goodbye.
   const run = yield* FiberSet.makeRuntime()
   const rooms: RcMap.RcMap<string, ListenerRoom.ListenerRoom<R, App>> = yield* RcMap.make({
+    // Whoever looks for a room first, and whatever stands around that: the room starts in what stands around all of them.
     lookup: (name: string) =>
-      ListenerRoom.make(room, live, { ...options, name, whileAlarm: Effect.suspend(() => RcMap.get(rooms, name)) }),
+      Effect.updateContext(
+        ListenerRoom.make(room, own, { ...options, name, whileAlarm: Effect.suspend(() => RcMap.get(rooms, name)) }),
+        (context: Context.Context<Scope.Scope>) =>
+          Context.add(surroundings, Scope.Scope, Context.get(context, Scope.Scope))
+      ),
     idleTimeToLive: "10 seconds"
   })
-  let isOpen = true
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      isOpen = false
-    })
-  )
+  const end = yield* Deferred.make<void>()
+  yield* Effect.addFinalizer(() => Deferred.succeed(end, undefined))
 
   // Completes the handshake; `undefined` where the client has gone meanwhile.
-  const complete = (request: IncomingMessage, socket: Duplex, head: Buffer, { subprotocol }: Lifecycle.Handshake) => {
-    if (subprotocol !== undefined) subprotocols.set(request, subprotocol)
+  const complete = (
+    { head, message, socket }: NodeUpgrade.NodeUpgrade,
+    handshake: Lifecycle.Handshake,
+    headers: Headers
+  ) => {
+    answers.set(message, { ...handshake, headers })
     let peer: NodeSocket.Peer | undefined
-    handshakes.handleUpgrade(request, socket, head, (made) => {
+    handshakes.handleUpgrade(message, socket, head, (made) => {
       peer = made
     })
     return peer
   }
 
-  const enter = Effect.fnUntraced(function*(
+  // Waits until the handler has ended that was answered with 101.
+  const settled = (
+    upgrade: NodeUpgrade.NodeUpgrade,
+    connection: NodeSocket.NodeSocket,
+    handshake: Lifecycle.Handshake,
+    respond: (response: Response) => void
+  ): Effect.Effect<NodeSocket.Peer | undefined> => {
+    const handled = Effect.callback<NodeSocket.Peer | undefined>((resume) => {
+      upgrade.admit((headers) => {
+        const peer = headers === undefined ? undefined : complete(upgrade, handshake, headers)
+        connection.attach(peer)
+        resume(Effect.succeed(peer))
+      })
+      respond(switchingProtocols(handshake))
+    })
+    return Effect.onInterrupt(handled, () =>
+      Effect.sync(() => {
+        upgrade.refuse(goingDown)
+        connection.attach(undefined)
+      }))
+  }
+
+  // Lets a client in and stays until it has gone, or fails with the problem that it is refused with.
+  const enter = (
     name: string,
-    request: IncomingMessage,
-    socket: Duplex,
-    head: Buffer,
-    claims: Claims.Claims
-  ) {
-    const problem = flaw(request)
-    if (problem !== undefined) return yield* problem
-    const room = yield* RcMap.get(rooms, name)
-    const connection = new NodeSocket.NodeSocket()
-    const handshake = yield* room.connect(toConnectRequest(request, claims), connection)
-    const peer = complete(request, socket, head, handshake)
-    connection.attach(peer)
-    return peer
-  })
+    request: Request,
+    claims: Claims.Claims,
+    respond: (response: Response) => void
+  ): Effect.Effect<void, Problem.Problem, Scope.Scope> =>
+    Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+      const upgrade = NodeUpgrade.of(request)
+      const problem = flaw(request, upgrade)
+      if (problem !== undefined) return yield* problem
+      if (upgrade !== undefined) upgrade.isTaken = true
+      const connection = new NodeSocket.NodeSocket()
+      const handshake = yield* RcMap.get(rooms, name).pipe(
+        Effect.flatMap((room) => room.connect(toConnectRequest(request, claims), connection)),
+        restore,
+        Effect.onError(() => Effect.sync(() => upgrade !== undefined && (upgrade.isTaken = false)))
+      )
+      if (upgrade === undefined) return connection.attach(undefined)
+      const peer = yield* restore(settled(upgrade, connection, handshake, respond))
+      if (peer !== undefined) yield* restore(ended(peer))
+    }))
+
+  const fetch = (name: string, request: Request, claims: Claims.Claims): Effect.Effect<Response> =>
+    Effect.callback((resume) => {
+      const respond = (response: Response) => resume(Effect.succeed(response))
+      if (Deferred.isDoneUnsafe(end)) return respond(Problem.toResponse(goingDown))
+      const fiber = run(
+        enter(name, request, claims, respond).pipe(
+          Effect.scoped,
+          Effect.onError((cause) => Effect.map(toProblem(cause), (problem) => respond(Problem.toResponse(problem)))),
+          Effect.exit
+        )
+      )
+      return Effect.sync(() => fiber.interruptUnsafe())
+    })
 
   const open = (name: string): Rooms.Link => ({
     call: (method, payload) =>
-      Effect.scoped(Effect.flatMap(RcMap.get(rooms, name), (room) => room.call(method, payload))),
-    fetch: () => Effect.succeed(Problem.toResponse(Problem.make(501, "TODO")))
+      Effect.raceFirst(
+        Effect.andThen(
+          Deferred.await(end),
+          Effect.fail(new Rooms.RoomsError({ reason: new Rooms.Unreachable({ room: name, cause: goingDown }) }))
+        ),
+        Effect.scoped(Effect.flatMap(RcMap.get(rooms, name), (room) => room.call(method, payload)))
+      ),
+    fetch: (request, claims) => fetch(name, request, claims)
   })
+
+  const runPromise = Effect.runPromiseWith(surroundings)
+  const report = (message: string, cause: unknown) => void run(Effect.logError(message, Cause.die(cause)))
 
   return {
     rooms: Rooms.make(room, open),
-    upgrade: (name, request, socket, head, claims = Claims.none) => {
-      const refuse = (problem: Problem.Problem) => Effect.sync(() => NodeProblem.refuse(request, socket, problem))
-      // Until `ws` listens nobody does, and an error that nobody hears ends the process.
-      socket.on("error", () => {})
-      if (!isOpen) return NodeProblem.refuse(request, socket, goingDown)
-      run(
-        enter(name, request, socket, head, claims).pipe(
-          Effect.onInterrupt(() => refuse(goingDown)),
-          // Holds the room until the connection has ended.
-          Effect.flatMap((peer) => peer === undefined ? Effect.void : ended(peer)),
-          Effect.catchTag("Problem", refuse),
-          Effect.catchDefect((defect) =>
-            Effect.andThen(Effect.logError("The room did not answer", defect), Effect.sync(() => socket.destroy()))
-          ),
-          Effect.scoped
-        )
-      )
-    },
+    open,
+    upgrade: (name, message, socket, head, claims = Claims.none) =>
+      NodeUpgrade.serve(message, socket, head, (request) => runPromise(fetch(name, request, claims)), report),
     run: (name, effect) => Effect.scoped(Effect.flatMap(RcMap.get(rooms, name), (room) => room.run(effect)))
   }
 })
@@ -163,11 +255,15 @@ const ended = (peer: NodeSocket.Peer): Effect.Effect<void> => {
 }
 
 // What `ws` would find wrong is found before the room hears of it: nobody is announced who cannot enter.
-const flaw = ({ headers, method, url }: IncomingMessage): Problem.Problem | undefined => {
-  if (method !== "GET") return Problem.make(405, "A WebSocket is asked for with GET.", { allow: "GET" })
-  if (!url?.startsWith("/")) return badRequest("The request's target is no path.")
+const flaw = (
+  request: Request,
+  upgrade: NodeUpgrade.NodeUpgrade | undefined
+): Problem.Problem | undefined => {
   // The room itself answers who asks for something else.
-  if (headers.upgrade?.toLowerCase() !== "websocket") return undefined
+  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return undefined
+  if (upgrade === undefined) return Problem.make(501, "No WebSocket comes with this request: `NodeServer` serves them.")
+  if (upgrade.isTaken) return Problem.make(409, "A room has this WebSocket already.")
+  const { headers } = upgrade.message
   if (headers["sec-websocket-version"] !== "13") {
     return Problem.make(426, "This speaks version 13 of the WebSocket protocol.", {
       "sec-websocket-version": "13",
@@ -185,26 +281,31 @@ const flaw = ({ headers, method, url }: IncomingMessage): Problem.Problem | unde
   return undefined
 }
 
-const toConnectRequest = (
-  { headers, method = "", socket, url: path = "" }: IncomingMessage,
-  claims: Claims.Claims
-): Handlers.ConnectRequest => {
-  const url = new URL(`http://localhost${path}`)
-  // Where the header is no host, this changes nothing.
-  if (headers.host !== undefined) url.host = headers.host
-  if ("encrypted" in socket) url.protocol = "https:"
-  return {
-    method,
-    url: url.href,
-    headers: {
-      get: (given) => {
-        const value = headers[given.toLowerCase()]
-        return Array.isArray(value) ? value.join(", ") : value ?? null
-      }
-    },
-    claims
-  }
+// Headers that `ws` writes itself, or that tell of a body.
+const ofTheHandshake = /^(?:connection|upgrade|sec-websocket-.*|content-.*|transfer-encoding)$/
+
+const toConnectRequest = ({ headers, method, url }: Request, claims: Claims.Claims): Handlers.ConnectRequest => ({
+  method,
+  url,
+  headers: { get: (name) => name.toLowerCase() === NodeUpgrade.header ? null : headers.get(name) },
+  claims
+})
+
+// A room that goes interrupts whoever waits at its door.
+const toProblem = (cause: Cause.Cause<Problem.Problem>): Effect.Effect<Problem.Problem> => {
+  const refusal = Cause.findErrorOption(cause)
+  if (refusal._tag === "Some") return Effect.succeed(refusal.value)
+  if (Cause.hasInterruptsOnly(cause)) return Effect.succeed(goingDown)
+  return Effect.as(Effect.logError("The room did not answer", cause), Problem.make(500, "The room did not answer."))
 }
+
+// No `Response` can be made with this status outside a runtime that has WebSockets.
+const switchingProtocols = ({ subprotocol }: Lifecycle.Handshake): Response =>
+  Object.defineProperty(
+    new Response(null, { headers: subprotocol === undefined ? {} : { "sec-websocket-protocol": subprotocol } }),
+    "status",
+    { value: 101 }
+  )
 
 const badRequest = (detail: string) => Problem.make(400, detail)
 

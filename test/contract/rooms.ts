@@ -1,6 +1,6 @@
 /**
- * The contract of `Rooms`: the same tests for every transport, each once with rooms that stay awake and once with rooms
- * that sleep before every step.
+ * The contract of `Rooms`: the same tests for every transport, each once with rooms that stay awake and, where rooms sleep,
+ * once with rooms that sleep before every step.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -39,8 +39,12 @@ const nobody = ConnectionId.ConnectionId.make("00000000-0000-4000-8000-000000000
 
 const upgrade = (query = "") => new Request(`https://room.invalid/${query}`, { headers: { upgrade: "websocket" } })
 
-export const contract = (title: string, makeWorld: Effect.Effect<World, never, Scope.Scope>): void => {
-  for (const sleeps of [false, true]) {
+export const contract = (
+  title: string,
+  makeWorld: Effect.Effect<World, never, Scope.Scope>,
+  { sleeps: canSleep = true }: { readonly sleeps?: boolean } = {}
+): void => {
+  for (const sleeps of canSleep ? [false, true] : [false]) {
     const test = (title: string, body: (world: World) => Effect.Effect<void, unknown, Scope.Scope>) =>
       it.effect(
         title,

@@ -276,6 +276,79 @@ it.effect("a room that cannot start refuses newcomers, and the others go on (LC-
     assert.strictEqual((yield* client.take(1))[0]?._tag, "Heard")
   }))
 
+it.live("a start that failed is tried again no sooner than the refusal said, and then succeeds (LC-5)", () =>
+  Effect.gen(function*() {
+    let starts = 0
+    const live = Layer.unwrap(
+      Effect.sync(() => ++starts === 1 ? Layer.effectDiscard(Effect.fail("the database is away")) : ProbeLive)
+    )
+    const server = yield* World.serve(live)
+    const began = Date.now()
+    for (const _ of [1, 2]) {
+      const { headers, status } = yield* ask(server, "/room", handshake)
+      assert.deepStrictEqual([status, headers["retry-after"], starts], [503, "1", 1])
+    }
+    yield* Effect.sleep(Math.max(0, began + 1_050 - Date.now()))
+    const client = yield* World.connect(server, "room")
+    assert.strictEqual((yield* client.take(1))[0]?._tag, "Opened")
+    assert.strictEqual(starts, 2)
+  }))
+
+it.effect("a room that did not start is forgotten like any other (LC-5, LS-6)", () =>
+  Effect.gen(function*() {
+    const log: Array<string> = []
+    const live = Layer.unwrap(Effect.map(
+      Effect.acquireRelease(Effect.void, () => Effect.sync(() => log.push("gone"))),
+      () =>
+        Layer.effectDiscard(
+          Effect.sync(() => log.push("tried")).pipe(Effect.andThen(Effect.fail("the database is gone")))
+        )
+    ))
+    const server = yield* World.serve(live)
+    const retryAfter = Effect.map(ask(server, "/room", handshake), ({ headers }) => headers["retry-after"])
+    assert.strictEqual(yield* retryAfter, "1")
+    yield* TestClock.adjust("1 second")
+    assert.strictEqual(yield* retryAfter, "2")
+    yield* TestClock.adjust("11 seconds")
+    // The next one is a fresh one, which knows of no failures.
+    assert.strictEqual(yield* retryAfter, "1")
+    assert.deepStrictEqual(log, ["tried", "gone", "tried", "gone", "tried", "gone"])
+  }))
+
+it.effect("a message of over 32 MiB ends its connection with 1009, before it has arrived (LS-14, CL-3)", () =>
+  Effect.gen(function*() {
+    const server = yield* World.serve()
+    const stays = yield* World.connect(server, "room")
+    yield* stays.take(1)
+    const socket = yield* tcp(server, "/room")
+    yield* stays.take(1)
+    const received: Array<Buffer> = []
+    socket.on("data", (data) => received.push(data))
+    // The head of a text of 33,554,433 bytes.
+    socket.write(Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0x02, 0, 0, 0x01]))
+    assert.deepInclude((yield* stays.take(1))[0], { _tag: "Closed", code: 1009 })
+    yield* pass
+    assert.include(Buffer.concat(received).toString("hex"), "880203f1")
+  }))
+
+it.effect("who says more than may wait behind a handler is closed with 4009, and the others are served (LS-14)", () =>
+  Effect.gen(function*() {
+    const server = yield* World.serve(ProbeLive, { mailboxMessages: 3 })
+    const stays = yield* World.connect(server, "room")
+    const floods = yield* World.connect(server, "room", "?note=floods")
+    yield* stays.take(2)
+    yield* floods.send(Ask.cases.Hold.make({ milliseconds: 60_000 }))
+    for (const text of ["1", "2", "3"]) yield* floods.send(Speak.make({ text }))
+    yield* pass
+    yield* stays.send(Speak.make({ text: "I am served" }))
+    assert.deepInclude((yield* stays.take(1))[0], { text: "I am served" })
+    yield* floods.send(Speak.make({ text: "4" }))
+    assert.strictEqual((yield* floods.closed).code, 4009)
+    yield* TestClock.adjust("1 minute")
+    assert.deepInclude((yield* stays.take(1))[0], { _tag: "Closed", note: "floods", code: 4009 })
+    assert.deepStrictEqual(yield* stays.rest, [])
+  }))
+
 it.effect("rooms share nothing, and each knows its name (RM-1)", () =>
   Effect.gen(function*() {
     const server = yield* World.serve()

@@ -23,7 +23,7 @@ const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Told))
 /** A server of the probe's rooms. */
 export interface Server {
   readonly port: number
-  readonly rooms: NodeRooms.NodeRooms<typeof Probe>
+  readonly rooms: NodeRooms.Service<typeof Probe>
 }
 
 /** Listens on a free port until the scope closes. A request's path is the room's name. */

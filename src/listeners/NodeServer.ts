@@ -1,0 +1,57 @@
+/**
+ * A web handler as a server in plain Node: what it answers to requests, and to upgrades that it hands to a room.
+ *
+ * **Example** (rooms at `/rooms/:room`, in an app's router)
+ *
+ * ```ts
+ * const { dispose, handler } = HttpRouter.toWebHandler(RoomRoutes.layer(Chat).pipe(Layer.provide(RoomsLive)))
+ * yield* Effect.addFinalizer(() => Effect.promise(dispose))
+ * const server = http.createServer({ shouldUpgradeCallback: NodeServer.isWebSocket })
+ * yield* NodeServer.attach(server, handler)
+ * ```
+ */
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import type { Duplex } from "node:stream"
+import * as Problem from "../domain/Problem.ts"
+import * as NodeHttp from "./NodeHttp.ts"
+import * as NodeProblem from "./NodeProblem.ts"
+import * as NodeUpgrade from "./NodeUpgrade.ts"
+
+/** Answers a request. What `HttpRouter.toWebHandler` makes is one. */
+export type Handler = NodeHttp.Handler
+
+/**
+ * Whether a request asks for a WebSocket: as `shouldUpgradeCallback` of a server (Node 24.9), it lets whoever asks for any
+ * other upgrade be answered like one who asks for none.
+ */
+export const isWebSocket = ({ headers, method }: IncomingMessage): boolean =>
+  method === "GET" && headers.upgrade?.toLowerCase() === "websocket"
+
+/**
+ * Lets a handler answer what a server is asked: of `node:http`, or of `node:https`. Bodies are streamed both ways, and the
+ * signal of a request is aborted where its client has gone.
+ *
+ * A handler answers an upgrade by the 101 of a room, to which it may have added headers. Where it answers anything else,
+ * that is sent instead, and a client that a room had let in has left it with 1006. A handler that throws is answered with
+ * 500, and logged once.
+ */
+export const attach = (server: Server, handler: Handler): Effect.Effect<void> =>
+  Effect.contextWith((context: Context.Context<never>) =>
+    Effect.sync(() => {
+      const report: NodeHttp.Report = (message, cause) =>
+        void Effect.runForkWith(context)(Effect.logError(message, cause === undefined ? [] : Cause.die(cause)))
+      server.on("request", (message: IncomingMessage, response: ServerResponse) => {
+        const abort = new AbortController()
+        response.once("close", () => response.writableFinished || abort.abort())
+        const request = NodeHttp.toRequest(message, abort.signal)
+        if (request instanceof Problem.Problem) return NodeProblem.send(response, request)
+        request.headers.delete(NodeUpgrade.header)
+        void NodeHttp.answer(handler, request, report).then((answer) => NodeHttp.send(response, answer, report))
+      })
+      server.on("upgrade", (message: IncomingMessage, socket: Duplex, head: Buffer) =>
+        NodeUpgrade.serve(message, socket, head, handler, report))
+    })
+  )
