@@ -7,7 +7,9 @@ import { ChatClient, startNode, within } from "../worker/client.ts"
 let server: Awaited<ReturnType<typeof startNode>>
 
 beforeAll(async () => {
+  process.env["API_TOKEN"] = "the token"
   server = await startNode("--port", "0")
+  delete process.env["API_TOKEN"]
 })
 
 afterAll(() => {
@@ -32,6 +34,7 @@ it("the Node example tells of its options, and of what is wrong with them (LS-7)
   const help = await run("--help")
   assert.strictEqual(help.code, 0)
   assert.include(help.output, "--port PORT")
+  assert.include(help.output, "API_TOKEN")
   for (const options of [["--port", "none"], ["--port", "65536"], ["--prot", "1"], ["8787"]]) {
     const { code, errors, output } = await run(...options)
     assert.deepStrictEqual([code, output], [1, ""])
@@ -60,6 +63,30 @@ it("what is no HTTP is answered with a problem too (LS-7, WK-3)", async () => {
     assert.include(answer, "content-type: application/problem+json")
     assert.strictEqual(JSON.parse(answer.slice(answer.indexOf("\r\n\r\n"))).status, 400)
   }
+})
+
+it("who has its token publishes to the Node example's rooms (LS-7, AI-1, AI-5)", async () => {
+  const client = await new ChatClient(new URL("/rooms/api", server.url).href.replace("http", "ws")).enter()
+  const url = new URL("/api/rooms/api/publications", server.url)
+  const message = { _tag: "Said" as const, connection: client.id, name: "the server", text: "hello" }
+  const publish = (token: string) =>
+    fetch(url, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify({ message })
+    })
+  assert.strictEqual((await publish("another")).status, 401)
+  const response = await publish("the token")
+  assert.deepStrictEqual(await response.json(), { delivered: 1, failed: 0 })
+  assert.deepInclude(await client.next("Said"), message)
+  await client.close()
+})
+
+it("without a token the Node example has no API (LS-7, AI-5)", async () => {
+  const plain = await startNode("--port", "0")
+  const response = await fetch(new URL("/api/rooms/api/connections", plain.url))
+  plain.child.kill("SIGKILL")
+  assert.strictEqual(response.status, 404)
 })
 
 it("Ctrl-C closes everybody with 1001 and ends the Node example (LS-5, LS-7)", async () => {

@@ -1,5 +1,6 @@
 /**
- * The chat in plain Node, behind the package `ws`: the room of `src/Chat.ts`, without workerd and without hibernation.
+ * The chat in plain Node, behind the package `ws`: the room of `src/Chat.ts` and its API, without workerd and without
+ * hibernation.
  *
  *     node examples/node/src/server.ts --port 8787
  */
@@ -8,6 +9,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import { once } from "node:events"
 import * as http from "node:http"
 import { type AddressInfo, Socket } from "node:net"
@@ -15,8 +17,12 @@ import { parseArgs } from "node:util"
 import { Chat, ChatLive } from "../../../src/Chat.ts"
 import * as Problem from "../../../src/domain/Problem.ts"
 import * as RoomName from "../../../src/domain/RoomName.ts"
+import * as ApiToken from "../../../src/http/ApiToken.ts"
+import * as RoomsApiRoutes from "../../../src/http/RoomsApiRoutes.ts"
 import * as NodeProblem from "../../../src/listeners/NodeProblem.ts"
 import * as NodeRooms from "../../../src/listeners/NodeRooms.ts"
+import * as NodeServer from "../../../src/listeners/NodeServer.ts"
+import * as Rooms from "../../../src/services/Rooms.ts"
 
 const help = `A chat in plain Node.
 
@@ -30,37 +36,41 @@ GET /rooms/:room?name=Ada  a WebSocket into the room
 GET /parties/main/:room    the same room, for PartySocket
 GET /health                {"status":"ok"}
 
+Where the variable API_TOKEN is set, who sends it as a bearer token may publish, list and disconnect:
+
+POST   /api/rooms/:room/publications  {"message":{"_tag":"Said",…}}
+GET    /api/rooms/:room/connections
+DELETE /api/rooms/:room/connections/:connection
+
 Ctrl-C ends it; whoever is there is closed with 1001.
 `
 
-const segment = ({ url = "" }: http.IncomingMessage): string | undefined =>
-  /^\/(?:rooms|parties\/main)\/([^/?]*)(?:\?|$)/.exec(url)?.[1]
-
-const answer = (request: http.IncomingMessage, response: http.ServerResponse): void => {
-  const room = segment(request)
-  const isHealth = /^\/health(?:\?|$)/.test(request.url ?? "")
-  if (room === undefined && !isHealth) return NodeProblem.send(response, notFound)
-  if (request.method !== "GET" && request.method !== "HEAD") return NodeProblem.send(response, notAllowed)
-  if (isHealth) {
-    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ status: "ok" }))
-  } else {
-    NodeProblem.send(response, RoomName.fromPathSegment(room ?? "") === undefined ? noName : upgradeRequired)
+// What answers a request, and an upgrade.
+const makeHandler = Effect.gen(function*() {
+  const { rooms } = yield* NodeRooms.make(Chat, ChatLive)
+  const token = Option.getOrUndefined(yield* ApiToken.configured)
+  const api = token === undefined ? undefined : yield* Effect.provideService(
+    RoomsApiRoutes.make(Chat, { authorize: ApiToken.authorize(token) }),
+    Rooms.key(Chat),
+    rooms
+  )
+  return (request: Request): Effect.Effect<Response, Problem.Problem> => {
+    const { pathname } = new URL(request.url)
+    if (api !== undefined && pathname.startsWith("/api/")) return api(request)
+    const room = /^\/(?:rooms|parties\/main)\/([^/]*)$/.exec(pathname)?.[1]
+    if (room === undefined && pathname !== "/health") return Effect.fail(notFound)
+    if (request.method !== "GET" && request.method !== "HEAD") return Effect.fail(notAllowed)
+    if (room === undefined) return Effect.succeed(Response.json({ status: "ok" }))
+    return Effect.catch(
+      rooms.get(RoomName.fromPathSegment(room) ?? "").fetch(request),
+      Rooms.toLoggedProblem
+    )
   }
-}
+})
 
 const notFound = Problem.make(404, "There is nothing here.")
 
 const notAllowed = Problem.make(405, "This takes GET only.", { allow: "GET, HEAD" })
-
-const noName = Problem.make(
-  400,
-  "A room's name is 1 to 128 of the characters A–Z, a–z, 0–9, `.`, `_`, `~` and `-`."
-)
-
-const upgradeRequired = Problem.make(426, "This is a WebSocket: ask for it with `Upgrade: websocket`.", {
-  upgrade: "websocket",
-  connection: "Upgrade"
-})
 
 const notHttp = Problem.make(400, "This is no request, or one whose headers are too long.")
 
@@ -71,10 +81,8 @@ const listen = (host: string, port: number) =>
         const server = http.createServer({
           // workerd takes longer headers than Node does unless it is told.
           maxHeaderSize: 65_536,
-          // Whoever asks for any other upgrade is answered like one who asks for none.
-          shouldUpgradeCallback: (request) =>
-            segment(request) !== undefined && request.headers.upgrade?.toLowerCase() === "websocket"
-        }, answer)
+          shouldUpgradeCallback: NodeServer.isWebSocket
+        })
         server.listen(port, host)
         await once(server, "listening")
         return server
@@ -102,12 +110,12 @@ class NotListening extends Data.TaggedError("NotListening")<{
 
 const serve = Effect.fnUntraced(function*(host: string, port: number) {
   const server = yield* listen(host, port)
-  const rooms = yield* NodeRooms.make(Chat, ChatLive)
-  server.on("upgrade", (request, socket, head) => {
-    const name = RoomName.fromPathSegment(segment(request) ?? "")
-    if (name === undefined) NodeProblem.refuse(request, socket, noName)
-    else rooms.upgrade(name, request, socket, head)
-  })
+  const handle = yield* makeHandler
+  const runPromise = Effect.runPromiseWith(yield* Effect.context())
+  yield* NodeServer.attach(
+    server,
+    (request) => runPromise(Effect.catch(handle(request), (problem) => Effect.succeed(Problem.toResponse(problem))))
+  )
   server.on("clientError", (_, socket) => {
     if (socket instanceof Socket && socket.writable) {
       NodeProblem.refuse(new http.IncomingMessage(socket), socket, notHttp)
