@@ -10,7 +10,6 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
 import * as CloseCode from "../domain/CloseCode.ts"
 import type * as Problem from "../domain/Problem.ts"
 import * as Alarm from "../services/Alarm.ts"
@@ -60,14 +59,6 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
 ): Effect.fn.Return<ListenerRoom<R, App>, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const surroundings = yield* Effect.context()
-  const inside = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Effect.suspend(() => Effect.provideContext(effect, runtime.services()))
-  // What stands around a caller, like the handler of another room, is not the room's; but for the span that it is part of.
-  const called = <A>(effect: Effect.Effect<A>): Effect.Effect<A> =>
-    Effect.updateContext(effect, (caller) => {
-      const span = Context.getOrUndefined(caller, Tracer.ParentSpan)
-      return span === undefined ? runtime.services() : Context.add(runtime.services(), Tracer.ParentSpan, span)
-    })
   const fork = (event: Effect.Effect<unknown>) => void Effect.runForkWith(runtime.services())(event)
 
   const sockets = ListenerSockets.make({
@@ -75,7 +66,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
     close: (socket, close) => fork(runtime.close(socket, close)),
     error: (socket, error) => fork(runtime.error(socket, error))
   })
-  const ring = Effect.suspend((): Effect.Effect<void, unknown> => inside(runtime.alarm))
+  const ring = Effect.suspend((): Effect.Effect<void, unknown> => runtime.inside(runtime.alarm))
   const alarm = yield* ClockAlarm.make(ring, whileAlarm)
 
   // Everybody is closed before anybody has left: nobody who goes is told of the others.
@@ -83,7 +74,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
     const everybody = sockets.list()
     runtime.flush()
     for (const socket of everybody) socket.close(goingAway.code, goingAway.reason)
-    return Effect.forEach(everybody, (socket) => inside(runtime.close(socket, goingAway)), {
+    return Effect.forEach(everybody, (socket) => runtime.inside(runtime.close(socket, goingAway)), {
       concurrency: "unbounded",
       discard: true
     })
@@ -91,7 +82,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
 
   // A scope of their own: however late they are built, they are there for the last `close` handler.
   const layers = yield* Scope.fork(scope)
-  yield* Effect.addFinalizer(() => Effect.andThen(goAway, inside(runtime.end)))
+  yield* Effect.addFinalizer(() => Effect.andThen(goAway, runtime.inside(runtime.end)))
   const runtime: RoomRuntime.RoomRuntime<App | RoomRuntime.Services<R>> = RoomRuntime.make<R, App, E, never>(
     room,
     live,
@@ -108,8 +99,8 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
   )
 
   return {
-    connect: (request, socket) => inside(runtime.connect(request, socket)),
-    call: (method, payload, trace) => called(runtime.call(method, payload, trace)),
+    connect: (request, socket) => runtime.inside(runtime.connect(request, socket)),
+    call: (method, payload, trace) => runtime.inside(runtime.call(method, payload, trace)),
     run: runtime.run
   }
 })

@@ -215,13 +215,13 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
     })
 
   const open = (name: string): Rooms.Link => ({
-    call: (method, payload) =>
+    call: (method, payload, trace) =>
       Effect.raceFirst(
         Effect.andThen(
           Deferred.await(end),
           Effect.fail(new Rooms.RoomsError({ reason: new Rooms.Unreachable({ room: name, cause: goingDown }) }))
         ),
-        Effect.scoped(Effect.flatMap(RcMap.get(rooms, name), (room) => room.call(method, payload)))
+        Effect.scoped(Effect.flatMap(RcMap.get(rooms, name), (room) => room.call(method, payload, trace)))
       ),
     fetch: (request, claims) => fetch(name, request, claims)
   })

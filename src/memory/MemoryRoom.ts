@@ -106,8 +106,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
       options,
       scope: Scope.forkUnsafe(scope)
     })
-    const inside = <A, E>(effect: Effect.Effect<A, E>) =>
-      Effect.suspend(() => Effect.provideContext(effect, runtime.services()))
+    const { inside } = runtime
     return Effect.as(
       memory.listen({
         message: (socket, frame) => inside(runtime.message(socket, frame)),
@@ -115,7 +114,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
         error: (socket, cause) => inside(runtime.error(socket, cause)),
         alarm: inside(runtime.alarm)
       }),
-      { ...runtime, inside }
+      runtime
     )
   })
 

@@ -65,6 +65,8 @@ export interface RoomRuntime<in out App> {
   readonly alarm: Effect.Effect<void, unknown>
   /** Answers a call of `Rooms`, in the trace of the caller where there is one. */
   readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string>
+  /** Runs an event in the room's services, and in nothing that stands around whoever brings it. */
+  readonly inside: <A, E>(event: Effect.Effect<A, E>) => Effect.Effect<A, E>
   /** Runs an effect inside the room, once it has started. */
   readonly run: <A, E>(effect: Effect.Effect<A, E, App>) => Effect.Effect<A, E>
   /** Sends what was collected, for whoever looks at it before the next macrotask. */
@@ -220,11 +222,14 @@ export const make = <R extends Room.Any, App, E, Given>(
     return starting === undefined ? Effect.void : ended(starting)
   })
 
-  const inside = <A, E>(effect: Effect.Effect<A, E, All>): Effect.Effect<A, E> =>
-    Effect.suspend(() => Effect.provideContext(effect, services))
+  const inside = <A, E>(event: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.updateContext(event, () => services as Context.Context<never>)
 
   const whenReady = <A, E>(event: () => Effect.Effect<A, E>): Effect.Effect<A, E> =>
     isStarted ? event() : Effect.andThen(ready, inside(Effect.suspend(event)))
+
+  const run = <A, E>(effect: Effect.Effect<A, E, All>): Effect.Effect<A, E> =>
+    Effect.suspend(() => Effect.provideContext(effect, services))
 
   start()
 
@@ -241,7 +246,8 @@ export const make = <R extends Room.Any, App, E, Given>(
     error: (socket, error) => assembly.lifecycle.error(socket, error),
     alarm: Effect.suspend(() => whenReady(() => assembly.lifecycle.alarm)),
     call: (method, payload, trace) => whenReady(() => calls.call(method, payload, trace)),
-    run: (effect) => Effect.suspend(() => isStarted ? inside(effect) : Effect.andThen(ready, inside(effect))),
+    inside,
+    run: (effect) => Effect.suspend(() => isStarted ? run(effect) : Effect.andThen(ready, run(effect))),
     flush: () => assembly.outbox.flush(),
     end: Effect.suspend(() =>
       postponed.length === 0
