@@ -16,7 +16,6 @@ import type * as Tracer from "effect/Tracer"
 // The keys of `effect/Tracer`, whose module is there where an app brings a tracer.
 const tracerKey: typeof Tracer.TracerKey = "effect/Tracer"
 const parentKey: typeof Tracer.ParentSpanKey = "effect/Tracer/ParentSpan"
-// @effect-diagnostics-next-line deterministicKeys:off
 const Parent = Context.Service<Tracer.ParentSpan, Tracer.AnySpan>(parentKey, { fiberCached: true })
 
 /** The tracer that an app has brought; `undefined` where it has brought none. */
