@@ -141,6 +141,9 @@ interface Entry {
 // To ask each of so few sockets whether it is open costs less than to look at all that there are.
 const few = 32
 
+// A state of so few characters is decoded in less time than it takes to put that off.
+const short = 64
+
 /** Makes the registry of a room whose connections keep states of a codec. */
 export const make = (assembly: Assembly, { decode, encode }: StateCodec): ConnectionRegistry["Service"] => {
   const opening = new Map<
@@ -207,16 +210,19 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
   const decodeState = (id: ConnectionId.ConnectionId, state: string | undefined) =>
     Result.mapError(decode(state === undefined ? undefined : JSON.parse(state)), (error) => invalid(id, error))
 
-  const connectionOf = (identity: Identity.Identity, state: string | undefined): Connection => {
+  const connectionOf = ({ id, labels, protocol, user }: Identity.Identity, text: string | undefined): Connection => {
+    if (text === undefined || text.length <= short) {
+      const state = decodeState(id, text)
+      if (Result.isSuccess(state)) return { id, user, labels, protocol, state: state.success }
+    }
     let decoded: Result.Result<unknown, RoomError.RoomError> | undefined
-    const { id, labels, protocol, user } = identity
     return {
       id,
       user,
       labels,
       protocol,
       get state() {
-        return Result.getOrThrow(decoded ??= decodeState(id, state))
+        return Result.getOrThrow(decoded ??= decodeState(id, text))
       }
     }
   }
