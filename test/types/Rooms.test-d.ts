@@ -2,6 +2,7 @@
  * What must not compile about rooms that are called from outside; see `Room.test-d.ts`.
  */
 import { expectTypeOf, it } from "@effect/vitest"
+import { DurableObject } from "cloudflare:workers"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -22,7 +23,10 @@ import * as Rooms from "../../src/services/Rooms.ts"
 declare global {
   namespace Cloudflare {
     interface Env {
-      readonly BANKS: DurableObjectNamespace
+      readonly BANKS: DurableObjectNamespace<BankRoom>
+      readonly OTHERS: DurableObjectNamespace<OtherRoom>
+      readonly ECHOES: DurableObjectNamespace<Echo>
+      readonly UNTYPED: DurableObjectNamespace
       readonly GREETING: string
     }
   }
@@ -48,6 +52,10 @@ const methods = { spend, "close-up": () => Effect.void }
 const BankLive = Bank.toLayer(Effect.succeed({ methods }))
 const VaultBankLive = Bank.toLayer(Effect.as(Vault, { methods }))
 const VaultLive = Layer.succeed(Vault)({ coins: 1 })
+
+class BankRoom extends RoomObject.make(Bank, BankLive) {}
+class OtherRoom extends RoomObject.make(Other, Other.toLayer({})) {}
+class Echo extends DurableObject {}
 
 declare const id: ConnectionId.ConnectionId
 declare const compiles: (...calls: ReadonlyArray<unknown>) => void
@@ -84,7 +92,13 @@ it("what is sent from outside is what the room sends", () => {
     bank.send("ada", { rate: 1 }),
     bank.close(Audience.label("late")),
     // @ts-expect-error: neither a connection nor an audience
-    bank.close("ada")
+    bank.close("ada"),
+    bank.close(id, { code: 4000, reason: "Closed." }),
+    // @ts-expect-error: a code without its name
+    bank.close(id, 4000),
+    bank.connections({ of: Audience.label("late"), limit: 10, after: id }),
+    // @ts-expect-error: a page begins after a connection
+    bank.connections({ after: "ada" })
   )
 })
 
@@ -141,7 +155,14 @@ it("rooms are reached where they are provided, by a binding that there is", () =
     // @ts-expect-error: there is no such binding
     DurableRooms.layer(Bank, "BANK"),
     // @ts-expect-error: the binding is no namespace
-    DurableRooms.layer(Bank, "GREETING")
+    DurableRooms.layer(Bank, "GREETING"),
+    // @ts-expect-error: nobody says whose objects these are
+    DurableRooms.layer(Bank, "UNTYPED"),
+    // @ts-expect-error: these objects are no rooms
+    DurableRooms.layer(Bank, "ECHOES"),
+    // @ts-expect-error: those are the rooms of another definition
+    DurableRooms.layer(Bank, "OTHERS"),
+    DurableRooms.layer(Other, "OTHERS")
   )
 })
 
