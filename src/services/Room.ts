@@ -110,7 +110,7 @@ export interface Room<
    * when the layer is built; what the handlers need stands in the layer's type too.
    */
   readonly toLayer: <H extends RoomHandlers<Receive, State, Methods>, E = never, R = never>(
-    handlers: H | Effect.Effect<H, E, R>
+    handlers: (H & Spelt<H>) | Effect.Effect<H & Spelt<H>, E, R>
   ) => Layer.Layer<never, E, Exclude<R, Scope.Scope> | HandlerServices<H> | Handlers.Installation>
 }
 
@@ -189,6 +189,11 @@ export type RoomHandlers<Receive, State, Methods extends Calls.Method = never> =
     /** Answers to the calls of the room's own methods, by their tags. */
     readonly methods: Calls.Handlers<Methods>
   })
+
+type Misspelt<H> = Exclude<keyof H, keyof RoomHandlers<any, any, any>>
+
+// A handler whose name is misspelt would never run, so it does not compile.
+type Spelt<H> = [Misspelt<H>] extends [never] ? unknown : Record<Misspelt<H>, "A room has no such handler">
 
 type ServicesOf<H> = H extends Effect.Effect<any, any, infer R> ? R
   : H extends (...parameters: ReadonlyArray<any>) => Effect.Effect<any, any, infer R> ? R
@@ -278,10 +283,10 @@ export const make: {
   return Object.assign(key, definition, {
     // SAFETY: the types are for the compiler alone.
     [Types]: undefined as never,
-    toLayer: <H extends RoomHandlers<Receive, State, Methods>, E, R>(handlers: H | Effect.Effect<H, E, R>) =>
+    toLayer: (handlers: unknown): Layer.Layer<never, any, any> =>
       Layer.effectDiscard(Effect.gen(function*() {
         const installation = yield* Handlers.Installation
-        const services = yield* Effect.context<HandlerServices<H>>()
+        const services = yield* Effect.context()
         installation.install(erase(Effect.isEffect(handlers) ? yield* handlers : handlers), services)
       }))
   })
@@ -293,7 +298,7 @@ const pingPong = ["ping", "pong"] as const
 const nothing = () => Effect.void
 
 // The registry and the protocol decode with the room's own schemas, so what reaches the handlers has their types.
-const erase = (handlers: object): Handlers.Handlers => {
+const erase = (handlers: unknown): Handlers.Handlers => {
   // SAFETY: see above. What they need is in the context that is installed with them.
   const { alarm = Effect.void, close = nothing, connect = admit, message = nothing, methods = {}, open = nothing } =
     handlers as Partial<Handlers.Handlers>

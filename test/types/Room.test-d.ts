@@ -184,6 +184,27 @@ it("handlers are a plain object, or an effect that makes one", () => {
   )
 })
 
+it("a handler whose name is misspelt does not compile", () => {
+  compiles(
+    Counter.toLayer({
+      connect,
+      // @ts-expect-error: it would never run
+      mesage: () => Effect.void
+    }),
+    // @ts-expect-error: it would never run
+    Counter.toLayer(Effect.succeed({ connect, mesage: () => Effect.void })),
+    // @ts-expect-error: it would never run
+    Counter.toLayer(Effect.gen(function*() {
+      yield* Database
+      return { connect, mesage: () => Effect.void }
+    })),
+    // @ts-expect-error: it would never run
+    Silent.toLayer({ opn: () => Effect.void }),
+    // @ts-expect-error: it would never run
+    Silent.toLayer(Effect.succeed({ opn: () => Effect.void }))
+  )
+})
+
 it("what handlers need stands in the layer's type, and a room runs only where all of it is provided", () => {
   const Taken = Counter.toLayer(Effect.as(Database, { connect }))
   const Asked = Counter.toLayer({ connect, message: () => Database })
