@@ -63,6 +63,11 @@ export interface Identifier<in out Name extends string> {
   readonly _rpc: (name: Name) => Name
 }
 
+/** The room below an `RpcRoom`: its messages are frames of `effect/rpc`. */
+export interface Below<in out Name extends string, in out State, in out Methods extends Calls.Method = never>
+  extends Room.Room<Name, RpcFrames.Received, RpcFrames.Sent, PushedStreams.Kept<State>, Methods>
+{}
+
 /** A room's definition, and the key of its service. */
 export interface RpcRoom<
   in out Name extends string,
@@ -72,8 +77,8 @@ export interface RpcRoom<
 > extends Context.Service<Identifier<Name>, Service<Rpcs, State>> {
   /** What clients call. They need no more of the room than this. */
   readonly group: RpcGroup.RpcGroup<Rpcs>
-  /** The room below, for `RoomObject.make` and the like. Its messages are frames of `effect/rpc`. */
-  readonly room: Room.Room<Name, RpcFrames.Received, RpcFrames.Sent, PushedStreams.Kept<State>, Methods>
+  /** The room below, for `RoomObject.make` and the like. */
+  readonly room: Below<Name, State, Methods>
   /**
    * Gives the room its handlers, those of the group as `RpcGroup.toLayer` takes them, and those of its connections. What
    * the effects need they take once, when the layer is built.
