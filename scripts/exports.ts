@@ -1,12 +1,13 @@
 /**
- * Writes the `exports` of package.json: one flat entry for each module of the library that users use. A test demands that it was run.
+ * Writes the `exports` of package.json: one flat entry for each module of the library that users use. A test demands
+ * that it was run.
  *
  *     npm run exports
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs"
 
-/** Modules that users have no use for: they are built, others need them, and nobody imports them. */
-const internal: ReadonlySet<string> = new Set([
+/** Modules that users have no use for. They are built, since others need them; nobody can import them. */
+export const internal: ReadonlySet<string> = new Set([
   "Assembly",
   "ClockAlarm",
   "DurableAlarm",
@@ -22,21 +23,21 @@ const internal: ReadonlySet<string> = new Set([
   "PushedStreams",
   "RoomsEndpoints",
   "RpcCalls",
-  "RpcFrames"
+  "RpcFrames",
+  "Spans"
 ])
 
 const manifest = new URL("../package.json", import.meta.url)
 
-const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1)
+/** The name by which users import a module. */
+export const nameOf = (module: string): string => module.slice(module.lastIndexOf("/") + 1)
 
-/**
- * The modules of the library, by their places below `src`. What stands in `src` itself is the deployed Worker, which is
- * no part of it.
- */
-export const modules: ReadonlyArray<string> = globSync("*/**/*.ts", {
-  cwd: new URL("../src", import.meta.url).pathname
-})
+/** All modules of the library, by their places below `src`. The files in `src` itself are the deployed Worker. */
+export const all: ReadonlyArray<string> = globSync("*/**/*.ts", { cwd: new URL("../src", import.meta.url).pathname })
   .map((path) => path.slice(0, -".ts".length))
+
+/** The modules that users import. */
+export const modules: ReadonlyArray<string> = all
   .filter((module) => !internal.has(nameOf(module)))
   .toSorted((a, b) => nameOf(a) < nameOf(b) ? -1 : 1)
 

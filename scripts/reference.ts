@@ -9,7 +9,7 @@
 import { execFileSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { modules } from "./exports.ts"
+import { all, internal, modules, nameOf } from "./exports.ts"
 
 const root = new URL("../", import.meta.url)
 const read = (path: string) => readFileSync(new URL(path, root), "utf8")
@@ -18,16 +18,17 @@ const document = new URL("docs/API.md", root)
 
 /** What docs/API.md is to say. */
 export const render = (): string => {
-  const folders = Map.groupBy(modules, (module) => module.slice(0, module.indexOf("/")))
+  const folders = [...Map.groupBy(modules, folderOf)]
+    .toSorted(([one], [other]) => order.indexOf(one) - order.indexOf(other))
   const declarations = format(new Map(modules.map((module) => [module, declarationsOf(module)])))
   const contents = modules.map((module) =>
-    `| [\`${module}\`](#${module.toLowerCase().replaceAll("/", "")}) | ${firstSentence(commentOf(module))} |`
+    `| [\`${nameOf(module)}\`](#${nameOf(module).toLowerCase()}) | ${firstSentence(commentOf(module))} |`
   )
-  const chapters = [...folders].flatMap(([folder, modules]) => [
+  const chapters = folders.flatMap(([folder, modules]) => [
     `## ${folder}`,
     ...modules.flatMap((module) => [
-      `### ${module}`,
-      fence(`import * as ${module.slice(module.lastIndexOf("/") + 1)} from "effect-dormouse/${module}"`),
+      `### ${nameOf(module)}`,
+      fence(`import * as ${nameOf(module)} from "effect-dormouse/${nameOf(module)}"`),
       commentOf(module),
       ...entriesOf(declarations.get(module)!)
     ])
@@ -39,6 +40,11 @@ export const render = (): string => {
     ...chapters
   ].join("\n\n").concat("\n")
 }
+
+const folderOf = (module: string) => module.slice(0, module.indexOf("/"))
+
+/** From what a user begins with to what few need. A folder that is not here comes first, and is to be put here. */
+const order = ["services", "durable", "memory", "domain", "http", "rpc", "listeners"]
 
 const firstSentence = (text: string) => /^[\s\S]*?\.(?=\s|$)/.exec(text)?.[0].replaceAll("\n", " ") ?? ""
 
@@ -62,7 +68,11 @@ const declarationsOf = (module: string) => {
   if (commentOf(module) === text(comment.exec(code)?.[1] ?? "")) code = code.replace(comment, "")
   for (const [declaration, name, type] of code.matchAll(/^declare const (\w+)_base: ([\s\S]*?);\n(?=[a-z/])/gm)) {
     const [, key, shape] = /^Context\.ServiceClass<\w+, ("[^"]*"), ([\s\S]*)>$/.exec(type!) ?? []
-    const base = shape !== undefined
+    const [, tag, fields] = /^Schema\.Class<\w+, Schema\.TaggedStruct<("\w+"), ([\s\S]*)>, Cause\.YieldableError>$/
+      .exec(type!) ?? []
+    const base = fields !== undefined
+      ? `Schema.TaggedError<${tag}, ${fields}>`
+      : shape !== undefined
       ? `Context.Service<${name}, ${shape}>()(${key})`
       : type!.includes(`YieldableError & {\n    readonly _tag: "${name}";\n} & Readonly<A>`)
       ? `Data.TaggedError("${name}")`
@@ -72,7 +82,16 @@ const declarationsOf = (module: string) => {
     if (shape?.startsWith("{")) code = code.replaceAll(shape, `${name}["Service"]`)
     code = code.replaceAll(`${name}_base`, () => base)
   }
-  return code
+  return code.replace(
+    /^(export interface \w+ )extends (\w+)\.(\w+) \{/gm,
+    (whole, start, module, name) => internal.has(module) ? `${start}{${membersOf(module, name)}` : whole
+  )
+}
+
+// Nobody can look up an interface of a module that has no chapter.
+const membersOf = (module: string, name: string) => {
+  const code = read(`dist/${all.find((path) => nameOf(path) === module)}.d.ts`)
+  return new RegExp(`^export interface ${name} \\{([\\s\\S]*?)^\\}`, "m").exec(code)![1]
 }
 
 // All in one go: a formatter takes longer to start than to format.
@@ -119,7 +138,7 @@ const kindOf = (kind: string, rest: string) => {
   if (kind !== "class") return kind
   return /^\s+extends Context\.Service</.test(rest)
     ? "service"
-    : /^\s+extends (?:Data\.TaggedError\(|Schema\.Class<[\s\S]*Cause\.YieldableError\s*>)/.test(rest)
+    : /^\s+extends (?:Data\.TaggedError\(|Schema\.TaggedError<)/.test(rest)
     ? "error"
     : kind
 }

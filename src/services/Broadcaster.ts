@@ -38,7 +38,11 @@ export class Broadcaster extends Context.Service<Broadcaster, {
   readonly orHold: <A, E>(effect: Effect.Effect<A, E>, held: A) => Effect.Effect<A, E>
 }>()("effect-dormouse/services/Broadcaster") {}
 
-/** Makes the broadcaster of a room. */
+/**
+ * Makes the broadcaster of a room.
+ *
+ * @internal
+ */
 export const make = (assembly: Assembly): Broadcaster["Service"] => {
   const sendTo = (socket: Sockets.Socket, id: ConnectionId.ConnectionId, frame: Protocol.Frame) => {
     try {

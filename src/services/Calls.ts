@@ -68,7 +68,11 @@ export interface Calls {
   readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string>
 }
 
-/** Makes what answers the calls of a room. `retryAfter` says when a room may be asked again that did not start. */
+/**
+ * Makes what answers the calls of a room. `retryAfter` says when a room may be asked again that did not start.
+ *
+ * @internal
+ */
 export const make = (
   room: Room.Any,
   service: Room.Service<any, any>,

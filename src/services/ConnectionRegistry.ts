@@ -144,7 +144,11 @@ const few = 32
 // A state of so few characters is decoded in less time than it takes to put that off.
 const short = 64
 
-/** Makes the registry of a room whose connections keep states of a codec. */
+/**
+ * Makes the registry of a room whose connections keep states of a codec.
+ *
+ * @internal
+ */
 export const make = (assembly: Assembly, { decode, encode }: StateCodec): ConnectionRegistry["Service"] => {
   const opening = new Map<
     ConnectionId.ConnectionId,

@@ -77,7 +77,11 @@ export class Lifecycle extends Context.Service<Lifecycle, {
   ) => Effect.Effect<void, RoomError.RoomError>
 }>()("effect-dormouse/services/Lifecycle") {}
 
-/** How the start of a room goes, for events that find it without handlers. */
+/**
+ * How the start of a room goes, for events that find it without handlers.
+ *
+ * @internal
+ */
 export interface Start {
   /** Seconds until another start may be tried. */
   readonly retryAfter: Effect.Effect<number>
@@ -87,7 +91,11 @@ export interface Start {
   readonly onceStarted: (event: Effect.Effect<void>) => void
 }
 
-/** Makes the lifecycle of a room. */
+/**
+ * Makes the lifecycle of a room.
+ *
+ * @internal
+ */
 export const make = (
   assembly: Assembly,
   order: Order,

@@ -95,7 +95,11 @@ interface Members {
   readonly ndjson: ReadonlyArray<Sockets.Socket>
 }
 
-/** Makes the outbox of a room. `onSlow` is told of a socket that does not read. */
+/**
+ * Makes the outbox of a room. `onSlow` is told of a socket that does not read.
+ *
+ * @internal
+ */
 export const make = (
   assembly: Assembly,
   { bufferBytes = 1_048_576, frameBytes = 65_536 }: Partial<Options>,

@@ -307,7 +307,11 @@ const erase = (handlers: unknown): Handlers.Handlers => {
 
 const admit = () => Effect.succeed({ state: undefined })
 
-/** Makes the service of a room. */
+/**
+ * Makes the service of a room.
+ *
+ * @internal
+ */
 export const makeService = (assembly: Assembly): Service<any, any> => {
   // One step and not two: this runs for every message.
   const encoded = <A>(message: unknown, use: (frame: Protocol.Frame) => Effect.Effect<A, RoomError.RoomError>) =>

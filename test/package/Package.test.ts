@@ -6,7 +6,7 @@ import { createRequire } from "node:module"
 import { dirname, join, resolve } from "node:path"
 import { publint } from "publint"
 import { formatMessage } from "publint/utils"
-import { entries, modules } from "../../scripts/exports.ts"
+import { all, entries, internal, modules, nameOf } from "../../scripts/exports.ts"
 import { render } from "../../scripts/reference.ts"
 import { install } from "./install.ts"
 
@@ -16,16 +16,26 @@ const installed = join(project, "node_modules/effect-dormouse")
 
 afterAll(() => rmSync(project, { recursive: true }))
 
+const names = modules.map(nameOf)
+
 /** A program that takes all that some modules have. */
-const importing = (modules: ReadonlyArray<string>, from = "effect-dormouse", extension = "") =>
-  modules.map((module, i) => `export * as module${i} from "${from}/${module}${extension}"`).join("\n")
+const importing = (modules: ReadonlyArray<string>) =>
+  modules.map((module, i) => `export * as module${i} from "${module}"`).join("\n")
+
+const installedNames = (modules: ReadonlyArray<string>) => modules.map((module) => `effect-dormouse/${nameOf(module)}`)
 
 const manifest = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"))
 
 describe("the entries", () => {
-  it("are one for each module; `npm run exports` writes them", () => {
+  it("are one for each public module; `npm run exports` writes them", () => {
     assert.deepStrictEqual(manifest.exports, entries)
     assert.isAbove(modules.length, 20)
+  })
+
+  it("have one name each, and none that a module inside has too", () => {
+    const allNames = all.map(nameOf)
+    assert.strictEqual(new Set(allNames).size, allNames.length)
+    assert.deepStrictEqual([...internal].filter((name) => !allNames.includes(name)), [])
   })
 
   it("lead to files that are packed", () => {
@@ -37,7 +47,7 @@ describe("the entries", () => {
   it("are all that can be imported", () => {
     const { resolve } = createRequire(join(project, "main.js"))
     for (const module of modules) {
-      assert.strictEqual(resolve(`effect-dormouse/${module}`), join(installed, `dist/${module}.js`))
+      assert.strictEqual(resolve(`effect-dormouse/${nameOf(module)}`), join(installed, `dist/${module}.js`))
     }
     for (
       const path of [
@@ -45,7 +55,9 @@ describe("the entries", () => {
         "/worker",
         "/Chat",
         "/services",
-        "/services/Room.js",
+        "/services/Room",
+        "/Room.js",
+        ...Array.from(internal, (name) => `/${name}`),
         "/dist/services/Room.js",
         "/src/services/Room.ts"
       ]
@@ -109,7 +121,8 @@ describe("a project that installs it", () => {
     [
       ["worker", { lib: ["ES2024"], types: ["@cloudflare/workers-types"] }],
       ["memory", { lib: ["ES2024"], types: ["node"] }],
-      ["page", { lib: ["ES2024", "DOM"], types: [] }]
+      ["page", { lib: ["ES2024", "DOM"], types: [] }],
+      ["library", { lib: ["ES2024"], types: ["@cloudflare/workers-types"], declaration: true }]
     ] as const
   )("compiles its %s, library checks included", ([program, options]) => {
     assert.deepStrictEqual(compile(program, options), [])
@@ -117,16 +130,27 @@ describe("a project that installs it", () => {
   })
 
   it("compiles against every module", () => {
-    const isOfNode = (module: string) => /\/Node\w+$/.test(module)
+    const isOfNode = (module: string) => nameOf(module).startsWith("Node")
     for (
       const [program, imported, types] of [
         ["workers", modules.filter((module) => !isOfNode(module)), "@cloudflare/workers-types"],
         ["node", modules.filter((module) => isOfNode(module)), "node"]
       ] as const
     ) {
-      writeFileSync(join(project, `${program}.ts`), importing(imported))
+      writeFileSync(join(project, `${program}.ts`), importing(installedNames(imported)))
       assert.deepStrictEqual(compile(program, { lib: ["ES2024"], types: [types] }), [])
     }
+  })
+
+  it("writes declarations that name the public modules alone", () => {
+    compile("library", { lib: ["ES2024"], types: ["@cloudflare/workers-types"], declaration: true })
+    const declarations = readFileSync(join(project, "out/library.d.ts"), "utf8")
+    const named = [...declarations.matchAll(/(?:from |import\()"([^".][^"]*)"/g)].map(([, module]) => module!)
+    assert.deepStrictEqual(
+      named.filter((module) => module.startsWith("effect-dormouse") && !installedNames(modules).includes(module)),
+      []
+    )
+    assert.notInclude(declarations, "dist/")
   })
 
   it("sees what is wrong in its own code", () => {
@@ -178,24 +202,24 @@ describe("a bundle", () => {
 
   it("of the domain has nothing else in it, and weighs what the domain weighs", async () => {
     const domain = modules.filter((module) => module.startsWith("domain/"))
-    const { bytes, ours } = await bundle(importing(domain))
-    assert.deepStrictEqual(ours.toSorted(), domain)
-    const sources = await bundle(importing(domain, "./src", ".ts"), root)
+    const { bytes, ours } = await bundle(importing(installedNames(domain)))
+    assert.deepStrictEqual(ours.toSorted(), domain.toSorted())
+    const sources = await bundle(importing(domain.map((module) => `./src/${module}.ts`)), root)
     assert.isAtMost(bytes, sources.bytes)
   })
 
   it("of one module has what that module needs", async () => {
-    const { ours } = await bundle(importing(["domain/CloseCode"]))
+    const { ours } = await bundle(importing(["effect-dormouse/CloseCode"]))
     assert.deepStrictEqual(ours.toSorted(), ["domain/CloseCode", "domain/Limits"])
   })
 
   it("of a room's definition brings no runtime along", async () => {
-    const { ours } = await bundle(importing(["services/Room"]))
+    const { ours } = await bundle(importing(["effect-dormouse/Room"]))
     assert.deepStrictEqual(ours.filter((module) => !/^(?:domain|services)\//.test(module)), [])
   })
 
   it("of imports that nothing uses is empty", async () => {
-    const { bytes } = await bundle(modules.map((module) => `import "effect-dormouse/${module}"`).join("\n"))
+    const { bytes } = await bundle(names.map((name) => `import "effect-dormouse/${name}"`).join("\n"))
     assert.strictEqual(bytes, 0)
   })
 })
@@ -209,13 +233,14 @@ describe("the reference", () => {
 
   it("has every export of every module", () => {
     const chapters = new Map(render().split("\n### ").slice(1).map((chapter) => [chapter.split("\n")[0], chapter]))
-    assert.deepStrictEqual([...chapters.keys()], modules)
+    assert.deepStrictEqual([...chapters.keys()].toSorted(), names)
     for (const module of modules) {
       for (
-        const [, name] of read(`src/${module}.ts`)
-          .matchAll(/^export (?:abstract )?(?:const|class|function|interface|type) (\w+)/gm)
+        const [, internal, name] of read(`src/${module}.ts`)
+          .matchAll(/^( \* @internal\n \*\/\n)?export (?:abstract )?(?:const|class|function|interface|type) (\w+)/gm)
       ) {
-        assert.include(chapters.get(module), `\n#### ${name}: `)
+        if (internal === undefined) assert.include(chapters.get(nameOf(module)), `\n#### ${name}: `)
+        else assert.notInclude(chapters.get(nameOf(module)), `\n#### ${name}: `)
       }
     }
   })
