@@ -1,5 +1,8 @@
 import { assert, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { globSync, readFileSync } from "node:fs"
@@ -9,6 +12,7 @@ import * as Identity from "../../src/domain/Identity.ts"
 import * as Problem from "../../src/domain/Problem.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
+import * as Broadcaster from "../../src/services/Broadcaster.ts"
 import type * as Handlers from "../../src/services/Handlers.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
@@ -42,6 +46,65 @@ it.effect("the README's room counts, and keeps counting after a sleep (EX-2)", (
     assert.deepStrictEqual(yield* ada.received, [{ total: 2, people: 1 }, { total: 5, people: 1 }])
   }))
 
+class Notes extends Context.Service<Notes, {
+  readonly count: Effect.Effect<number>
+  readonly add: (note: string) => Effect.Effect<void>
+}>()("effect-dormouse/test/docs/Examples.test/Notes") {}
+
+class Full extends Schema.TaggedError<Full>()("Full", { limit: Schema.Int }) {}
+
+const Wall = Room.make("wall", { receive: Schema.String, send: Schema.String, error: Full })
+
+const WallLive = Wall.toLayer({
+  message: Effect.fnUntraced(function*(_, note) {
+    const room = yield* Wall
+    const notes = yield* Notes // a database, say
+    if ((yield* notes.count) === 100) return yield* new Full({ limit: 100 })
+    yield* notes.add(note)
+    yield* room.broadcast(note)
+  })
+})
+
+it.effect("the README's wall takes a hundred notes, and then tells the sender that it is full (EX-2)", () =>
+  Effect.gen(function*() {
+    const written: Array<string> = []
+    const NotesLive = Layer.succeed(Notes)({
+      count: Effect.sync(() => written.length),
+      add: (note) => Effect.sync(() => void written.push(note))
+    })
+    const room = yield* MemoryRoom.make(Wall, Layer.provide(WallLive, NotesLive))
+    const ada = yield* room.connect()
+    for (let note = 0; note < 100; note++) yield* ada.send(`${note}`)
+    assert.strictEqual((yield* ada.received).length, 100)
+    yield* ada.send("one more")
+    const [refusal] = yield* ada.receivedFrames
+    const { error, ...told } = JSON.parse(String(refusal))
+    assert.deepStrictEqual(error, { _tag: "Full", limit: 100 })
+    assert.deepInclude(told, { _tag: "Error", code: "Refused" })
+    assert.strictEqual(yield* ada.closed, undefined)
+  }))
+
+it.effect("the counting broadcaster takes the place of the room's (EX-2)", () =>
+  Effect.gen(function*() {
+    const Counting = Layer.effect(
+      Broadcaster.Broadcaster,
+      Effect.gen(function*() {
+        const broadcaster = yield* Broadcaster.Broadcaster
+        return Broadcaster.Broadcaster.of({
+          ...broadcaster,
+          broadcast: (frame, options) =>
+            Effect.tap(broadcaster.broadcast(frame, options), ({ delivered }) => Metric.update(frames, delivered))
+        })
+      })
+    )
+    const frames = Metric.counter("frames")
+    const room = yield* MemoryRoom.make(Counter, Layer.merge(CounterLive, Counting))
+    const [ada, bob] = [yield* room.connect(), yield* room.connect()]
+    yield* ada.send({ add: 1 })
+    assert.deepStrictEqual(yield* bob.received, [{ total: 1, people: 2 }])
+    assert.strictEqual((yield* Metric.value(frames)).count, 2)
+  }))
+
 it.effect("MemoryRoom's example announces who leaves (EX-2)", () =>
   Effect.gen(function*() {
     const room = yield* MemoryRoom.make(Chat, ChatLive)
@@ -73,6 +136,24 @@ it("Identity's example gives the tags that it says (EX-2)", () => {
   // Result.succeed([`c:${id}`, "p:plain", "u:ada", "l:admin"])
   assert.deepStrictEqual(tags, Result.succeed([`c:${id}`, "p:plain", "u:ada", "l:admin"]))
 })
+
+it.effect("RoomError's example goes on where nobody is (EX-2)", () =>
+  Effect.gen(function*() {
+    const Lobby = Room.make("lobby", { receive: Schema.Never, send: Schema.Struct({ text: Schema.String }) })
+    const memory = yield* MemoryRoom.make(Lobby, Lobby.toLayer({}))
+    const ada = yield* memory.connect()
+    yield* memory.run(Effect.gen(function*() {
+      const room = yield* Lobby
+      const whisper = (id: ConnectionId.ConnectionId, text: string) =>
+        room.send(id, { text }).pipe(
+          Effect.catchReason("RoomError", "UnknownConnection", () => Effect.log("Nobody there"))
+        )
+      const [{ id }] = yield* room.connections()
+      yield* whisper(id, "psst")
+      yield* whisper(ConnectionId.ConnectionId.make("0b0f6e3a-9f57-4c3a-8a55-2f3f6c3c9a10"), "psst")
+    }))
+    assert.deepStrictEqual(yield* ada.received, [{ text: "psst" }])
+  }))
 
 it.effect("the examples of Rooms and MemoryRooms reach who is there (EX-2)", () => {
   const Lobby = Room.make("lobby", { receive: Schema.Never, send: Schema.Struct({ text: Schema.String }) })

@@ -66,7 +66,7 @@ it.effect("what is signed in a room stands in the database that the app reads, a
     assert.deepStrictEqual(heard.map((message) => message._tag), ["Signed", "Signed", "Announced"])
   }).pipe(Effect.provide(World)))
 
-it.effect("ten guests sign, with a database that is none (EX-4)", () =>
+it.effect("ten guests sign, with a fake database (EX-4)", () =>
   Effect.gen(function*() {
     const written: Array<string> = []
     const Fake = Layer.succeed(Entries, {
