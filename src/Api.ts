@@ -1,7 +1,7 @@
 /**
- * The deployed Worker's HTTP API, for servers that speak no WebSocket, and its OpenAPI document.
+ * The HTTP API of the deployed Worker, for servers without a WebSocket, and its OpenAPI document.
  *
- * The document is made beforehand, by `scripts/openapi.ts`: what makes it would make the Worker half as large again.
+ * `scripts/openapi.ts` makes the document beforehand. To make it in the Worker would add half the Worker's size.
  */
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
@@ -22,8 +22,8 @@ export interface Env {
 }
 
 /**
- * Makes what answers `/api/…` and `/openapi.json`; nothing where no token is configured, as the variable or secret
- * `API_TOKEN`.
+ * Makes the function that answers `/api/…` and `/openapi.json`. Without a token, which is the variable or secret
+ * `API_TOKEN`, it makes nothing.
  */
 export const make = (env: Env): ((request: Request) => Promise<Response>) | undefined =>
   Effect.runSync(

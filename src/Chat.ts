@@ -1,5 +1,5 @@
 /**
- * The room that the deployed Worker serves: a chat under names.
+ * The room that the deployed Worker serves: a chat in which everybody has a name.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -7,7 +7,7 @@ import * as ConnectionId from "./domain/ConnectionId.ts"
 import * as Problem from "./domain/Problem.ts"
 import * as Room from "./services/Room.ts"
 
-// Characters are code points: an emoji is one, and not the two UTF-16 units that it is stored in.
+// A character is a code point. An emoji is one character, though it is stored as two UTF-16 units.
 const characters = (least: number, most: number) =>
   Schema.makeFilter((text: string) => {
     if (text.length <= most) return text.length >= least ? undefined : `at least ${least} character`

@@ -1,6 +1,6 @@
 /**
- * The deployed Worker: finds the room of a request and hands the request to its object. Where a token is configured, it
- * also has an API for servers.
+ * The deployed Worker: finds the room of a request and hands the request to its object. With a token it also has
+ * an API for servers.
  */
 import * as Api from "./Api.ts"
 import { Chat, ChatLive } from "./Chat.ts"

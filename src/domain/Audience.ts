@@ -17,7 +17,7 @@ export const user = (user: string): Audience => ({ _tag: "User", user })
 /** Every connection that carries a label. */
 export const label = (label: string): Audience => ({ _tag: "Label", label })
 
-/** The tag that the sockets of an audience share; `undefined` where that is every socket. */
+/** The tag that the sockets of an audience share; `undefined` for everybody. */
 export const toTag = (audience: Audience): string | undefined => {
   switch (audience._tag) {
     case "All":

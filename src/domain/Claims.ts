@@ -1,14 +1,14 @@
 /**
- * What whoever verified a request says about it: who the user is, say.
+ * What the app has verified about a request, for example who the user is.
  *
- * Claims are no part of the request that a client wrote, no header and no query: they reach a room beside it, by a way
- * that is open to the app alone. A request that comes straight from a client claims nothing.
+ * Claims travel beside the request, by a way that only the app can write to. They are never a header or a query, so a
+ * client cannot write them. A request that comes straight from a client claims nothing.
  */
 
 /** Values by names. */
 export type Claims = Readonly<Record<string, string>>
 
-/** The claims of a request about which nobody says anything. */
+/** The claims of a request about which the app says nothing. */
 export const none: Claims = Object.freeze({})
 
 /**

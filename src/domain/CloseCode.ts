@@ -103,7 +103,7 @@ export const table = {
 
 /** How a connection ended. */
 export interface Close {
-  /** The code that the peer sent; 1005 where it sent none, 1006 where the connection broke off. */
+  /** The code that the peer sent; 1005 if it sent none, 1006 if the connection broke off. */
   readonly code: number
   /** At most 123 UTF-8 bytes. */
   readonly reason: string
@@ -112,8 +112,8 @@ export interface Close {
 }
 
 /**
- * Whether `socket.close(code)` takes a code: an integer from 1000 to 4999, but for 1004, 1005, 1006 and 1015, which
- * only ever describe what happened.
+ * Whether `socket.close(code)` takes a code: an integer from 1000 to 4999, except 1004, 1005, 1006 and 1015. Those four
+ * only describe what happened.
  */
 export const isSendable = (code: number): boolean =>
   Number.isInteger(code) && code >= 1000 && code <= 4999 && code !== 1004 && code !== 1005 && code !== 1006 &&
@@ -123,9 +123,9 @@ export const isSendable = (code: number): boolean =>
 export const isReason = (reason: string): boolean => Limits.utf8Bytes(reason) <= Limits.closeReasonBytes
 
 /**
- * What a peer's close means. The runtime hands on whatever stood in the frame: a code that no frame may carry, with
- * which a client could pass for one that broke off, is a protocol error; a reason that no frame has room for is none.
- * Where there was no close frame, the reason is the runtime's own remark.
+ * What a peer's close means. The runtime passes on whatever the frame contained. A code that no frame may carry is a
+ * protocol error: otherwise a client could look like one that broke off. A reason that is too long for a frame is
+ * dropped. Without a close frame, the reason is the runtime's own remark.
  */
 export const received = ({ code, reason, wasClean }: Close): Close => ({
   code: !wasClean || isSendable(code) || code === noStatus.code ? code : protocolError.code,
@@ -134,15 +134,15 @@ export const received = ({ code, reason, wasClean }: Close): Close => ({
 })
 
 /**
- * The close that answers a peer's: the code and the reason that it sent, or nothing where it sent no code that can be
- * sent back. Passing anything else on to `socket.close` throws, and the peer waits for its answer in vain.
+ * The close that answers a peer's: the code and the reason that it sent, or nothing if that code cannot be sent back.
+ * With any other code `socket.close` throws, and the peer gets no answer.
  */
 export const answer = (close: Close): readonly [code?: number, reason?: string] =>
   isSendable(close.code) && isReason(close.reason) ? [close.code, close.reason] : []
 
 /**
- * The close that an error of the runtime stands for. The runtime names the code of a protocol error or of a refused
- * frame in the error's text only (`protocolError.statusCode = 1009`); any other error is a connection that broke off.
+ * The close that an error of the runtime means. For a protocol error or a refused frame the code is in the error's text
+ * only (`protocolError.statusCode = 1009`). Any other error means that the connection broke off.
  */
 export const fromError = (error: unknown): Close => {
   const text = error instanceof Error ? error.message : String(error)

@@ -1,7 +1,7 @@
 /**
  * The name of one connection, minted by the server.
  *
- * A client never chooses it, so two sockets can never share one and nobody can take another's.
+ * A client never chooses it. So two sockets never share one, and no client can take another's.
  */
 import * as Schema from "effect/Schema"
 
@@ -16,7 +16,7 @@ export type ConnectionId = typeof ConnectionId.Type
 /**
  * Makes a new id. It comes from the platform's secure random source.
  *
- * `effect/crypto/SecureRandom` would do the same for 1.4 KiB of the gzipped Worker.
+ * `effect/crypto/SecureRandom` does the same, but adds 1.4 KiB to the gzipped Worker.
  */
 export const mint = (): ConnectionId => ConnectionId.make(crypto.randomUUID())
 

@@ -1,15 +1,15 @@
 /**
- * Who a connection is, and the socket tags that say so.
+ * Who a connection is, and the socket tags that carry it.
  *
- * Tags are the one thing that the runtime keeps beside a sleeping socket and that nobody can change afterwards. Each is
- * namespaced by a prefix, so that nothing a client chooses can collide with anything else:
+ * The runtime keeps tags beside a sleeping socket, and nobody can change them afterwards. Each tag has a prefix of its
+ * kind, so a text that a client chooses never collides with another tag:
  *
  * | tag | meaning |
  * |---|---|
  * | `c:<connection id>` | the connection; exactly one |
  * | `p:<protocol>` | the wire protocol that it speaks; exactly one |
  * | `u:<user id>` | the user behind it; at most one |
- * | `l:<label>` | a label; any number, as far as the runtime's ten tags reach |
+ * | `l:<label>` | a label; as many as fit in the runtime's ten tags |
  */
 import * as Result from "effect/Result"
 import * as ConnectionId from "./ConnectionId.ts"
@@ -19,7 +19,7 @@ import * as RoomError from "./RoomError.ts"
 /** Who a connection is. It never changes while the connection lives. */
 export interface Identity {
   readonly id: ConnectionId.ConnectionId
-  /** The user behind the connection, where the room's `connect` named one. */
+  /** The user behind the connection, if the room's `connect` named one. */
   readonly user: string | undefined
   readonly labels: ReadonlyArray<string>
   /** The wire protocol that the connection speaks. */
@@ -65,8 +65,8 @@ export const toTags = (
 }
 
 /**
- * Reads an identity back from a socket's tags; `undefined` where they do not name exactly one connection and one
- * protocol. Tags without one of the prefixes are somebody else's and are passed over.
+ * Reads an identity back from a socket's tags; `undefined` unless they name exactly one connection and one protocol.
+ * Tags with other prefixes belong to somebody else, and are skipped.
  */
 export const fromTags = (tags: ReadonlyArray<string>): Identity | undefined => {
   let id: string | undefined

@@ -8,7 +8,7 @@ export const tagsPerSocket = 10
 /** UTF-8 bytes of one tag. */
 export const tagBytes = 256
 
-/** Serialized bytes of one attachment, the few bytes of our own envelope included. */
+/** Serialized bytes of one attachment, including the few bytes of our own envelope. */
 export const attachmentBytes = 16_384
 
 /** UTF-8 bytes of the reason of a close. */
@@ -26,8 +26,8 @@ const encoder = new TextEncoder()
 export const utf8Bytes = (text: string): number => encoder.encode(text).length
 
 /**
- * The distinct ones of the tags that a socket is to be accepted with, beside so many others. Throws where the runtime
- * would: for sockets that are kept without it.
+ * The distinct tags of a socket that is to be accepted beside `others`. Throws where the runtime throws, for sockets
+ * that the runtime does not keep.
  */
 export const acceptedTags = (tags: ReadonlyArray<string>, others: number): ReadonlyArray<string> => {
   const distinct = [...new Set(tags)]
@@ -39,7 +39,7 @@ export const acceptedTags = (tags: ReadonlyArray<string>, others: number): Reado
   return distinct
 }
 
-/** An auto-response. Throws where the runtime would: for sockets that are kept without it. */
+/** An auto-response. Throws where the runtime throws, for sockets that the runtime does not keep. */
 export const autoResponse = (request: string, response: string): readonly [request: string, response: string] => {
   for (const text of [request, response]) {
     if (utf8Bytes(text) > autoResponseBytes) {

@@ -1,7 +1,7 @@
 /**
- * What a client is told over HTTP when it gets no room: a problem document (RFC 9457).
+ * What a client is told over HTTP when it does not get into a room: a problem document (RFC 9457).
  *
- * It carries what the client can act on and never a stack trace.
+ * It says what the client can act on. It never has a stack trace.
  */
 import * as Data from "effect/Data"
 

@@ -1,9 +1,9 @@
 /**
- * What can go wrong in a room, and when it is called from outside: each reason once.
+ * What can go wrong inside a room, or in a call of it from outside. Each reason is defined once.
  *
- * Everything inside a room fails with a {@link RoomError}, a call from outside with a `RoomsError`. Both have a `reason`,
- * whose tag tells the cases apart, so `Effect.catchReason("RoomError", "UnknownConnection", …)` handles one of them. The
- * reasons are schemas, and travel from a room to its caller as they are.
+ * Inside a room everything fails with a {@link RoomError}, and a call from outside with a `RoomsError`. The tag of
+ * their `reason` tells the cases apart: `Effect.catchReason("RoomError", "UnknownConnection", …)` handles one of them.
+ * The reasons are schemas, so they travel from a room to its caller.
  *
  * **Example** (a message to somebody who may have left)
  *
@@ -66,7 +66,7 @@ export class StateTooLarge extends Schema.TaggedError<StateTooLarge>()("StateToo
   }
 }
 
-/** The state does not fit the room's schema: what is to be written, or what another version of the room wrote. */
+/** The state does not fit the room's schema: a new one, or one that another version of the room wrote. */
 export class InvalidState extends Schema.TaggedError<InvalidState>()("InvalidState", {
   connection: Schema.String,
   detail: Schema.String

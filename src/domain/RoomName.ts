@@ -14,13 +14,13 @@ export type RoomName = typeof RoomName.Type
 /** Whether a value is a room's name. */
 export const is: (value: unknown) => value is RoomName = Schema.is(RoomName)
 
-/** Reads a name from one segment of a URL's path, percent-decoded; `undefined` where it is not a room's name. */
+/** Reads a name from one segment of a URL's path, percent-decoded; `undefined` if it is not a room's name. */
 export const fromPathSegment = (segment: string): RoomName | undefined => {
   try {
     const name = decodeURIComponent(segment)
     return is(name) ? name : undefined
   } catch {
-    // A lone `%` is no encoding of anything.
+    // A lone `%` encodes nothing.
     return undefined
   }
 }

@@ -1,9 +1,9 @@
 /**
  * The bindings of a Worker: its databases, queues, other objects, and its variables and secrets.
  *
- * `RoomObject` gives each object its own, from its `env`; {@link layer} gives them to a layer of the Worker itself. The
- * type is the `Cloudflare.Env` that `wrangler types` writes, or that a program declares, so a binding that does not
- * exist does not compile. Variables and secrets are read with `effect/Config`.
+ * `RoomObject` gives each object its own `env`, and {@link layer} gives one to a layer of the Worker itself. The type
+ * is `Cloudflare.Env`, which `wrangler types` writes or a program declares. So a binding that is missing does not
+ * compile. `effect/Config` reads variables and secrets.
  */
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"

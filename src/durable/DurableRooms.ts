@@ -1,8 +1,8 @@
 /**
  * The rooms in Durable Objects, called over Durable Object RPC.
  *
- * A call whose fault the runtime marks as passing is tried up to three times more, on a fresh stub, after 50 milliseconds
- * and more; one that finds the object overloaded is not, which would make it worse. A call may so arrive twice.
+ * If the runtime marks the fault of a call as passing, the call is tried up to three times more, on a fresh stub, after
+ * 50 milliseconds and more. So a call may arrive twice. A call to an overloaded object is not repeated.
  *
  * **Example** (the rooms of a Worker's binding)
  *
@@ -35,8 +35,8 @@ export type NamespaceBinding<R extends Room.Any> = {
 }[keyof Cloudflare.Env]
 
 /**
- * The rooms whose objects a binding of the Worker reaches. In `Cloudflare.Env` the binding says what its objects are, as
- * `wrangler types` writes it: `DurableObjectNamespace<LobbyRoom>`.
+ * The rooms whose objects a binding of the Worker reaches. The type of the binding in `Cloudflare.Env` must name their
+ * class, as `wrangler types` writes it: `DurableObjectNamespace<LobbyRoom>`.
  */
 export const layer = <R extends Room.Any>(
   room: R,
@@ -49,7 +49,7 @@ export const layer = <R extends Room.Any>(
 export const make = <R extends Room.Any>(room: R, namespace: Namespace): Rooms.Service<R> =>
   Rooms.make(room, (name) => open(namespace, name))
 
-// What `RoomObject` has for us.
+// The methods of `RoomObject` that are called here.
 interface Stub {
   readonly call: (method: string, payload: string, trace?: string) => Promise<string>
   readonly fetch: (request: Request) => Promise<Response>
@@ -108,12 +108,12 @@ const hasFlag = (cause: unknown, flag: "durableObjectReset" | "overloaded" | "re
 
 const isTransient = ({ cause }: Fault) => hasFlag(cause, "retryable") && !hasFlag(cause, "overloaded")
 
-// A stub serves the request that made it. In another one it fails before anything leaves, and no mark tells so.
+// A stub serves the request that made it. In another request it fails before anything leaves, and without a mark.
 const isOutdated = ({ cause, ofKeptStub }: Fault) =>
   ofKeptStub && !hasFlag(cause, "remote") && !hasFlag(cause, "retryable") && !hasFlag(cause, "overloaded") &&
   !hasFlag(cause, "durableObjectReset")
 
-// The schedule is only set up once a first try has failed: that takes a third of the time of a call.
+// The schedule is set up only when a first try has failed: to set it up takes a third of the time of a call.
 const again = <A>(first: Fault, attempt: Effect.Effect<A, Fault>): Effect.Effect<A, Fault> => {
   let next: Effect.Effect<A, Fault> = Effect.fail(first)
   const each = Effect.suspend(() => {

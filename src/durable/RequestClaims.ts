@@ -1,7 +1,7 @@
 /**
- * Claims on the way from a Worker to its object: in `request.cf`, which only Workers and the platform write.
+ * Claims travel from a Worker to its object in `request.cf`, which only Workers and the platform can write.
  *
- * `DurableRooms` carries them by itself. Use this where a Worker hands a request to the stub of an object.
+ * `DurableRooms` does this by itself. Use this module if a Worker calls `fetch` of an object's stub.
  *
  * **Example** (a Worker that has verified its user)
  *
@@ -15,9 +15,9 @@ import * as Claims from "../domain/Claims.ts"
 
 const key = "dormouse"
 
-/** The request with these claims, in place of any others. */
+/** The request with these claims. They replace any others. */
 export const attach = (request: Request, claims: Claims.Claims): Request =>
-  // What Cloudflare itself says about the request goes along.
+  // Cloudflare's own properties of the request stay.
   new Request(request, { cf: { ...request.cf, [key]: claims } })
 
 /** The claims of a request. */

@@ -1,7 +1,7 @@
 /**
  * The Durable Object of a room: the adapter between the runtime's events and the room.
  *
- * It decides nothing: it gives `RoomRuntime` what the runtime offers, and hands each event on.
+ * It decides nothing. It gives `RoomRuntime` the ports of the runtime, and hands each event on.
  */
 import { DurableObject } from "cloudflare:workers"
 import * as Context from "effect/Context"
@@ -28,9 +28,12 @@ export type Given = Bindings.Bindings | ObjectContext.ObjectContext
 /** What a room's layer, and an effect that is run in the object, may use. */
 export type Services<R extends Room.Any> = Given | RoomRuntime.Services<R>
 
-/** The object of a room. `App` is what the room's layer provides beside the room, like `Layer.provideMerge` of a database. */
+/**
+ * The object of a room. `App` is what the room's layer provides beside the room, like `Layer.provideMerge` of a
+ * database.
+ */
 export interface RoomObject<R extends Room.Any, App = never> extends DurableObject<any> {
-  /** Whose objects these are: for the types of bindings alone. */
+  /** The room's definition, for the types of bindings alone. */
   readonly [Room.Types]?: R
   fetch(request: Request): Promise<Response>
   webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void> | void
@@ -40,9 +43,9 @@ export interface RoomObject<R extends Room.Any, App = never> extends DurableObje
   /** Answers a call of `DurableRooms`. */
   call(method: string, payload: string, trace?: string): Promise<string>
   /**
-   * Runs an effect inside the object. Use it in a subclass, for methods that other Workers call. It is no method of the
-   * class itself, so nothing outside the object can reach it. Where the room's layer did not build, what it would have
-   * provided is missing.
+   * Runs an effect inside the object. Use it in a subclass, for methods that other Workers call. It is a property and
+   * not a method, so nothing outside the object can call it. If the room's layer did not build, the services that it
+   * provides are missing.
    */
   readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<R>>) => Promise<A>
 }
@@ -50,11 +53,11 @@ export interface RoomObject<R extends Room.Any, App = never> extends DurableObje
 /**
  * Makes the class of a room's objects, to be exported by a Worker and named in its configuration.
  *
- * The layer is built once for each object. It may use what the runtime gives, like the object's `Bindings`; what else
- * the room needs, it must bring. What it provides beside the room (a database, a tracer) is also there for `run` and while
- * handlers run, and a service of the room's own that it provides takes the place of ours. Where it fails to build, new
- * connections are refused with 503, and the next event tries again; those that are open stay so. The options bound what
- * clients may send and what may wait for them.
+ * The layer is built once for each object. It may use what the runtime gives, like the object's `Bindings`, and must
+ * bring everything else. What it provides beside the room (a database, a tracer) is also there for `run` and while
+ * handlers run. If it provides a service of the room, like a `Broadcaster`, the room uses that one. If it fails to
+ * build, newcomers are refused with 503, open connections stay open, and the next event tries again. The options bound
+ * what clients may send and what may wait for them.
  *
  * **Example** (a Worker with one class of rooms)
  *
@@ -71,7 +74,7 @@ export const make = <R extends Room.Any, App, E>(
     readonly #room: RoomRuntime.RoomRuntime<App | Services<R>>
     readonly run: RoomObject<R, App>["run"]
 
-    // It must not fail, nor keep the gate closed: that would take every open connection with it.
+    // If it failed, or kept the object's gate closed, every open connection would be lost.
     constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
       super(ctx, env)
       const name = ctx.id.name ?? ctx.id.toString()
@@ -83,7 +86,7 @@ export const make = <R extends Room.Any, App, E>(
       return Effect.runPromiseWith(this.#room.services())(effect)
     }
 
-    // An event that ended at once has no promise for the runtime to wait for.
+    // An event that ended at once needs no promise.
     #event(effect: Effect.Effect<unknown>): Promise<void> | void {
       const fiber = Effect.runForkWith(this.#room.services())(effect)
       if (fiber.pollUnsafe() === undefined) return new Promise((resolve) => fiber.addObserver(() => resolve()))
@@ -115,7 +118,7 @@ export const make = <R extends Room.Any, App, E>(
       return this.#event(this.#room.error(socket, error))
     }
 
-    // An alarm that fails is to be repeated by the runtime, which must learn of it.
+    // The runtime repeats an alarm that fails, so it must learn of the failure.
     override alarm(): Promise<void> {
       return this.#promise(this.#room.alarm)
     }

@@ -1,5 +1,5 @@
 /**
- * The bearer token of an API: who has it may do everything.
+ * The bearer token of an API. A client that has it may do everything.
  *
  * **Example** (the token of the environment)
  *
@@ -18,15 +18,15 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Problem from "../domain/Problem.ts"
 
-/** The variable or secret `API_TOKEN`; none where it is not set, or empty. */
+/** The variable or secret `API_TOKEN`; none if it is not set, or empty. */
 export const configured: Effect.Effect<Option.Option<Redacted.Redacted>, Config.ConfigError> = /* @__PURE__ */ Effect
   .suspend(() =>
     Effect.map(Config.option(Config.Redacted("API_TOKEN")), Option.filter((token) => Redacted.value(token) !== ""))
   )
 
 /**
- * Lets requests in that have this token as `authorization: Bearer …`. An empty token lets nobody in, and how long an
- * answer takes tells nothing about the token.
+ * Lets a request in if it has this token as `authorization: Bearer …`. An empty token lets nobody in. The time of an
+ * answer says nothing about the token.
  */
 export const authorize = (token: Redacted.Redacted) => (request: Request): Effect.Effect<void, Problem.Problem> =>
   Effect.flatMap(
@@ -37,7 +37,7 @@ export const authorize = (token: Redacted.Redacted) => (request: Request): Effec
 const given = ({ headers }: Request): Redacted.Redacted =>
   Redacted.make(/^Bearer +(.+)$/i.exec(headers.get("authorization") ?? "")?.[1] ?? "")
 
-// Digests are of one length, and where two differ says nothing about where the tokens do.
+// Digests have one length, and the place where two of them differ says nothing about the tokens.
 const isSame = async (given: Redacted.Redacted, token: Redacted.Redacted): Promise<boolean> => {
   const [one, other] = await Promise.all([digest(given), digest(token)])
   let difference = Redacted.value(token) === "" ? 1 : 0

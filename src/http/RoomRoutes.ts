@@ -1,8 +1,8 @@
 /**
  * Rooms in an HTTP app: a layer that serves them at a path of its `HttpRouter`, behind its middleware.
  *
- * The router takes no parameter of over 100 characters, unless its `routerConfig` says `{ maxParamLength: 128 }`: so many
- * may a room's name have.
+ * A room's name may have 128 characters, but the router takes parameters of 100. Set its `routerConfig` to
+ * `{ maxParamLength: 128 }` for longer names.
  *
  * **Example** (rooms at `/rooms/:room`, for everybody)
  *
@@ -37,8 +37,8 @@ export interface Options<E, R> {
   /** Where: a path with the parameter `room`. `/rooms/:room`, unless given. */
   readonly path?: `/${string}:room${string}`
   /**
-   * Lets a request in, with what the room may believe about it (see `Claims`), or refuses it: with a `Problem`, which is
-   * the response, or another error, which is the app's. Everybody is let in, unless given.
+   * Lets a request in, with what the room may believe about it (see `Claims`), or refuses it. A `Problem` is the
+   * response; any other error is the app's to handle. Everybody is let in, unless given.
    */
   readonly authorize?: (
     request: HttpServerRequest.HttpServerRequest,

@@ -1,7 +1,7 @@
 /**
- * An HTTP API of rooms, for servers that speak no WebSocket: they publish, list who is connected, and disconnect.
+ * An HTTP API of rooms, for servers without a WebSocket: they publish, list connections, and close them.
  *
- * This is the definition alone, for clients and for documents; `RoomsApiRoutes` serves it.
+ * This is only the definition, for clients and for documents. `RoomsApiRoutes` serves it.
  *
  * **Example** (a client)
  *
@@ -29,7 +29,7 @@ import * as RoomsEndpoints from "./RoomsEndpoints.ts"
 const type = "about:blank"
 const detail = { detail: Schema.String }
 
-/** The request is of the wrong form. */
+/** The request has the wrong form. */
 export class BadRequest extends HttpApiError.Problem<BadRequest>()(
   "BadRequest",
   { type, status: 400, title: "Bad Request" },
@@ -50,14 +50,14 @@ export class NotFound extends HttpApiError.Problem<NotFound>()(
   detail
 ) {}
 
-/** The body is larger than what is taken. */
+/** The body is too large. */
 export class ContentTooLarge extends HttpApiError.Problem<ContentTooLarge>()(
   "ContentTooLarge",
   { type, status: 413, title: "Content Too Large" },
   detail
 ) {}
 
-/** The body is no JSON by its `content-type`. */
+/** The `content-type` of the body is not JSON. */
 export class UnsupportedMediaType extends HttpApiError.Problem<UnsupportedMediaType>()(
   "UnsupportedMediaType",
   { type, status: 415, title: "Unsupported Media Type" },
@@ -79,7 +79,7 @@ export class ServiceUnavailable extends HttpApiError.Problem<ServiceUnavailable>
 ) {}
 
 /**
- * Who has the bearer token is let in: a client sends it by {@link layerClient}, and the server looks at it by
+ * A request needs the bearer token. A client sends it with {@link layerClient}, and the server checks it with
  * `ApiToken.authorize`.
  */
 export class Authorization extends HttpApiMiddleware.Service<Authorization>()(
@@ -137,14 +137,14 @@ const build = <R extends Room.Any>(
 }
 
 /**
- * The API of the rooms of a definition. Named, since the compiler writes the members of what it infers in
+ * The API of the rooms of a definition. It has a name because the compiler writes the members of an inferred type in
  * another order each time.
  */
 export type RoomsApi<R extends Room.Any> = ReturnType<typeof build<R>>
 
 /**
  * Makes the API of the rooms of a definition: the group `rooms` with `publish`, `connections`, `disconnect` (one) and
- * `disconnectAll` (of a user or a label). A property that is not declared is refused, in a message too: nobody
- * publishes to everybody by a typing error.
+ * `disconnectAll` (of a user or a label). A property that is not declared is refused, in a message too. So a typing
+ * error never publishes to everybody.
  */
 export const make: <R extends Room.Any>(room: R, options?: Options) => RoomsApi<R> = build

@@ -1,8 +1,8 @@
 /**
- * Serves the API of `RoomsApi`: as a layer for an app's `HttpRouter`, or as what answers a request.
+ * Serves the API of `RoomsApi`: as a layer for an app's `HttpRouter`, or as a function that answers a request.
  *
- * It needs nothing of `effect/http-api`: `HttpApiBuilder` would serve the same, and make a Worker 35 KiB larger by forms,
- * files and streams, which no endpoint takes.
+ * It does without `effect/http-api`: `HttpApiBuilder` would serve the same, but add 35 KiB to a Worker for forms, files
+ * and streams, which no endpoint needs.
  *
  * **Example** (the API, and its document, in an app)
  *
@@ -31,20 +31,20 @@ import * as RoomsEndpoints from "./RoomsEndpoints.ts"
 /** How the API is served. */
 export interface Options<E, R> extends RoomsApi.Options {
   /**
-   * Lets a request in, or refuses it: with a `Problem`, which is the response, or another error, which is the app's. It
-   * is asked first, so that the room's name may be none. `ApiToken.authorize` asks for a token.
+   * Lets a request in, or refuses it. A `Problem` is the response; any other error is the app's to handle. It is asked
+   * before anything is checked, so the name may be one that no room has. `ApiToken.authorize` asks for a token.
    */
   readonly authorize: (request: Request, room: string) => Effect.Effect<unknown, E, R>
   /** Bytes that the body of a request may have: 1,048,576, unless given. */
   readonly bodyBytes?: number
 }
 
-/** Answers a request to the API. The URL is the request's, unless given: an app may have taken a part of it away. */
+/** Answers a request to the API. The URL is the request's, unless given: an app may have removed a part of it. */
 export type Handler<E, R> = (request: Request, url?: string) => Effect.Effect<Response, E, R>
 
 /**
- * Serves the API. Below its `/rooms`, whatever is no endpoint is told so by a `Problem`; the rest of the prefix is the
- * app's.
+ * Serves the API. Below its `/rooms`, a path without an endpoint is answered by a `Problem`. The rest of the prefix is
+ * free for the app.
  */
 export const layer = <R extends Room.Any, E = never, RIn = never>(
   room: R,
@@ -66,7 +66,7 @@ export const layer = <R extends Room.Any, E = never, RIn = never>(
       }))
   }))
 
-/** Makes what answers the requests to the API. Use it where there is no router. */
+/** Makes the function that answers requests to the API. Use it without a router. */
 export const make = <R extends Room.Any, E = never, RIn = never>(
   room: R,
   options: Options<E, RIn>
@@ -131,14 +131,14 @@ export const make = <R extends Room.Any, E = never, RIn = never>(
     }
   })
 
-// What stands in a request.
+// The contents of a request.
 interface Asked {
   readonly params: unknown
   readonly query: unknown
   readonly payload: unknown
 }
 
-// What an endpoint that takes no query, or no body, is given.
+// The value for an endpoint without a query, or without a body.
 const noQuery: Schema.Codec<any> = Schema.Record(Schema.String, Schema.Never)
 const noBody: Schema.Codec<any> = Schema.Undefined
 
@@ -189,7 +189,7 @@ const audienceOf = (
 ): Audience.Audience | undefined =>
   user !== undefined ? Audience.user(user) : label === undefined ? undefined : Audience.label(label)
 
-// The caller learns nothing of the inside; the log does.
+// The log learns what happened inside. The caller does not.
 const failed = (problem: Problem.Problem, cause: Cause.Cause<unknown>): Effect.Effect<never, Problem.Problem> =>
   Effect.andThen(Effect.logError(problem.detail, cause), Effect.fail(problem))
 
@@ -211,12 +211,12 @@ const decodeSegment = (segment: string): string => {
   try {
     return decodeURIComponent(segment)
   } catch {
-    // A lone `%` is no encoding of anything, nor is it a part of a name or of an id.
+    // A lone `%` encodes nothing, and no name and no id has one.
     return segment
   }
 }
 
-// What is repeated is an array, which no endpoint takes.
+// A repeated parameter becomes an array, which no endpoint takes.
 const record = (query: URLSearchParams): Readonly<Record<string, string | ReadonlyArray<string>>> =>
   Object.fromEntries([...query.keys()].map((key) => {
     const values = query.getAll(key)
@@ -241,7 +241,7 @@ const readJson = Effect.fnUntraced(function*(request: Request, bytes: number) {
 
 const json = "application/json"
 
-// `undefined` where there is more.
+// `undefined` if there is more.
 const readText = async ({ body }: Request, bytes: number): Promise<string | undefined> => {
   const decoder = new TextDecoder()
   let text = ""

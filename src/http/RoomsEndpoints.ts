@@ -1,8 +1,8 @@
 /**
  * The endpoints of the rooms of a definition: where they are, what they take, and what they give.
  *
- * `RoomsApi` declares them and `RoomsApiRoutes` serves them. Neither needs the other, so that what serves carries nothing
- * of `effect/http-api`.
+ * `RoomsApi` declares them, and `RoomsApiRoutes` serves them. Neither needs the other, so the routes carry nothing of
+ * `effect/http-api`.
  */
 import * as Schema from "effect/Schema"
 import * as ConnectionId from "../domain/ConnectionId.ts"
@@ -51,7 +51,7 @@ const page = {
 
 const Closed = Schema.Struct({ closed: Schema.Int })
 
-/** Makes them. They stand at these paths below a prefix. */
+/** Makes the endpoints. Their paths are below a prefix. */
 export const make = <R extends Room.Any>(room: R) => ({
   publish: {
     method: "POST",

@@ -1,9 +1,9 @@
 /**
  * A room over standard WebSockets: what `RoomObject` is without hibernation.
  *
- * Nothing sleeps here. The room is as it was defined, with the same layer and the same handlers, but it lives in the
- * memory of one process from its start to its end: a Durable Object that holds such sockets stays awake, and is billed,
- * for as long as one of them is open. `WorkerRoom` and `NodeRooms` are the two ways in.
+ * Nothing sleeps here. The room has the same definition, layer and handlers, but it lives in the memory of one process.
+ * A Durable Object that holds such sockets stays awake, and is billed, while one of them is open. `WorkerRoom` and
+ * `NodeRooms` are the two ways in.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -47,8 +47,8 @@ export interface ListenerRoom<R extends Room.Any, App = never> {
 }
 
 /**
- * Starts a room. Its loggers, its clock and all else that has a default are those of the effect that starts it. Its alarm
- * is kept in memory, and lost with the process.
+ * Starts a room. Its loggers, its clock and all else that has a default are those of the effect that starts it. Its
+ * alarm is kept in memory, and lost with the process.
  *
  * When the scope closes, everybody is closed with 1001, and the `close` handlers have five seconds.
  */
@@ -69,7 +69,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
   const ring = Effect.suspend((): Effect.Effect<void, unknown> => runtime.inside(runtime.alarm))
   const alarm = yield* ClockAlarm.make(ring, whileAlarm)
 
-  // Everybody is closed before anybody has left: nobody who goes is told of the others.
+  // All are closed before the first has left. So none of them is told that the others leave.
   const goAway = Effect.suspend(() => {
     const everybody = sockets.list()
     runtime.flush()

@@ -1,5 +1,5 @@
 /**
- * What `http.Server` gives, as what the web has: a message as a `Request`, and a `Response` on its way out.
+ * From `http.Server` to the web: a message becomes a `Request`, and a `Response` is sent.
  */
 import { type IncomingMessage, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
@@ -10,16 +10,16 @@ import * as Problem from "../domain/Problem.ts"
 /** Answers a request. What `HttpRouter.toWebHandler` makes is one. */
 export type Handler = (request: Request) => Promise<Response>
 
-/** Tells the log of what nobody else learns. */
+/** Logs what nobody else learns. */
 export type Report = (message: string, cause: unknown) => void
 
-/** A message as a request, whose body is read as far as somebody asks for it; a problem where it is none. */
+/** A message as a request, whose body is read on demand; a problem if it is not a valid request. */
 export const toRequest = (message: IncomingMessage, signal: AbortSignal): Request | Problem.Problem => {
   const { headers, method = "GET", socket, url: path = "" } = message
   if (!path.startsWith("/")) return Problem.make(400, "The request's target is no path.")
   try {
     const url = new URL(`http://localhost${path}`)
-    // Where the header is no host, this changes nothing.
+    // If the header is not a host, this changes nothing.
     if (headers.host !== undefined) url.host = headers.host
     if ("encrypted" in socket) url.protocol = "https:"
     const given = new Headers()
@@ -34,11 +34,11 @@ export const toRequest = (message: IncomingMessage, signal: AbortSignal): Reques
   }
 }
 
-// Who stops reading still wants to answer: that destroys nothing.
+// A handler that stops reading still wants to answer, so nothing is destroyed.
 const toBody = (message: IncomingMessage) =>
   ReadableStream.from<Uint8Array>(message.iterator({ destroyOnReturn: false }))
 
-/** What a handler answers: a problem where it throws, which is told once. */
+/** What a handler answers. If it throws, that is a problem, and is reported once. */
 export const answer = async (handler: Handler, request: Request, report: Report): Promise<Response> => {
   try {
     return await handler(request)
@@ -48,7 +48,9 @@ export const answer = async (handler: Handler, request: Request, report: Report)
   }
 }
 
-/** Sends a response, and ends when it has left. That a client has gone meanwhile is no failure; another one is told. */
+/**
+ * Sends a response, and ends when it has left. A client that has gone is not a failure; any other fault is reported.
+ */
 export const send = async (
   to: ServerResponse,
   { body, headers, status, statusText }: Response,
@@ -72,7 +74,7 @@ const isGone = (cause: unknown): boolean =>
   cause instanceof Error && "code" in cause &&
   ["ERR_STREAM_PREMATURE_CLOSE", "ECONNRESET", "EPIPE"].includes(String(cause.code))
 
-/** The response to a message whose socket Node has let go of, as it does for an upgrade: the last one there. */
+/** The response to a message whose socket Node has released, as it does for an upgrade. It is the last one on it. */
 export const onSocket = (message: IncomingMessage, socket: Duplex): ServerResponse => {
   const response = new ServerResponse(message)
   response.shouldKeepAlive = false

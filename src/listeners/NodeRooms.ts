@@ -1,12 +1,12 @@
 /**
  * Rooms by name in plain Node, behind the package `ws`.
  *
- * The same room, with the same layer and the same handlers as in a Durable Object, but in the memory of one process:
- * nothing hibernates, and all rooms end with the process. A room starts with its first client or call, and is forgotten
- * ten seconds after the last has gone, unless its alarm is set.
+ * A room has the same layer and handlers as in a Durable Object, but lives in the memory of one process. Nothing
+ * hibernates, and all rooms end with the process. A room starts with its first client or call. It is forgotten ten
+ * seconds after the last one has gone, unless its alarm is set.
  *
- * `layer` gives the rooms to an app: `RoomRoutes`, `RoomsApiRoutes` and whoever calls them run as in a Worker, where
- * `NodeServer` lets the app answer. `make` is for a server without one.
+ * `layer` gives the rooms to an app: `RoomRoutes`, `RoomsApiRoutes` and calls of rooms work as in a Worker, and
+ * `NodeServer` lets the app answer. `make` is for a server without an app.
  *
  * **Example** (every room of a server)
  *
@@ -42,16 +42,16 @@ export interface NodeRooms<in out Name extends string> {
   readonly _nodeRooms: (name: Name) => Name
 }
 
-/** Rooms by name. `App` is what their layer provides beside the room, for each room of its own. */
+/** Rooms by name. `App` is what their layer provides beside the room, built for each room. */
 export interface Service<R extends Room.Any, App = never> {
-  /** The rooms as the rest of an app calls them. A call starts its room, and holds it for as long as it runs. */
+  /** The rooms as the rest of an app calls them. A call starts its room, and holds it until the call ends. */
   readonly rooms: Rooms.Service<R>
   /** The way to the room of a name, for a transport of your own. */
   readonly open: (name: string) => Rooms.Link
   /**
-   * Hands a request for a WebSocket to the room of a name: what `http.Server` emits with `upgrade`. A client that is
-   * refused is answered with the problem, as `application/problem+json`. Which names there are is for the caller to
-   * decide, and so is what the room may believe about the client: what the request itself claims is dropped.
+   * Hands a request for a WebSocket to the room of a name: `http.Server` emits it with `upgrade`. If the client is
+   * refused, the problem is its answer, as `application/problem+json`. The caller decides which names there are, and
+   * what the room may believe about the client. Nothing in the request itself is a claim.
    */
   readonly upgrade: (
     name: string,
@@ -60,7 +60,7 @@ export interface Service<R extends Room.Any, App = never> {
     head: Buffer,
     claims?: Claims.Claims
   ) => void
-  /** Runs an effect inside the room of a name, which starts where it is not there. */
+  /** Runs an effect inside the room of a name, and starts the room if it is not there. */
   readonly run: <A, E>(
     name: string,
     effect: Effect.Effect<A, E, App | RoomRuntime.Services<R>>
@@ -72,8 +72,8 @@ export const key = <R extends Room.Any>(room: R): Context.Service<NodeRooms<Room
   Context.Service<NodeRooms<Room.Name<R>>, Service<R>>(`effect-dormouse/listeners/NodeRooms/${room.key}`)
 
 /**
- * The rooms of a definition, for an app. What their layer needs beside the room is built once, and shared: like a database
- * that the rooms and the app write to.
+ * The rooms of a definition, for an app. What their layer needs beside the room is built once, and shared by all rooms
+ * and the app, like a database.
  *
  * **Example** (the rooms of the chat)
  *
@@ -99,8 +99,8 @@ export const layer = <R extends Room.Any, App, E, RIn>(
  * Makes the rooms of a definition; none has started yet. The options bound what leaves at once, and what may wait for a
  * client that does not read. As in workerd a message has at most 32 MiB.
  *
- * When the scope closes, newcomers are refused with 503 and everybody is closed with 1001; who has not hung up five
- * seconds after that is cut off.
+ * When the scope closes, newcomers are refused with 503, and everybody is closed with 1001. Connections that are still
+ * open five seconds later are cut off.
  */
 export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>(
   room: R,
@@ -111,7 +111,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
   // SAFETY: what the layer needs beside the services of a room is what stands around here, and a room starts in that.
   const own = live as Layer.Layer<App, E, RoomRuntime.Services<R>>
 
-  // What a handshake answers beside what `ws` writes.
+  // Headers of a handshake's answer, beside those that `ws` writes.
   const answers = new WeakMap<IncomingMessage, Lifecycle.Handshake & { readonly headers: Headers }>()
   const handshakes = new WebSocketServer({
     noServer: true,
@@ -129,7 +129,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
   // Closes last: a connection ends after its room has said goodbye.
   const run = yield* FiberSet.makeRuntime()
   const rooms: RcMap.RcMap<string, ListenerRoom.ListenerRoom<R, App>> = yield* RcMap.make({
-    // Whoever looks for a room first, and whatever stands around that: the room starts in what stands around all of them.
+    // The services of the first caller do not matter: a room starts in the services that all rooms share.
     lookup: (name: string) =>
       Effect.updateContext(
         ListenerRoom.make(room, own, { ...options, name, whileAlarm: Effect.suspend(() => RcMap.get(rooms, name)) }),
@@ -141,7 +141,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
   const end = yield* Deferred.make<void>()
   yield* Effect.addFinalizer(() => Deferred.succeed(end, undefined))
 
-  // Completes the handshake; `undefined` where the client has gone meanwhile.
+  // Completes the handshake; `undefined` if the client has gone meanwhile.
   const complete = (
     { head, message, socket }: NodeUpgrade.NodeUpgrade,
     handshake: Lifecycle.Handshake,
@@ -155,7 +155,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
     return peer
   }
 
-  // Waits until the handler has ended that was answered with 101.
+  // Waits for the end of the handler that was answered with 101.
   const settled = (
     upgrade: NodeUpgrade.NodeUpgrade,
     connection: NodeSocket.NodeSocket,
@@ -177,7 +177,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
       }))
   }
 
-  // Lets a client in and stays until it has gone, or fails with the problem that it is refused with.
+  // Lets a client in and runs until it has gone. If the client is refused, fails with the problem.
   const enter = (
     name: string,
     request: Request,
@@ -240,7 +240,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
 
 const CLOSED = 3
 
-// Waits until the connection has ended. At the end of the server its time is bounded.
+// Waits until the connection has ended. When the server ends, the wait is bounded.
 const ended = (peer: NodeSocket.Peer): Effect.Effect<void> => {
   const end = Effect.callback<void>((resume) => {
     if (peer.readyState === CLOSED) return resume(Effect.void)
@@ -254,12 +254,12 @@ const ended = (peer: NodeSocket.Peer): Effect.Effect<void> => {
     ))
 }
 
-// What `ws` would find wrong is found before the room hears of it: nobody is announced who cannot enter.
+// A request that `ws` would refuse is refused before the room hears of it. So a room announces nobody who cannot enter.
 const flaw = (
   request: Request,
   upgrade: NodeUpgrade.NodeUpgrade | undefined
 ): Problem.Problem | undefined => {
-  // The room itself answers who asks for something else.
+  // The room itself answers a request for something else.
   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return undefined
   if (upgrade === undefined) return Problem.make(501, "No WebSocket comes with this request: `NodeServer` serves them.")
   if (upgrade.isTaken) return Problem.make(409, "A room has this WebSocket already.")
@@ -281,7 +281,7 @@ const flaw = (
   return undefined
 }
 
-// Headers that `ws` writes itself, or that tell of a body.
+// Headers that `ws` writes itself, or that describe a body.
 const ofTheHandshake = /^(?:connection|upgrade|sec-websocket-.*|content-.*|transfer-encoding)$/
 
 const toConnectRequest = ({ headers, method, url }: Request, claims: Claims.Claims): Handlers.ConnectRequest => ({
@@ -291,7 +291,7 @@ const toConnectRequest = ({ headers, method, url }: Request, claims: Claims.Clai
   claims
 })
 
-// A room that goes interrupts whoever waits at its door.
+// When a room goes, clients that wait to enter are interrupted.
 const toProblem = (cause: Cause.Cause<Problem.Problem>): Effect.Effect<Problem.Problem> => {
   const refusal = Cause.findErrorOption(cause)
   if (refusal._tag === "Some") return Effect.succeed(refusal.value)
@@ -299,7 +299,7 @@ const toProblem = (cause: Cause.Cause<Problem.Problem>): Effect.Effect<Problem.P
   return Effect.as(Effect.logError("The room did not answer", cause), Problem.make(500, "The room did not answer."))
 }
 
-// No `Response` can be made with this status outside a runtime that has WebSockets.
+// `Response` refuses this status in a runtime without WebSockets.
 const switchingProtocols = ({ subprotocol }: Lifecycle.Handshake): Response =>
   Object.defineProperty(
     new Response(null, { headers: subprotocol === undefined ? {} : { "sec-websocket-protocol": subprotocol } }),

@@ -1,5 +1,5 @@
 /**
- * A web handler as a server in plain Node: what it answers to requests, and to upgrades that it hands to a room.
+ * A web handler as a server in plain Node. It answers requests, and upgrades that it hands to a room.
  *
  * **Example** (rooms at `/rooms/:room`, in an app's router)
  *
@@ -24,19 +24,19 @@ import * as NodeUpgrade from "./NodeUpgrade.ts"
 export type Handler = NodeHttp.Handler
 
 /**
- * Whether a request asks for a WebSocket: as `shouldUpgradeCallback` of a server (Node 24.9), it lets whoever asks for any
- * other upgrade be answered like one who asks for none.
+ * Whether a request asks for a WebSocket. Use it as the `shouldUpgradeCallback` of a server (Node 24.9): then a request
+ * for another upgrade is answered like one without.
  */
 export const isWebSocket = ({ headers, method }: IncomingMessage): boolean =>
   method === "GET" && headers.upgrade?.toLowerCase() === "websocket"
 
 /**
- * Lets a handler answer what a server is asked: of `node:http`, or of `node:https`. Bodies are streamed both ways, and the
- * signal of a request is aborted where its client has gone.
+ * Lets a handler answer the requests of a server of `node:http` or `node:https`. Bodies are streamed both ways. The
+ * signal of a request is aborted when its client has gone.
  *
- * A handler answers an upgrade by the 101 of a room, to which it may have added headers. Where it answers anything else,
- * that is sent instead, and a client that a room had let in has left it with 1006. A handler that throws is answered with
- * 500, and logged once.
+ * A handler answers an upgrade with the 101 of a room, to which it may add headers. Any other answer is sent as it is,
+ * and a client that a room had let in then leaves it with 1006. If a handler throws, the answer is 500, and the log
+ * says why once.
  */
 export const attach = (server: Server, handler: Handler): Effect.Effect<void> =>
   Effect.contextWith((context: Context.Context<never>) =>

@@ -1,9 +1,9 @@
 /**
  * A WebSocket of the package `ws` as a standard one.
  *
- * It is there before its WebSocket is: a room may refuse a client as long as nothing was upgraded, and by the time that it
- * does not, it has already written to it. What it sends and closes until then waits, and goes as soon as there is a
- * WebSocket.
+ * It exists before its WebSocket. A room may refuse a client only before the upgrade, and a room that lets a client in
+ * may have written to it by then. What the room sends or closes before the upgrade waits, and goes when the WebSocket
+ * is there.
  */
 import { deserialize, serialize } from "node:v8"
 import { WebSocket } from "ws"
@@ -15,19 +15,19 @@ import type * as ListenerSockets from "./ListenerSockets.ts"
 /**
  * The WebSocket itself, to be made by a `WebSocketServer`.
  *
- * `ws` answers a close frame by calling `close`, and tells of it when TCP has ended, which a client may put off for as
- * long as it likes. So this is where the frame is seen: `conclude` is emitted when it arrives, with the code and the
- * reason.
+ * `ws` answers a close frame by calling `close`, but reports it only when TCP has ended, which a client may delay for
+ * as long as it likes. `conclude` is emitted when the frame arrives, with its code and reason. So the frame is seen
+ * here.
  */
 export class Peer extends WebSocket {
-  /** The close code of what the client did wrong, once it has. */
+  /** The close code for what the client did wrong, if it did. */
   refused: number | undefined
 
   /** Called by `ws` alone. */
   override close(code?: number, reason?: string | Buffer): void {
     if (code !== undefined && reason === undefined) this.refused = code
     else this.emit("conclude", code ?? CloseCode.noStatus.code, String(reason ?? ""))
-    // Where a listener has closed already, this ends TCP.
+    // If a listener has closed already, this ends TCP.
     super.close(code, reason)
   }
 
@@ -63,12 +63,12 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
     return this.#readyState
   }
 
-  /** What waits for the WebSocket counts too: the client has read none of it. */
+  /** What waits for the WebSocket counts too, since the client has not read it. */
   get bufferedAmount(): number {
     return this.#peer?.bufferedAmount ?? this.#waitingBytes
   }
 
-  /** There is no other way than half open. */
+  /** Half open is the only way. */
   accept(): void {
     this.#isAccepted = true
   }
@@ -116,7 +116,7 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
     return this.#attachment === undefined ? null : deserialize(this.#attachment)
   }
 
-  /** Gives the socket its WebSocket; `undefined` where the client has gone before there was one. */
+  /** Gives the socket its WebSocket; `undefined` if the client has gone before there was one. */
   attach(peer: Peer | undefined): void {
     const waiting = this.#waiting
     this.#waiting = []
@@ -141,7 +141,7 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
     for (const listener of this.#listeners.close) listener(close)
   }
 
-  // In the words of workerd.
+  // The texts of workerd.
   #fail(code: number | undefined, description: string): void {
     this.#readyState = CLOSED
     const error = new Error(
@@ -155,12 +155,12 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
 
 const brokenOff: CloseCode.Close = { code: CloseCode.abnormal.code, reason: "", wasClean: false }
 
-// What is sent to a client that is gone is dropped. `ws` would count it as bytes that wait.
+// A frame to a client that is gone is dropped. `ws` would count it as bytes that wait.
 const transmit = (peer: Peer, frame: Frame): void => {
   if (peer.readyState === Sockets.OPEN) peer.send(frame)
 }
 
-// `ws` sends bytes from where they are, and the room may write to them before they have left.
+// `ws` does not copy bytes before it sends them, and the room may change them before they have left.
 const copy = (data: ArrayBuffer | ArrayBufferView<ArrayBuffer>): Uint8Array<ArrayBuffer> =>
   data instanceof ArrayBuffer
     ? new Uint8Array(data.slice())

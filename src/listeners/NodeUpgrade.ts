@@ -1,9 +1,9 @@
 /**
- * Upgrades that wait for what a web handler answers, in plain Node.
+ * Upgrades that wait for the answer of a web handler, in plain Node.
  *
- * A handler takes a `Request`, and no request carries a socket. So it carries a token in a header, by which the room that
- * it is handed to finds the socket, also in a copy of the request. Nobody can guess a token, none comes in from outside,
- * and it means nothing once its handler has ended.
+ * A handler takes a `Request`, which cannot carry a socket. So the request carries a token in a header. A room that
+ * gets the request, or a copy of it, finds the socket by the token. Nobody can guess a token, a token from outside is
+ * dropped, and a token is worth nothing after its handler has ended.
  */
 import { randomUUID } from "node:crypto"
 import type { IncomingMessage } from "node:http"
@@ -15,7 +15,7 @@ import * as NodeProblem from "./NodeProblem.ts"
 /** The header of the token. */
 export const header = "x-dormouse-upgrade"
 
-/** What becomes of a client that a room has let in: its handshake, with these headers, or nothing. */
+/** What happens to a client that a room has let in: its handshake is completed with these headers, or it is not. */
 export type Settle = (headers: Headers | undefined) => void
 
 /** An upgrade that waits. */
@@ -25,21 +25,21 @@ export interface NodeUpgrade {
   readonly head: Buffer
   /** Whether a room decides about the client, or has let it in. There is one at a time. */
   isTaken: boolean
-  /** A room has let the client in, and is told once of what the handler makes of that. */
+  /** A room has let the client in. It is told once whether the handler completes the handshake. */
   readonly admit: (settle: Settle) => void
-  /** Answers the client at once, whatever its handler will. */
+  /** Answers the client at once, before its handler does. */
   readonly refuse: (problem: Problem.Problem) => void
 }
 
-// One for the process, like its sockets: as many as there are handlers that have not ended.
+// One map for the process. It has one entry for each handler that has not ended.
 const waiting = new Map<string, NodeUpgrade>()
 
-/** The upgrade that a request came with; none where it came another way, or its handler has ended. */
+/** The upgrade that a request came with; none if it came another way, or if its handler has ended. */
 export const of = ({ headers }: Request): NodeUpgrade | undefined => waiting.get(headers.get(header) ?? "")
 
 /**
- * Answers an upgrade as a handler does: completes the handshake where it answered with the 101 of a room, and otherwise
- * sends what it answered and hangs up.
+ * Answers an upgrade with the answer of a handler. A 101 of a room completes the handshake. Any other answer is sent,
+ * and then the connection ends.
  */
 export const serve = (
   message: IncomingMessage,
@@ -48,7 +48,7 @@ export const serve = (
   handler: NodeHttp.Handler,
   report: NodeHttp.Report
 ): void => {
-  // Until `ws` listens nobody does, and an error that nobody hears ends the process.
+  // Before `ws` listens, nobody handles an error of the socket, and such an error would end the process.
   socket.on("error", () => {})
   if (message.method !== "GET") return NodeProblem.refuse(message, socket, notGet)
   const abort = new AbortController()

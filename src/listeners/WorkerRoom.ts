@@ -2,10 +2,10 @@
  * A room over the standard WebSockets of workerd, `accept()` and event listeners: in a Durable Object that does not
  * hibernate, or in a plain Worker.
  *
- * Nothing sleeps here. A Durable Object with such a socket stays awake, and is billed, for as long as the socket is open;
- * `RoomObject` is the room that sleeps. In a plain Worker the room belongs to the request that started it: workerd
- * forbids a request to touch the socket of another (`Cannot perform I/O on behalf of a different request`), so a room
- * there is for one client, and many need a Durable Object, or `NodeRooms`.
+ * Nothing sleeps here. A Durable Object with such a socket stays awake, and is billed, while the socket is open.
+ * `RoomObject` is the room that sleeps. In a plain Worker the room belongs to the request that started it, because
+ * workerd forbids a request to touch the socket of another (`Cannot perform I/O on behalf of a different request`). So
+ * a room there has one client. A room for many needs a Durable Object, or `NodeRooms`.
  *
  * **Example** (in a Durable Object)
  *
@@ -52,7 +52,9 @@ export interface WorkerRoom<R extends Room.Any, App = never> {
   readonly run: ListenerRoom.ListenerRoom<R, App>["run"]
 }
 
-/** Starts a room, as `ListenerRoom.make` does. In workerd no scope is ever closed: the room vanishes with its process. */
+/**
+ * Starts a room, as `ListenerRoom.make` does. In workerd no scope is ever closed: the room vanishes with its process.
+ */
 export const make = <R extends Room.Any, App, E>(
   room: R,
   live: Layer.Layer<App, E, RoomRuntime.Services<R>>,

@@ -34,7 +34,9 @@ export interface Client<in Receive, out Send> {
   readonly send: (message: Receive) => Effect.Effect<void, Schema.SchemaError>
   /** Sends a frame as it is, whether or not the room understands it. */
   readonly sendFrame: (frame: Protocol.Received) => Effect.Effect<void>
-  /** Takes what has arrived since the last time. An error frame of the protocol is no message: see `receivedFrames`. */
+  /**
+   * Takes the messages that have arrived since the last time. Fails on an `Error` frame: take that by `receivedFrames`.
+   */
   readonly received: Effect.Effect<ReadonlyArray<Send>, Schema.SchemaError>
   /** Takes the frames that have arrived since the last time. */
   readonly receivedFrames: Effect.Effect<ReadonlyArray<Protocol.Frame>>
@@ -44,15 +46,15 @@ export interface Client<in Receive, out Send> {
   readonly drop: Effect.Effect<void>
   /** Breaks the WebSocket protocol. */
   readonly violate: (code: 1002 | 1007 | 1009) => Effect.Effect<void>
-  /** Does not answer a close any more. */
+  /** Stops answering a close. */
   readonly mute: Effect.Effect<void>
-  /** Reads nothing any more. */
+  /** Stops reading. */
   readonly stall: Effect.Effect<void>
   /** How the connection ended; `undefined` while it lives. */
   readonly closed: Effect.Effect<CloseCode.Close | undefined>
 }
 
-/** What a client asks to be let in with. */
+/** How a client asks to be let in. */
 export interface ConnectOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** What the app says about the client; nothing, unless given. */
@@ -72,7 +74,7 @@ export interface MemoryRoom<R extends Room.Any, App = never> {
     url?: string,
     options?: ConnectOptions
   ) => Effect.Effect<Client<Room.Receive<R>, Room.Send<R>>, Problem.Problem>
-  /** The object sleeps and wakes: every service is built anew, the connections stay. */
+  /** The object sleeps and wakes: every service is built again, and the connections stay. */
   readonly evict: Effect.Effect<void>
   /** Runs an effect inside the room. */
   readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<R>>) => Effect.Effect<A, E>
@@ -81,8 +83,8 @@ export interface MemoryRoom<R extends Room.Any, App = never> {
 }
 
 /**
- * Builds a room in memory. Its alarm follows the `Clock`, so `TestClock.adjust` makes it fire. Like a deployed room it
- * starts when its layer does not build: it then refuses connections with 503, and the next event tries again.
+ * Builds a room in memory. Its alarm follows the `Clock`, so `TestClock.adjust` makes it fire. If its layer fails to
+ * build, it refuses connections with 503, and the next event tries again, as a deployed room does.
  */
 export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
   room: R,
@@ -98,7 +100,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
   const memory = Context.get(ports, MemoryRuntime.MemoryRuntime)
   const wire = clientSide(room)
 
-  // Each life of the object has a scope of its own, which nobody closes: an object that sleeps runs no finalizers.
+  // Each life of the object has its own scope, which is never closed: an object that sleeps runs no finalizers.
   const start = Effect.suspend(() => {
     const runtime = RoomRuntime.make<R, App, E, MemoryRuntime.MemoryRuntime>(room, live, {
       given: Context.merge(surroundings, ports),
@@ -120,7 +122,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
 
   let life = yield* start
 
-  // What the outbox collects leaves with the next macrotask; whoever looks at a client's inbox need not wait for it.
+  // The outbox sends what it collected with the next macrotask. A look at a client's inbox does not wait for that.
   const take = ({ inbox }: MemoryRuntime.Client) => {
     life.flush()
     return inbox.splice(0)

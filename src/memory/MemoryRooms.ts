@@ -28,7 +28,7 @@ export interface MemoryRooms<in out Name extends string> {
 
 /** The rooms in memory, as a test sees them. */
 export interface Service<R extends Room.Any, App = never> {
-  /** The room of a name; it starts with the first call, or the first look at it. */
+  /** The room of a name. It starts when it is first called or asked for. */
   readonly room: (name: string) => Effect.Effect<MemoryRoom.MemoryRoom<R, App>>
   /** The client that entered by a response of `fetch`. */
   readonly client: (response: Response) => MemoryRoom.Client<Room.Receive<R>, Room.Send<R>> | undefined
@@ -39,8 +39,8 @@ export const key = <R extends Room.Any>(room: R): Context.Service<MemoryRooms<Ro
   Context.Service<MemoryRooms<Room.Name<R>>, Service<R>>(`effect-dormouse/memory/MemoryRooms/${room.key}`)
 
 /**
- * The rooms of a definition in memory. What their layer needs beside the room is built once, and shared: like a database
- * that the rooms and the app write to.
+ * The rooms of a definition in memory. What their layer needs beside the room is built once, and shared by all rooms
+ * and the app, like a database.
  */
 export const layer = <R extends Room.Any, App, E, RIn>(
   room: R,
@@ -97,5 +97,5 @@ export const layer = <R extends Room.Any, App, E, RIn>(
     )
   }))
 
-// No `Response` can be made with this status outside a runtime that has WebSockets.
+// `Response` refuses this status in a runtime without WebSockets.
 const switchingProtocols = () => Object.defineProperty(new Response(null), "status", { value: 101 })

@@ -2,8 +2,8 @@
  * A runtime in memory that keeps the rules of the real one: the sockets of one object with their tags and attachments,
  * its alarm, and its sleep.
  *
- * Use it through `MemoryRoom` to test a room, and directly to test a service. What is in here outlives an eviction, as
- * it does in the real runtime; the services above do not.
+ * Use it through `MemoryRoom` to test a room, and directly to test a service. As in the real runtime, the sockets and
+ * the alarm outlive an eviction, and the services do not.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -21,7 +21,7 @@ export interface Events {
   readonly message: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<unknown>
   readonly close: (socket: Sockets.Socket, close: CloseCode.Close) => Effect.Effect<void>
   readonly error: (socket: Sockets.Socket, error: unknown) => Effect.Effect<void>
-  /** Where it fails, the runtime repeats it. */
+  /** If it fails, the runtime repeats it. */
   readonly alarm: Effect.Effect<void, unknown>
 }
 
@@ -29,7 +29,7 @@ export interface Events {
 export interface Client {
   /** The server's end, as the object sees it now: another one after each eviction. */
   readonly server: () => Sockets.Socket
-  /** What has arrived and was not taken yet. */
+  /** What has arrived and was not yet taken. */
   readonly inbox: Array<Protocol.Frame>
   /** How the connection ended for the client; `undefined` while it lives. */
   readonly closed: () => CloseCode.Close | undefined
@@ -49,9 +49,9 @@ export interface Client {
 export class MemoryRuntime extends Context.Service<MemoryRuntime, {
   /** A new socket, to be accepted, and its client. */
   readonly connect: () => readonly [Client, Sockets.Socket]
-  /** Says who handles the events. After an eviction it is somebody else. */
+  /** Says who handles the events, until the next eviction. */
   readonly listen: (events: Events) => Effect.Effect<void>
-  /** The object sleeps: every socket is another object to it afterwards. */
+  /** The object sleeps. Afterwards it sees every socket as a new object. */
   readonly evict: Effect.Effect<void>
   /** Handles the events that the object itself has caused, like the answer to a close. */
   readonly settle: Effect.Effect<void>

@@ -1,8 +1,8 @@
 /**
- * The streams of a room's clients that nothing holds open but the runtime.
+ * The streams of a room's clients that only the runtime holds open.
  *
  * A pushed stream is a request that goes on without a handler. It is kept in its connection's attachment, beside the
- * room's own state, so the object may sleep while it is open; what is here in memory is a cache of that.
+ * room's own state. So the object may sleep while it is open. Memory has only a cache of that.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -16,7 +16,7 @@ import * as ConnectionRegistry from "../services/ConnectionRegistry.ts"
 import * as Outbox from "../services/Outbox.ts"
 import * as RpcFrames from "./RpcFrames.ts"
 
-/** What a stream is of: the tag of its Rpc, and a topic. */
+/** What a stream carries: the tag of its Rpc, and a topic. */
 export type Subject = readonly [tag: string, topic: string]
 
 /** What is kept for a connection: the room's own state, and the streams that it has open. */
@@ -35,7 +35,7 @@ export const keptWith = <State>(state: Schema.Codec<State, unknown>): Schema.Cod
     streams: Schema.ReadonlyMap(RpcFrames.RequestId, Schema.Tuple([Schema.String, Schema.String]))
   })
 
-/** Whom what is pushed reaches: all who have the stream open, unless it says less. */
+/** Who gets what is pushed: all who have the stream open, unless the options say otherwise. */
 export interface PushOptions extends Broadcaster.BroadcastOptions {
   /** Streams of this topic only. */
   readonly topic?: string | undefined
@@ -44,8 +44,8 @@ export interface PushOptions extends Broadcaster.BroadcastOptions {
 /** The pushed streams of one object. */
 export interface PushedStreams {
   /**
-   * Opens a stream. What is pushed to it while `first` runs is sent after what that gives. Dies of {@link TooManyStreams},
-   * and is interrupted where the connection has left.
+   * Opens a stream. What is pushed to it while `first` runs is sent after the values of `first`. Dies of
+   * {@link TooManyStreams}. Is interrupted if the connection has left.
    */
   readonly open: <E, R>(
     connection: ConnectionId.ConnectionId,
@@ -58,7 +58,7 @@ export interface PushedStreams {
     connection: ConnectionId.ConnectionId,
     request: RpcFrames.RequestId
   ) => Effect.Effect<boolean>
-  /** Closes a stream, where it is open. Nothing is sent. */
+  /** Closes a stream, if it is open. Nothing is sent. */
   readonly close: (
     connection: ConnectionId.ConnectionId,
     request: RpcFrames.RequestId
@@ -77,8 +77,8 @@ export interface PushedStreams {
 }
 
 /**
- * Makes the pushed streams of an object, over connections with a {@link Kept} state. A connection has at most `limit` of
- * them open.
+ * Makes the pushed streams of an object, over connections with a {@link Kept} state. A connection has at most `limit`
+ * of them open.
  */
 export const make = Effect.fnUntraced(function*(limit: number): Effect.fn.Return<
   PushedStreams,
@@ -89,10 +89,10 @@ export const make = Effect.fnUntraced(function*(limit: number): Effect.fn.Return
   const outbox = yield* Outbox.Outbox
   const registry = yield* ConnectionRegistry.ConnectionRegistry
 
-  // Who has which streams open, of those of whom it was read since the wake; of all once somebody has pushed.
+  // The open streams of the connections that were read since the wake; of all connections after the first push.
   const watching = new Map<ConnectionId.ConnectionId, Kept["streams"]>()
   let knowsAll = false
-  // Those whose first values are being made.
+  // The streams whose first values are being made.
   const opening = new Set<{
     readonly connection: ConnectionId.ConnectionId
     readonly subject: Subject
@@ -105,7 +105,7 @@ export const make = Effect.fnUntraced(function*(limit: number): Effect.fn.Return
   const read = (connection: ConnectionId.ConnectionId) =>
     registry.state(connection) as Effect.Effect<Kept, RoomError.RoomError>
 
-  // One whose state does not fit any more has no streams, and the others have theirs all the same.
+  // A connection whose state does not fit any more has no streams. The others keep theirs.
   const look = (connection: ConnectionId.ConnectionId) =>
     Effect.map(Effect.result(read(connection)), (kept) => {
       watching.set(connection, Result.isSuccess(kept) ? kept.success.streams : none)
@@ -273,15 +273,15 @@ export const make = Effect.fnUntraced(function*(limit: number): Effect.fn.Return
   }
 })
 
-// Values that wait for what a stream begins with. A stream that would lose one dies instead.
+// Values that wait until a stream has its first ones. A stream that would lose one dies instead.
 const mostHeld = 1_024
 
-// Nobody else comes in between the reading of what is kept and the writing.
+// Nothing else runs between the read and the write of what is kept.
 const inOneGo = Effect.provideService(Scheduler.PreventSchedulerYield, true)
 
 const nothing: Outbox.Delivery = { delivered: 0, failed: 0 }
 
-// What is pushed to many is encoded once; their frames differ in the id alone.
+// A value for many streams is encoded once. Their frames differ only in the id.
 const chunk = (request: RpcFrames.RequestId, values: string) =>
   `{"_tag":"Chunk","requestId":${JSON.stringify(request)},"values":${values}}`
 
@@ -289,8 +289,8 @@ const ended = (request: RpcFrames.RequestId, exit: string) =>
   `{"_tag":"Exit","requestId":${JSON.stringify(request)},"exit":${exit}}`
 
 /**
- * A connection has as many streams open as it may, or as fit in its attachment beside the room's state; or more was pushed
- * to a stream than can be held before it has begun.
+ * A connection has as many streams open as it may, or as fit in its attachment beside the room's state. Or more was
+ * pushed to a stream that has not begun than can wait for it.
  */
 export class TooManyStreams extends Schema.TaggedError<TooManyStreams>()("TooManyStreams", {
   connection: Schema.String

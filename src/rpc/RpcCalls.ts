@@ -1,9 +1,9 @@
 /**
  * The calls of a room's clients: a room as an `RpcServer.Protocol`, and how long a call holds its object awake.
  *
- * A request's event ends when its handler has, and its answer has left: until then the runtime keeps the object. So an
- * object goes away with a call in flight only where its sockets go too, and the client knows at once. What is in here is
- * of calls in flight alone, and no sleep comes upon those.
+ * The event of a request ends when its handler has ended and its answer has left. Until then the runtime keeps the
+ * object. So an object that goes away with a call in flight loses its sockets too, and the client knows at once.
+ * Everything in here belongs to calls in flight, and during those the object never sleeps.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -20,10 +20,10 @@ import * as Schema from "effect/Schema"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import type * as RpcFrames from "./RpcFrames.ts"
 
-/** What tells of a handler's end. It is to be the outermost middleware of everything that the server answers. */
+/** Tells when a handler has ended. It must be the outermost middleware of everything that the server answers. */
 export class Handling extends RpcMiddleware.Service<Handling>()("effect-dormouse/rpc/RpcCalls/Handling") {}
 
-/** Sends to a connection, where it is still there. */
+/** Sends to a connection, if it is still there. */
 export type Send = (to: ConnectionId.ConnectionId, message: RpcMessage.FromServerEncoded) => Effect.Effect<void>
 
 /** The calls of one object. */
@@ -32,7 +32,7 @@ export interface RpcCalls {
   readonly services: Context.Context<RpcServer.Protocol | Handling>
   /** Hands a request to the server. Ends when its handler has ended, and its answer has left. */
   readonly request: (from: ConnectionId.ConnectionId, request: RpcFrames.Request) => Effect.Effect<void>
-  /** Hands on what is about a request in flight; anything else comes too late. */
+  /** Hands on a message about a request in flight. Any other comes too late, and is dropped. */
   readonly about: (
     from: ConnectionId.ConnectionId,
     message: RpcMessage.AckEncoded | RpcMessage.InterruptEncoded
@@ -49,14 +49,14 @@ export interface RpcCalls {
 
 interface Call {
   readonly tag: string
-  /** Nobody waits for the result: a notification, or a call whose answer is that it has begun. */
+  /** Nobody waits for the result: it is a notification, or a call that is answered when it begins. */
   readonly isSilent: boolean
   /** The server has found the handler. */
   isHandled: boolean
   isRunning: boolean
-  /** There is nothing more to be sent for it. A call whose answer is that it has begun still runs then. */
+  /** Nothing more will be sent for it. A call that is answered when it begins still runs then. */
   isSettled: boolean
-  /** What went wrong stands in the log. */
+  /** The log has what went wrong. */
   isReported: boolean
   ended: (() => void) | undefined
 }
@@ -65,11 +65,11 @@ interface Client {
   /** The server's name for it. A number, so another one after each wake. */
   readonly number: number
   readonly connection: ConnectionId.ConnectionId
-  /** By their ids; a notification has none, and stands for itself. */
+  /** By their ids. A notification has no id, and is its own key. */
   readonly calls: Map<RpcFrames.RequestId | RpcFrames.Request, Call>
 }
 
-/** Makes the calls of an object, of which a connection has at most `limit` in flight. */
+/** Makes the calls of an object. A connection has at most `limit` of them in flight. */
 export const make = Effect.fnUntraced(function*(send: Send, limit: number): Effect.fn.Return<RpcCalls> {
   const clients = new Map<ConnectionId.ConnectionId, Client>()
   const byNumber = new Map<number, Client>()
@@ -150,12 +150,12 @@ export const make = Effect.fnUntraced(function*(send: Send, limit: number): Effe
       const call = client.calls.get(requestId)
       if (call === undefined) return Effect.void
       settle(call)
-      // What a handler died of is reported by then. Anything else is a result that its schema refused.
+      // A handler that died is reported by now. Anything else is a result that its schema refused.
       const died = exit._tag === "Failure" && call.isHandled && exit.cause.find(({ _tag }) => _tag === "Die")
       return died ? report(call, client.connection, died) : Effect.void
     })
 
-  // Who asks for more than its share is told at once. A notification has no answer.
+  // A client with too many calls in flight is told at once. A notification has no answer.
   const refuse = (connection: ConnectionId.ConnectionId, { id, isNotification }: RpcFrames.Request) =>
     isNotification
       ? Effect.void
@@ -163,7 +163,7 @@ export const make = Effect.fnUntraced(function*(send: Send, limit: number): Effe
 
   const wait = (client: Client, key: RpcFrames.RequestId | RpcFrames.Request, call: Call) =>
     Effect.suspend(() => {
-      // Nothing is known of the handler where the server refused the request.
+      // If the server refused the request, no handler has run.
       if (!call.isHandled) call.isSettled = true
       const forget = () => client.calls.delete(key)
       if (call.isSettled && !call.isRunning) {
@@ -223,7 +223,7 @@ export const make = Effect.fnUntraced(function*(send: Send, limit: number): Effe
   }
 })
 
-/** A connection has as many calls in flight as it may. */
+/** A connection has too many calls in flight. */
 export class TooManyCalls extends Schema.TaggedError<TooManyCalls>()("TooManyCalls", {}) {
   override get message() {
     return "The connection has too many calls in flight"

@@ -1,15 +1,15 @@
 /**
  * The messages of `effect/rpc` as they stand in the frames of a JSON room.
  *
- * They are those of `RpcSerialization.json`: what a payload, a chunk or an exit holds is encoded by the codecs of its
- * Rpc, and is any JSON here.
+ * They are those of `RpcSerialization.json`. The codecs of an Rpc encode its payload, chunk or exit, which are any JSON
+ * here.
  */
 import * as RpcMessage from "effect/rpc/RpcMessage"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Schema from "effect/Schema"
 import * as Plain from "../services/Plain.ts"
 
-/** What a client calls one of its requests. It is unique among those of its connection that have not ended. */
+/** The client's name for a request. It is unique among the requests of its connection that have not ended. */
 export const RequestId = Schema.Union([Schema.String, Schema.Finite])
 
 export type RequestId = typeof RequestId.Type
@@ -38,7 +38,7 @@ export type Received = typeof Received.Type
 /** A request of a client. */
 export type Request = Extract<Received, { readonly _tag: "Request" }>
 
-/** What the server sends. The stock client passes an `Error` over. */
+/** What the server sends. The stock client ignores an `Error`. */
 export const Sent = Schema.Union([
   Schema.TaggedStruct("Chunk", { requestId: RequestId, values: Schema.Array(Schema.Unknown) }),
   Schema.TaggedStruct("Exit", { requestId: RequestId, exit: Schema.Unknown }),

@@ -1,10 +1,10 @@
 /**
- * A room that speaks `effect/rpc`: its clients are the stock `RpcClient`, unmodified, over a socket that sleeps.
+ * A room that speaks `effect/rpc`. Its client is the stock `RpcClient`, unmodified, while the object may sleep.
  *
- * A client uses `RpcSerialization.layerJson` and `RpcClient.layerProtocolSocket`. Its pings are answered by the runtime
- * without waking the object. A call that runs keeps the object awake until its answer has left, and ends at once with an
- * `RpcClientError` where the object goes away all the same. A stream may be *pushed*: then nothing runs while it is open,
- * the object may sleep, and what the room pushes reaches it after every wake.
+ * A client uses `RpcSerialization.layerJson` and `RpcClient.layerProtocolSocket`. The runtime answers its pings without
+ * waking the object. A call keeps the object awake until its answer has left. If the object goes away before that, the
+ * call ends at once with an `RpcClientError`. A stream may be *pushed*: nothing runs while it is open, the object may
+ * sleep, and what the room pushes reaches it after every wake.
  *
  * **Example** (a counter that everybody may watch)
  *
@@ -75,13 +75,13 @@ export interface RpcRoom<
   in out State,
   in out Methods extends Calls.Method = never
 > extends Context.Service<Identifier<Name>, Service<Rpcs, State>> {
-  /** What clients call. They need no more of the room than this. */
+  /** What clients call. It is all that they need of the room. */
   readonly group: RpcGroup.RpcGroup<Rpcs>
   /** The room below, for `RoomObject.make` and the like. */
   readonly room: Below<Name, State, Methods>
   /**
-   * Gives the room its handlers, those of the group as `RpcGroup.toLayer` takes them, and those of its connections. What
-   * the effects need they take once, when the layer is built.
+   * Gives the room its handlers: those of the group, as `RpcGroup.toLayer` takes them, and those of its connections. If
+   * they are effects, each runs once, when the layer is built.
    */
   readonly toLayer: <H extends RpcGroup.HandlersFrom<Rpcs>, E = never, R = never, E2 = never, R2 = never>(
     handlers: H | Effect.Effect<H, E, R>,
@@ -91,7 +91,7 @@ export interface RpcRoom<
   ) => Layer.Layer<Identifier<Name>, E | E2, Requirements<Name, Rpcs, R | R2 | RpcGroup.HandlersServices<Rpcs, H>>>
 }
 
-/** What the layer of a room needs, whose handlers need `R`. */
+/** What the layer of a room needs if its handlers need `R`. */
 export type Requirements<Name extends string, Rpcs extends Rpc.Any, R> =
   | Exclude<R, Identifier<Name> | Scope.Scope>
   | Broadcaster.Broadcaster
@@ -138,9 +138,9 @@ export interface Service<in out Rpcs extends Rpc.Any, in out State> {
   /** Who calls, for a handler or a middleware. */
   readonly caller: (request: Pick<Request, "client">) => Effect.Effect<ConnectionRegistry.Connection<State>>
   /**
-   * Answers a request with what is pushed: the handler returns the stream as it is. It stays open until the client ends
-   * it or leaves, or until `end`. Where a connection has more of them open than fit in its attachment, some hundreds, the
-   * request dies of `PushedStreams.TooManyStreams`, and the others stay.
+   * Answers a request with what is pushed: the handler returns this stream as it is. It stays open until the client
+   * ends it or leaves, or until `end`. A connection's attachment has room for some hundreds of them. A request for one
+   * more dies of `TooManyStreams`, and the others stay open.
    */
   readonly pushed: <R extends Rpc.Any, E = never, RX = never>(
     request: Request<R>,
@@ -160,7 +160,10 @@ export interface Service<in out Rpcs extends Rpc.Any, in out State> {
     tag: StreamTag<Rpcs>,
     options?: PushedStreams.PushOptions
   ) => Effect.Effect<Outbox.Delivery>
-  /** The connections that are open, the oldest first, with their states: a page of 1,000, unless the options say else. */
+  /**
+   * The connections that are open, the oldest first, with their states: the first 1,000, unless the options say
+   * otherwise.
+   */
   readonly connections: (
     options?: ConnectionRegistry.ListOptions
   ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, RoomError.RoomError>
@@ -168,7 +171,7 @@ export interface Service<in out Rpcs extends Rpc.Any, in out State> {
   readonly count: (audience?: Audience.Audience) => Effect.Effect<number>
   /** What is kept for a connection. */
   readonly state: (id: ConnectionId.ConnectionId) => Effect.Effect<State, RoomError.RoomError>
-  /** Keeps something else for a connection. It survives hibernation; where it does not fit, the old state stays. */
+  /** Replaces what is kept for a connection. It survives hibernation. If it does not fit, the old state stays. */
   readonly setState: (id: ConnectionId.ConnectionId, state: State) => Effect.Effect<void, RoomError.RoomError>
   /** Closes a connection: with 1000, unless another code is given, and a reason of at most 123 UTF-8 bytes. */
   readonly close: (
@@ -189,7 +192,7 @@ export const make = <
   options: {
     /** What is kept for a connection while the object sleeps, beside its streams; nothing, unless given. */
     readonly state?: Schema.Codec<State, unknown>
-    /** What may be called in the room from outside, by other Workers: see `Rooms`. */
+    /** Methods that may be called from outside, by other Workers: see `Rooms`. */
     readonly methods?: ReadonlyArray<Methods> & Calls.Free<Methods>
     /** Calls of one connection that may be in flight: 128, unless given. One more dies at once. */
     readonly calls?: number
@@ -235,7 +238,7 @@ export const make = <
         pushed: ({ client, requestId, rpc }, { first, topic = "" } = {}) =>
           Stream.fromEffectDrain(Effect.suspend(() => {
             const connection = calls.connectionOf(client)
-            // Nobody waits for what a notification gives.
+            // Nobody waits for the answer to a notification.
             if (connection === undefined || !calls.isWaiting(connection, requestId)) return Effect.void
             return streams.open(
               connection,
@@ -295,7 +298,7 @@ export const make = <
 
           const answering = yield* within(group.toHandlers(handlers))
           const own = Effect.isEffect(events) ? yield* within(events) : events
-          // It ends with its scope, and answers from now on.
+          // It answers from now on, and ends with its scope.
           yield* RpcServer.make(served, { disableFatalDefects: true }).pipe(
             Effect.provideContext(Context.merge(answering, calls.services)),
             Effect.forkScoped({ startImmediately: true })
@@ -344,10 +347,10 @@ const receiving = (
       case "Ack":
         return calls.about(id, received)
       case "Ping":
-        // One that is not written as the runtime knows it.
+        // The runtime answers only the text that it knows. This ping is written in another way.
         return send(id, RpcMessage.constPong)
       case "Eof":
-        // A connection's end is its close.
+        // A connection ends with its close, and not with this message.
         return Effect.void
     }
   }
@@ -382,7 +385,7 @@ interface Codecs {
   readonly success: unknown
 }
 
-// Codecs are pure: the objects of a room share them, and none compiles them before it pushes.
+// Codecs are pure, so the objects of a room share them. They are compiled by the first push.
 const makeCodecs = (rpcs: ReadonlyMap<string, Rpc.Any>) => {
   const { codecFor } = RpcSerialization.json
   const compiled = new Map<string, Codecs>()

@@ -1,8 +1,8 @@
 /**
  * The services of one room, as they work together.
  *
- * Each of them reaches the others through here, when it needs them. So a service that the room's own layer brings takes
- * the place of ours for everybody at once; `RoomRuntime` puts it here when the layer is built.
+ * Each service looks here for the others when it needs them. If the room's own layer provides one of them,
+ * `RoomRuntime` puts it here when the layer is built, and all others use it from then on.
  */
 import type * as Tracer from "effect/Tracer"
 import type * as Broadcaster from "./Broadcaster.ts"

@@ -26,15 +26,15 @@ export class Broadcaster extends Context.Service<Broadcaster, {
   /** Delivers a frame to an audience. */
   readonly broadcast: (frame: Protocol.Frame, options?: BroadcastOptions) => Effect.Effect<Outbox.Delivery>
   /**
-   * Runs an effect for a newcomer and holds back what it does through {@link Broadcaster} and `orHold`. Succeeds with
-   * the effect that lets it go, in order; where the effect fails, nothing ever leaves. The newcomer is in no audience
-   * of what was held, though it may have entered by then.
+   * Runs an effect for a newcomer, and holds back what it does through {@link Broadcaster} and `orHold`. Succeeds with
+   * an effect that lets all of it go, in order. If the given effect fails, nothing leaves. What was held never reaches
+   * the newcomer as part of an audience, even if it has entered by then.
    */
   readonly hold: <A, E, R>(
     newcomer: ConnectionId.ConnectionId,
     effect: Effect.Effect<A, E, R>
   ) => Effect.Effect<Effect.Effect<void>, E, R>
-  /** Runs an effect now, or when what is being held goes; `held` is the answer in that case. */
+  /** Runs an effect now. While something is held, it answers `held`, and the effect runs when that is let go. */
   readonly orHold: <A, E>(effect: Effect.Effect<A, E>, held: A) => Effect.Effect<A, E>
 }>()("effect-dormouse/services/Broadcaster") {}
 
@@ -111,13 +111,13 @@ export const make = (assembly: Assembly): Broadcaster["Service"] => {
   })
 }
 
-// Its handler was told that it succeeded, so nobody else learns of it.
+// The handler was told that it succeeded, so the log is the only place that learns of the failure.
 const failed = (newcomer: ConnectionId.ConnectionId, cause: Cause.Cause<unknown>) =>
   Effect.logError("What a handler did in `open` failed once it was let go", cause).pipe(
     Effect.annotateLogs({ event: "open", connection: newcomer })
   )
 
-// What the running fiber holds back; `effects` is `undefined` where it holds nothing.
+// What the running fiber holds back; `effects` is `undefined` if it holds nothing.
 interface Holding {
   readonly newcomer?: ConnectionId.ConnectionId
   effects: Array<Effect.Effect<unknown, unknown>> | undefined

@@ -1,8 +1,8 @@
 /**
- * Answers calls from outside the room: what every room can be asked to do, and the methods that it declares.
+ * Answers calls from outside the room: those that every room answers, and the methods that the room declares.
  *
- * A payload and a reply are JSON texts, so any transport can carry them, and fast: a Durable Object takes a text in less
- * time than the object that it stands for. `Rooms` is the caller's side.
+ * A payload and a reply are JSON texts, so any transport can carry them. A Durable Object takes a text faster than an
+ * object. `Rooms` is the caller's side.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -26,13 +26,13 @@ export interface Method {
   readonly errorSchema: Schema.Codec<any, any>
 }
 
-/** What every room answers. No method that a room declares may be called like one of these. */
+/** What every room answers. A method that a room declares has another name. */
 export type BuiltIn = "broadcast" | "close" | "connections" | "fetch" | "send"
 
 /** Refuses methods whose tag is taken. */
 export type Free<Methods extends Method> = [Extract<Methods["_tag"], BuiltIn>] extends [never] ? unknown : never
 
-/** The handlers of a room's methods, by their tags. A failure reaches the caller, a defect does not. */
+/** The handlers of a room's methods, by their tags. A caller learns of a failure, and nothing about a defect. */
 export type Handlers<Methods extends Method> = {
   readonly [M in Methods as M["_tag"]]: (
     payload: M["payloadSchema"]["Type"]
@@ -44,7 +44,7 @@ export type Reply =
   | { readonly _tag: "Success"; readonly value: unknown }
   /** The method's own error, encoded by its schema. */
   | { readonly _tag: "Failure"; readonly error: unknown }
-  /** The call came to nothing, for a reason that `Rooms` has the schema of. */
+  /** The call was not answered. `Rooms` has the schema of the reason. */
   | { readonly _tag: "Refused"; readonly reason: Rooms.RefusalEncoded & { readonly cause?: undefined } }
 
 /** What the built-in calls carry. `message` and `state` are encoded by the room's schemas. */
@@ -62,8 +62,8 @@ export interface BuiltIns {
 /** Answers the calls of a room. */
 export interface Calls {
   /**
-   * Answers a call: a payload as JSON, an empty text where there is none, by a {@link Reply} as JSON. What a handler gets
-   * wrong is logged, and the caller learns that the call failed.
+   * Answers a call by a {@link Reply} as JSON. The payload is JSON, or an empty text if there is none. What a handler
+   * gets wrong is logged, and the caller learns that the call failed.
    */
   readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string>
 }

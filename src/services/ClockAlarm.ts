@@ -1,8 +1,8 @@
 /**
- * An alarm that is kept in memory, where no runtime has one: it follows the `Clock`, and is lost with the process.
+ * An alarm in memory, for runtimes without one. It follows the `Clock`, and is lost with the process.
  *
- * Like the runtime's own it rings at least once: a ring that fails is repeated after 2, 4, 8 … seconds, six times, unless
- * the alarm was set anew meanwhile.
+ * It rings at least once, as the runtime's own does: a ring that fails is repeated after 2, 4, 8 … seconds, six times,
+ * unless the alarm is set again in between.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -15,8 +15,8 @@ import * as Alarm from "./Alarm.ts"
 const repetitions = 6
 
 /**
- * Makes an alarm that runs `ring` at its time. What `hold` acquires is held from when the alarm is set until `ring` has
- * ended, or the alarm is removed. Closing the scope removes it.
+ * Makes an alarm that runs `ring` at its time. `hold` is acquired when the alarm is set, and released when `ring` has
+ * ended or the alarm is removed. Closing the scope removes the alarm.
  */
 export const make = Effect.fnUntraced(function*(
   ring: Effect.Effect<void, unknown>,

@@ -1,9 +1,9 @@
 /**
  * Who is connected.
  *
- * The registry keeps no list of its own that could be wrong after a sleep: identity is read from a socket's tags, state
- * from its attachment, and membership from the runtime. What it holds in memory is a cache of what it read, and the
- * connections that are just being opened, which no sleep can come upon.
+ * The registry reads identity from a socket's tags, state from its attachment, and membership from the runtime. A list
+ * of its own would be wrong after a sleep. In memory it has a cache of what it read, and the connections that are being
+ * opened: the object does not sleep before they are open.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -18,9 +18,9 @@ import type { Assembly } from "./Assembly.ts"
 import * as Sockets from "./Sockets.ts"
 
 /**
- * A connection and the state that the room keeps for it: as it was written, read anew for each event, so that what a
- * handler does to it changes nothing. It is decoded when it is first looked at, and throws a `RoomError` of the reason
- * `InvalidState` where another version of the room wrote what does not fit any more.
+ * A connection, and the state that the room keeps for it. The state is read again for each event, so a handler that
+ * mutates it changes nothing. It is decoded at the first look. If another version of the room wrote a state that does
+ * not fit any more, that look throws a `RoomError` with the reason `InvalidState`.
  */
 export interface Connection<out State = unknown> extends Identity.Identity {
   readonly state: State
@@ -30,26 +30,28 @@ export interface Connection<out State = unknown> extends Identity.Identity {
 export interface ListOptions {
   /** Everybody's, unless given. */
   readonly of?: Audience.Audience | undefined
-  /** At most so many: 1,000, unless given. */
+  /** At most this many: 1,000, unless given. */
   readonly limit?: number | undefined
-  /** Those that came after this one, the last of the page before. It must still be open. */
+  /** Those that came after this one, which is the last of the page before. It must still be open. */
   readonly after?: ConnectionId.ConnectionId | undefined
 }
 
-/** What a new connection is let in with: its first state, where the room keeps any, and who is behind it. */
+/** How a new connection is let in: who is behind it, and its first state, if the room keeps any. */
 export type Admission<State = unknown> =
   & {
     /** The user behind the connection; the audience `Audience.user` reaches all connections of one. */
     readonly user?: string | undefined
-    /** Labels of the connection; the audience `Audience.label` reaches all connections with one. Seven fit at least. */
+    /** Labels of the connection; the audience `Audience.label` reaches all connections with one. Seven always fit. */
     readonly labels?: ReadonlyArray<string> | undefined
   }
   & ([State] extends [undefined] ? { readonly state?: undefined } : {
-    /** At most 16,384 bytes as JSON, some ten of which are the registry's own. */
+    /** At most 16,384 bytes as JSON. The registry needs some ten of them. */
     readonly state: State
   })
 
-/** How states become what attachments hold. It is pure: the objects of a room share it, and none compiles it as it wakes. */
+/**
+ * How states are encoded in attachments. It is pure, so the objects of a room share it, and no wake compiles it again.
+ */
 export interface StateCodec {
   readonly decode: (attached: unknown) => Result.Result<unknown, Schema.SchemaError>
   readonly encode: (state: unknown) => Result.Result<unknown, Schema.SchemaError>
@@ -70,7 +72,7 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
     socket: Sockets.Socket,
     protocol: string,
     admission: Admission,
-    /** The trace in which the connection is opened, where there is one. */
+    /** The trace in which the connection is opened, if there is one. */
     trace?: string
   ) => Effect.Effect<Connection, RoomError.RoomError>
   /** Hands an admitted socket to the runtime. From here on the connection is in the room. */
@@ -79,7 +81,10 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   readonly abandon: (id: ConnectionId.ConnectionId) => Effect.Effect<void>
   /** Who a socket is, from its tags alone. */
   readonly identify: (socket: Sockets.Socket) => Effect.Effect<Identity.Identity, RoomError.RoomError>
-  /** Who a socket is, with its state as it is now. Throws what `identify` fails with. A plain function: for the hot path. */
+  /**
+   * Who a socket is, with its state as it is now. Throws what `identify` fails with. A plain function: for the hot
+   * path.
+   */
   readonly connection: (socket: Sockets.Socket) => Connection
   /** The socket of a connection that is open, or being opened. A plain function: for the hot path. */
   readonly socketOf: (id: ConnectionId.ConnectionId) => Sockets.Socket | undefined
@@ -91,7 +96,7 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   readonly speaking: (protocol: string) => ReadonlyArray<Sockets.Socket>
   /** Whether a socket speaks a protocol. A plain function. */
   readonly isSpeaking: (socket: Sockets.Socket, protocol: string) => boolean
-  /** Changes whenever somebody enters or leaves: who keeps a list of members looks here whether it still holds. */
+  /** Changes whenever somebody enters or leaves, so a cache of members can see whether it is still right. */
   readonly version: () => number
   /** The open connections, the oldest first, with their states. */
   readonly list: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Connection>, RoomError.RoomError>
@@ -99,15 +104,15 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   readonly count: (audience: Audience.Audience) => Effect.Effect<number>
   /** What is kept for a connection. */
   readonly state: (id: ConnectionId.ConnectionId) => Effect.Effect<unknown, RoomError.RoomError>
-  /** Replaces a connection's state. Where it fails, the old state stays. */
+  /** Replaces a connection's state. If it fails, the old state stays. */
   readonly setState: (id: ConnectionId.ConnectionId, state: unknown) => Effect.Effect<void, RoomError.RoomError>
   /** Counts a malformed frame of a socket, and says how many there were in a row. A plain function. */
   readonly strike: (socket: Sockets.Socket) => number
-  /** A frame of a socket was well-formed: the count begins anew. A plain function. */
+  /** A frame of a socket was well-formed: the count begins again. A plain function. */
   readonly absolve: (socket: Sockets.Socket) => void
   /** The trace in which a socket's connection was opened. A plain function. */
   readonly traceOf: (socket: Sockets.Socket) => string | undefined
-  /** Whether a socket was taken out of the room. Its peer may not know yet, and go on talking. A plain function. */
+  /** Whether a socket was taken out of the room. Its peer may not know yet and keep sending. A plain function. */
   readonly isForgotten: (socket: Sockets.Socket) => boolean
   /** Takes a socket out of the room; `true` the first time, also when the object slept in between. */
   readonly forget: (socket: Sockets.Socket) => Effect.Effect<boolean>
@@ -127,7 +132,7 @@ const read = (socket: Sockets.Socket): Kept => {
   return { isForgotten: isForgotten === true, state, malformed, trace }
 }
 
-// Whatever is marked, the length stays the same or shrinks: a state that fitted can always be forgotten.
+// A mark never makes the attachment longer, so a connection can always be forgotten, whatever its state.
 const write = (socket: Sockets.Socket, { isForgotten, malformed, state, trace }: Kept): void =>
   socket.serializeAttachment(
     malformed === 0 && trace === undefined ? [isForgotten, state] : [isForgotten, state, malformed, trace]
@@ -138,7 +143,7 @@ interface Entry {
   kept: Kept | undefined
 }
 
-// To ask each of so few sockets whether it is open costs less than to look at all that there are.
+// With so few sockets, asking each whether it is open is cheaper than listing all sockets.
 const few = 32
 
 // A state of so few characters is decoded in less time than it takes to put that off.
@@ -155,8 +160,8 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
     { readonly socket: Sockets.Socket; readonly tags: ReadonlyArray<string> }
   >()
   const entries = new WeakMap<Sockets.Socket, Entry>()
-  // The runtime can find the socket of an id, but most slowly right after a sleep. So each socket that was seen is kept
-  // until its connection leaves.
+  // The runtime finds the socket of an id slowly right after a sleep. So each socket that was seen is kept until its
+  // connection leaves.
   const found = new Map<ConnectionId.ConnectionId, Sockets.Socket>()
   let version = 0
 

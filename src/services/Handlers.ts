@@ -1,5 +1,5 @@
 /**
- * A room's handlers as its services run them. `Room.toLayer` makes them of the typed ones.
+ * A room's handlers as its services run them. `Room.toLayer` makes them from the typed ones.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -12,11 +12,11 @@ export interface ConnectRequest {
   readonly method: string
   readonly url: string
   readonly headers: { readonly get: (name: string) => string | null }
-  /** What whoever verified the request says about it. Nothing that a client sends gets in here. */
+  /** What the app has verified about the request. Nothing that a client sends gets in here. */
   readonly claims: Claims.Claims
 }
 
-/** The handlers of events and calls. What they need beside what every fiber has is theirs already. */
+/** The handlers of events and calls. The services that they need are provided already. */
 export interface Handlers {
   readonly connect: (request: ConnectRequest) => Effect.Effect<ConnectionRegistry.Admission, unknown>
   readonly open: (connection: ConnectionRegistry.Connection) => Effect.Effect<unknown, unknown>

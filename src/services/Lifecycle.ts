@@ -1,12 +1,12 @@
 /**
  * What happens when a client connects, speaks, closes or breaks off, and when the alarm fires.
  *
- * A runtime's adapter passes each event on and decides nothing. Here the socket becomes a connection, the frame a
- * message, and the room's handler runs. What a handler gets wrong is logged once, with the connection and the event, and
- * closes nothing.
+ * A runtime's adapter passes each event on and decides nothing. Here the socket becomes a connection, the frame becomes
+ * a message, and the room's handler runs. A failure of a handler is logged once, with the connection and the event. It
+ * closes no connection.
  *
- * The handlers of one connection run one after the other, also while one of them waits, unless the room wants no order;
- * those of two may overlap.
+ * The handlers of one connection run one after the other, also while one of them waits, unless the room wants no order.
+ * Handlers of two connections may overlap.
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -25,11 +25,11 @@ import * as Protocol from "./Protocol.ts"
 import type * as Sockets from "./Sockets.ts"
 import * as Spans from "./Spans.ts"
 
-/** The bounds of what one connection may send, beside those of what waits for its handler. */
+/** The bounds of what one connection may send, and of what may wait for its handler. */
 export interface Options extends Mailbox.Options {
   /** Lines of an `ndjson` frame. 256 unless given. */
   readonly frameLines: number
-  /** Frames in a row that are no message of the room: the connection is closed at the last of them. 10 unless given. */
+  /** Malformed frames in a row: the last of them closes the connection. 10 unless given. */
   readonly malformedFrames: number
 }
 
@@ -41,7 +41,7 @@ export type Order = "connection" | "none"
 
 /** What the handshake answers. */
 export interface Handshake {
-  /** The WebSocket subprotocol, where the client offered one that the room knows. */
+  /** The WebSocket subprotocol, if the client offered one that the room knows. */
   readonly subprotocol?: string
 }
 
@@ -55,8 +55,9 @@ export interface CloseOptions {
 
 export class Lifecycle extends Context.Service<Lifecycle, {
   /**
-   * Lets a client in, on the server's end of a new socket. When it succeeds, the runtime holds the socket and the
-   * handshake is to be completed; when it fails, the client is answered with the problem and nothing is left behind.
+   * Lets a client in, on the server's end of a new socket. If it succeeds, the runtime holds the socket, and the
+   * adapter completes the handshake. If it fails, the problem is the client's answer, and no trace of the socket is
+   * left.
    */
   readonly connect: (
     request: Handlers.ConnectRequest,
@@ -68,9 +69,11 @@ export class Lifecycle extends Context.Service<Lifecycle, {
   readonly close: (socket: Sockets.Socket, close: CloseCode.Close) => Effect.Effect<void>
   /** The runtime gave a socket up. No close follows. Never fails. */
   readonly error: (socket: Sockets.Socket, error: unknown) => Effect.Effect<void>
-  /** The alarm has fired. Fails with what the handler failed with, once that is logged: to repeat it is the runtime's. */
+  /** The alarm has fired. Logs what the handler failed with, and fails with it: the runtime repeats the alarm. */
   readonly alarm: Effect.Effect<void, unknown>
-  /** Closes a connection from our side. It leaves the room, and its close handler runs, before the peer has answered. */
+  /**
+   * Closes a connection from our side. It leaves the room, and its close handler runs, before the peer has answered.
+   */
   readonly disconnect: (
     id: ConnectionId.ConnectionId,
     options?: CloseOptions
@@ -78,7 +81,7 @@ export class Lifecycle extends Context.Service<Lifecycle, {
 }>()("effect-dormouse/services/Lifecycle") {}
 
 /**
- * How the start of a room goes, for events that find it without handlers.
+ * The start of a room, for events that come before it has handlers.
  *
  * @internal
  */
@@ -103,7 +106,7 @@ export const make = (
   start: Start
 ): Lifecycle["Service"] => {
   const mailbox = Mailbox.make<Sockets.Socket>(options)
-  // Whom we closed, until they have left. What they said before is not heard any more.
+  // Sockets that we closed, until they have left. Messages that they sent before are dropped.
   const expelled = new WeakMap<Sockets.Socket, Fiber.Fiber<void>>()
 
   const report = (socket: Sockets.Socket, event: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
@@ -125,7 +128,7 @@ export const make = (
     attributes: { room: assembly.name, connection: id }
   })
 
-  // Runs an event at once, or when the room has handlers, or is found to have none.
+  // Runs an event at once if the room has handlers, and otherwise after a start, with or without them.
   const withHandlers = <A, E>(event: (handlers: Handlers.Handlers | undefined) => Effect.Effect<A, E>) =>
     assembly.handlers === undefined ? start.whenReady(() => event(assembly.handlers)) : event(assembly.handlers)
 
@@ -138,21 +141,21 @@ export const make = (
       })
     ).pipe(Effect.catchCause((cause) => report(socket, "close", cause)), Effect.asVoid)
 
-  // A socket that has gone leaves no trace in the runtime: where the object goes before the room starts, so does this.
+  // A socket that has gone leaves no trace in the runtime. So this is lost if the object goes before the room starts.
   const postpone = (socket: Sockets.Socket, close: CloseCode.Close) =>
     Effect.flatMap(assembly.registry.identify(socket), ({ id }) => {
       start.onceStarted(leave(socket, close))
       return annotated(Effect.logWarning("A close waits for the room to start"), "close", id)
     })
 
-  // The room forgets the socket at once; the handler waits for those that still run for it.
+  // The room forgets the socket at once. The close handler waits for the handlers that still run for it.
   const depart = Effect.fnUntraced(function*(socket: Sockets.Socket, close: CloseCode.Close) {
     yield* assembly.registry.identify(socket)
     if (!(yield* assembly.registry.forget(socket))) return
     yield* mailbox.last(socket, () => leave(socket, close))
   })
 
-  // Closes a socket that is in the room. A handler may close its own connection, whose close handler waits for it.
+  // Closes a socket of the room. A handler may close its own connection; the close handler then waits for it.
   const expel = (socket: Sockets.Socket, code: number, reason: string) =>
     Effect.suspend(() => {
       assembly.outbox.close(socket, code, reason)
@@ -175,7 +178,7 @@ export const make = (
         case "Nothing":
           return Effect.void
       }
-      // Who has left meanwhile needs no answer.
+      // A connection that has left needs no answer.
     }).pipe(Effect.ignore)
 
   const malformed = (socket: Sockets.Socket, rejection: Protocol.Rejection) =>
@@ -193,7 +196,7 @@ export const make = (
       : complain(socket, refusal)
   }
 
-  // A schema that throws is a failure of the room, like that of its handler.
+  // A schema that throws is a failure of the room, like a handler that fails.
   const receive = (
     socket: Sockets.Socket,
     frame: Protocol.Received,
@@ -225,7 +228,7 @@ export const make = (
     return receive(socket, frame, (rejection) => malformed(socket, rejection), true)
   }
 
-  // However many of its lines are wrong, a frame is answered once.
+  // A frame is answered once, even if many of its lines are wrong.
   const handleLines = Effect.fnUntraced(function*(socket: Sockets.Socket, frame: string) {
     const lines = Protocol.lines(frame, frameLines)
     if (lines === undefined) return yield* malformed(socket, tooManyLines(frameLines))
@@ -260,7 +263,7 @@ export const make = (
     )
     const { id } = connection
     yield* broadcaster.hold(id, Effect.suspend(() => handlers.open(connection))).pipe(
-      // Once it has entered, what was held leaves.
+      // What was held leaves after the connection has entered.
       Effect.flatMap((release) => Effect.uninterruptible(Effect.andThen(registry.enter(id), release))),
       (entering) =>
         Effect.onExitPrimitive(entering, ({ _tag }) => _tag === "Failure" ? registry.abandon(id) : undefined),
@@ -279,13 +282,13 @@ export const make = (
       ),
     message: (socket, frame) =>
       Effect.suspend(() => {
-        // What a peer says before it has seen our close comes too late.
+        // What a peer sends before it has seen our close is dropped.
         if (assembly.registry.isForgotten(socket)) return Effect.void
         if (order === "none" && assembly.handlers !== undefined) return handle(socket, frame)
         const bytes = typeof frame === "string" ? frame.length : frame.byteLength
         const turn = () => withHandlers(() => handle(socket, frame))
         const taken = mailbox.take(socket, bytes, turn) ?? expelFor(socket, CloseCode.overrun)
-        // Who was closed meanwhile has left when this event ends.
+        // If the connection was closed meanwhile, the event ends after it has left.
         return Effect.flatMap(taken, (): Effect.Effect<unknown> => {
           const departure = expelled.get(socket)
           return departure === undefined ? Effect.void : Fiber.await(departure)
@@ -337,7 +340,7 @@ const tooManyLines = (limit: number): Protocol.Rejection => ({
   message: `A frame has at most ${limit} lines.`
 })
 
-// A refusal is the handler's answer; anything else is its failure, which the client learns nothing about.
+// A `Problem` is the handler's answer. Any other failure is logged, and the client learns nothing about it.
 const refuse = (event: string, cause: Cause.Cause<unknown>, connection?: ConnectionId.ConnectionId) => {
   const refusal = Cause.findErrorOption(cause)
   return refusal._tag === "Some" && refusal.value instanceof Problem.Problem

@@ -1,9 +1,9 @@
 /**
  * The messages of one connection, one after the other.
  *
- * What arrives while a handler runs waits for its turn, in a bounded box. A turn passes on when the one before it has
- * ended, however it did: a failure, a defect or an interrupt holds nobody up. Memory is enough: while something waits,
- * the object does not sleep.
+ * A message that arrives while a handler runs waits for its turn, in a bounded box. The next turn begins when the one
+ * before has ended, also by a failure, a defect or an interrupt. The box is in memory, which is enough: while something
+ * waits, the object does not sleep.
  */
 import * as Effect from "effect/Effect"
 
@@ -11,21 +11,21 @@ import * as Effect from "effect/Effect"
 export interface Options {
   /** Messages that wait. 256 unless given. */
   readonly mailboxMessages: number
-  /** Bytes that wait, of a text its UTF-16 units. A message that is alone always fits. 1,048,576 unless given. */
+  /** Bytes that wait; a text counts its UTF-16 units. A lone message always fits. 1,048,576 unless given. */
   readonly mailboxBytes: number
 }
 
 export interface Mailbox<in K extends object> {
   /**
-   * Runs a turn when those before it have ended; the effect ends with its turn, and is to be run at once. `undefined` where
-   * the box is full: then the turn never runs.
+   * Runs a turn when those before it have ended. Run the effect at once; it ends with its turn. `undefined` if the box
+   * is full: then the turn never runs.
    */
   readonly take: <A, E, R>(
     key: K,
     bytes: number,
     turn: () => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E, R> | undefined
-  /** The same for what must run, however full the box is. */
+  /** The same for a turn that must run, even if the box is full. */
   readonly last: <A, E, R>(key: K, turn: () => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 

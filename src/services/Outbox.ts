@@ -1,14 +1,14 @@
 /**
  * How frames leave: at once, or joined with those that follow.
  *
- * The cost of a broadcast is per frame, not per byte. So a connection that speaks `ndjson` is sent several messages in
- * one frame: a message that finds the outbox quiet leaves at once, and what follows before the next macrotask is
- * collected, joined once, and leaves as one frame a socket. Under load this batches by itself, and a lone message waits
- * for nothing. A connection that speaks `plain` gets one message a frame, always at once.
+ * A broadcast costs time per frame, not per byte. So a connection that speaks `ndjson` gets several messages in one
+ * frame. A message that finds the outbox quiet leaves at once. Messages that follow before the next macrotask are
+ * collected, joined once, and leave as one frame a socket. So a busy room sends batches, and a lone message never
+ * waits. A connection that speaks `plain` gets one message a frame, always at once.
  *
- * The order for each receiver is the order of sending. A socket that fails, or does not read, never stops the rest. The
- * work is linear in what leaves: what is for one socket is kept with that socket, and sockets for which the same waits
- * share it.
+ * Each receiver gets messages in the order of sending. A socket that fails, or does not read, never stops the rest. The
+ * work is linear in what leaves: a message for one socket is kept with that socket, and sockets for which the same
+ * messages wait share them.
  */
 import * as Context from "effect/Context"
 import * as Audience from "../domain/Audience.ts"
@@ -25,10 +25,10 @@ export interface Delivery {
 
 /** The bounds of what leaves. */
 export interface Options {
-  /** Bytes of one joined frame; more leaves as further frames. 65,536 unless given. */
+  /** Bytes of one joined frame. What is more leaves as further frames. 65,536 unless given. */
   readonly frameBytes: number
   /**
-   * Bytes that may wait for a client that does not read, where the runtime tells: who has more waiting is sent nothing any
+   * Bytes that may wait for a client that does not read, if the runtime counts them. A client with more gets nothing
    * more. 1,048,576 unless given.
    */
   readonly bufferBytes: number
@@ -37,7 +37,7 @@ export interface Options {
 export class Outbox extends Context.Service<Outbox, {
   /** Sends to one socket. Throws what the socket throws. A plain function, like the others: they are the hot path. */
   readonly send: (socket: Sockets.Socket, frame: Protocol.Frame) => void
-  /** Sends to an audience, but for some sockets. */
+  /** Sends to an audience, except some sockets. */
   readonly broadcast: (
     frame: Protocol.Frame,
     audience: Audience.Audience,
@@ -45,15 +45,15 @@ export class Outbox extends Context.Service<Outbox, {
   ) => Delivery
   /** Closes a socket behind what waits for it. */
   readonly close: (socket: Sockets.Socket, code: number, reason: string) => void
-  /** Sends what was collected. It leaves by itself; for whoever cannot wait for the next macrotask. */
+  /** Sends now what was collected, and not with the next macrotask. */
   readonly flush: () => void
 }>()("effect-dormouse/services/Outbox") {}
 
-/** What waits for a socket: its messages, the last one first. Sockets for which the same waits have the same chain. */
+/** The messages that wait for a socket, the last one first. Sockets with the same messages share one chain. */
 interface Chain {
   readonly before: Chain | undefined
   readonly message: Message
-  /** The chain with the next message: whoever has this one and gets that one has the same again. */
+  /** The chain with one more message, for the sockets that have this chain and get that message too. */
   after: Chain | undefined
   frames: ReadonlyArray<string> | undefined
 }
@@ -107,14 +107,14 @@ export const make = (
 ): Outbox["Service"] => {
   // While the outbox is busy, messages are collected. It is quiet again when a whole macrotask had nothing to send.
   let isBusy = false
-  // What waits for everybody who speaks `ndjson`, but for those for whom something else waits.
+  // What waits for everybody who speaks `ndjson`, except sockets with a chain of their own.
   let shared: Chain | undefined
   const own = new Map<Sockets.Socket, Chain | undefined>()
-  // Who is there: the runtime is not asked again until somebody enters or leaves.
+  // The members. The runtime is asked again only when somebody has entered or left.
   let members: Members = { plain: [], ndjson: [] }
   let version: number | undefined
 
-  // What was collected is for those who were there by then.
+  // What was collected is for those who are in the room now.
   const present = (): Members => {
     const { registry } = assembly
     if (version !== registry.version()) {
@@ -141,7 +141,7 @@ export const make = (
     setImmediate(tick)
   }
 
-  // Only once everybody has what was sent: the others are told that somebody leaves, and not before that.
+  // First everybody gets what was sent. Then the others are told that somebody leaves.
   const slow = new Set<Sockets.Socket>()
 
   const letGo = () => {
@@ -151,10 +151,10 @@ export const make = (
     }
   }
 
-  // Not every runtime tells what waits: then `undefined` is not above the bound.
+  // Some runtimes do not count what waits: `undefined` is never above the bound.
   const isSlow = (socket: Sockets.Socket) => socket.bufferedAmount! > bufferBytes
 
-  // Whether the socket took the frame. Throws what it throws.
+  // Whether the socket took the frame. Throws what the socket throws.
   const transmit = (socket: Sockets.Socket, frame: Protocol.Frame): boolean => {
     if (isSlow(socket)) {
       slow.add(socket)
@@ -189,7 +189,7 @@ export const make = (
     try {
       for (const frame of chain.frames) transmit(socket, frame)
     } catch {
-      // Somebody closed it behind our back. Its close is still to come, and tells the room.
+      // Somebody else closed it. Its close event will come, and tell the room.
     }
   }
 

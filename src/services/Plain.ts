@@ -2,10 +2,12 @@
  * The plain protocol: a frame is one message of the room's schemas. With the WebSocket subprotocol `ndjson`, which JSON
  * rooms offer, a frame is one or more messages, a line each, in both directions.
  *
- * In a JSON room a message is one JSON text frame. A frame that comes to nothing is answered by
- * `{"_tag":"Error","code":…,"message":…}`, and where the room refuses with an error that it declares, `error` is that one.
- * A JSON room may take bytes beside, as binary frames. In a text or a binary room the frame is the message; such a room
- * has no frame for an error, so it closes with 1003 on the other kind of frame and with 1007 on one that its schema refuses.
+ * In a JSON room a message is one text frame of JSON. A frame that is refused is answered by
+ * `{"_tag":"Error","code":…,"message":…}`; if a handler refused it with an error that the room declares, `error` is
+ * that error. A JSON room may also take bytes, as binary frames.
+ *
+ * In a text or a binary room the frame is the message. Such a room has no frame for an error. So it closes with 1003 on
+ * the other kind of frame, and with 1007 on one that does not fit its schema.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -13,7 +15,7 @@ import * as CloseCode from "../domain/CloseCode.ts"
 import * as Protocol from "./Protocol.ts"
 import type * as Room from "./Room.ts"
 
-/** What the sender of a frame that is not understood is told in a JSON room. */
+/** What a JSON room tells the sender of a frame that it refuses. */
 export const Error = /* @__PURE__ */ Schema.TaggedStruct("Error", {
   code: Protocol.ErrorCode,
   message: Schema.String,
@@ -27,7 +29,7 @@ export const make = (room: Room.Any): Protocol.Protocol["Service"] => {
   return service
 }
 
-// A protocol is pure: the objects of a room share it, and none compiles its schemas as it wakes.
+// A protocol is pure, so the objects of a room share it, and no wake compiles its schemas again.
 const services = new WeakMap<Room.Any, Protocol.Protocol["Service"]>()
 
 const of = (room: Room.Any): Protocol.Protocol["Service"] => {
@@ -134,7 +136,7 @@ const verbatim = (
 const reject = (code: Protocol.ErrorCode, message: string): Result.Result<never, Protocol.Rejection> =>
   Result.fail({ code, message })
 
-// The text names the place and what was expected there, and repeats nothing of what the client sent.
+// The text names the place and what was expected there. It repeats nothing that the client sent.
 const invalid = (error: Schema.SchemaError): Protocol.Rejection => ({
   code: "InvalidMessage",
   message: error.message.slice(0, 512)

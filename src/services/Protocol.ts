@@ -1,5 +1,5 @@
 /**
- * The wire protocol of a room: how a frame becomes a message, and a message a frame.
+ * The wire protocol of a room: how a frame becomes a message, and a message becomes a frame.
  *
  * `Lifecycle` and `Room` speak to a connection through it and know nothing of JSON.
  */
@@ -19,7 +19,7 @@ export const plain = "plain"
 /** The plain protocol with one or more JSON messages a frame, a line each; a client asks for it as a subprotocol. */
 export const ndjson = "ndjson"
 
-/** The messages of an `ndjson` frame, empty lines left out; `undefined` where it has more lines than it may. */
+/** The messages of an `ndjson` frame, without empty lines; `undefined` if it has more lines than `limit`. */
 export const lines = (frame: string, limit: number): ReadonlyArray<string> | undefined => {
   const found: Array<string> = []
   let start = 0
@@ -35,9 +35,9 @@ export const lines = (frame: string, limit: number): ReadonlyArray<string> | und
 }
 
 /**
- * What a client is told about a frame that came to nothing: it was no message of the room (`InvalidMessage`), of a kind
- * that the room does not take (`UnsupportedFrame`), refused by the room with an error that it declares (`Refused`), met
- * a room that could not be started (`NotReady`), or the room failed to handle it (`Internal`).
+ * Why a frame was refused: it does not fit the room's schema (`InvalidMessage`), the room does not take this kind of
+ * frame (`UnsupportedFrame`), a handler refused it with an error that the room declares (`Refused`), the room could not
+ * be started (`NotReady`), or the room failed to handle it (`Internal`).
  */
 export const ErrorCode = /* @__PURE__ */ Schema.Literals([
   "InvalidMessage",
@@ -49,15 +49,15 @@ export const ErrorCode = /* @__PURE__ */ Schema.Literals([
 
 export type ErrorCode = typeof ErrorCode.Type
 
-/** Why a frame came to nothing. */
+/** The refusal of a frame. */
 export interface Rejection {
   readonly code: ErrorCode
   readonly message: string
-  /** The room's own error, encoded, where it refused. */
+  /** The room's own error, encoded, if a handler refused with one. */
   readonly error?: unknown
 }
 
-/** How the sender of a frame is told that it came to nothing: by a frame, or by a close where there is no such frame. */
+/** How the sender of a frame is told that it was refused: by a frame, or by a close if the room has no such frame. */
 export type Complaint =
   | { readonly _tag: "Frame"; readonly frame: Frame }
   | { readonly _tag: "Close"; readonly code: number; readonly reason: string }
@@ -65,8 +65,8 @@ export type Complaint =
 
 export class Protocol extends Context.Service<Protocol, {
   /**
-   * The protocol that a new connection speaks: the first of the WebSocket subprotocols that the client offered and the
-   * room knows, which the handshake then answers, or the default.
+   * The protocol that a new connection speaks: the first subprotocol that the client offered and the room knows. The
+   * handshake then answers with it. Otherwise it is the default.
    */
   readonly negotiate: (offered: ReadonlyArray<string>) => {
     readonly protocol: string
@@ -75,6 +75,6 @@ export class Protocol extends Context.Service<Protocol, {
   readonly decode: (frame: Received) => Result.Result<unknown, Rejection>
   readonly encode: (message: unknown) => Result.Result<Frame, Schema.SchemaError>
   readonly complain: (rejection: Rejection) => Complaint
-  /** The refusal that a handler's failure stands for; `undefined` where the room declares no such error. */
+  /** The refusal that a handler's failure means; `undefined` if the room declares no such error. */
   readonly refusal: (failure: unknown) => Rejection | undefined
 }>()("effect-dormouse/services/Protocol") {}

@@ -43,10 +43,10 @@ export interface Identifier<in out Name extends string> {
   readonly _: (name: Name) => Name
 }
 
-/** The key of the types that a room's definition is about. */
+/** The key of a definition's types. */
 export const Types: unique symbol = Symbol.for("effect-dormouse/Room")
 
-/** Any room. Functions over rooms take `R extends Room.Any`, and {@link Send} and its like say what it is about. */
+/** Any room. Functions over rooms take `R extends Room.Any`, and {@link Send} and the others give the types of `R`. */
 export interface Any extends Context.Key<any, any> {
   readonly [Types]: {
     readonly name: string
@@ -106,8 +106,8 @@ export interface Room<
   readonly autoResponse: readonly [request: string, response: string] | undefined
   readonly order: Lifecycle.Order
   /**
-   * Gives the room its handlers, as a plain object or as an effect that makes one. What the effect needs, it takes once,
-   * when the layer is built; what the handlers need stands in the layer's type too.
+   * Gives the room its handlers, as a plain object or as an effect that makes one. The effect runs once, when the layer
+   * is built. The type of the layer names the services that the effect needs, and those that the handlers need.
    */
   readonly toLayer: <H extends RoomHandlers<Receive, State, Methods>, E = never, R = never>(
     handlers: (H & Spelt<H>) | Effect.Effect<H & Spelt<H>, E, R>
@@ -123,14 +123,17 @@ export interface Service<in Send, in out State> {
   readonly name: string
   /** Sends a message to one connection. */
   readonly send: (id: ConnectionId.ConnectionId, message: Send) => Effect.Effect<void, RoomError.RoomError>
-  /** Sends a message to everybody, or to an audience. It is encoded once, and a socket that fails does not stop the rest. */
+  /**
+   * Sends a message to everybody, or to an audience. It is encoded once, and a socket that fails does not stop the
+   * rest.
+   */
   readonly broadcast: (
     message: Send,
     options?: Broadcaster.BroadcastOptions
   ) => Effect.Effect<Outbox.Delivery, RoomError.RoomError>
   /**
-   * The connections that are open, the oldest first, with their states: the first 1,000, unless the options say else. The
-   * next page begins after the last one of this.
+   * The connections that are open, the oldest first, with their states: the first 1,000, unless the options say
+   * otherwise. The next page begins after the last one of this page.
    */
   readonly connections: (
     options?: ConnectionRegistry.ListOptions
@@ -139,7 +142,7 @@ export interface Service<in Send, in out State> {
   readonly count: (audience?: Audience.Audience) => Effect.Effect<number>
   /** What is kept for a connection. */
   readonly state: (id: ConnectionId.ConnectionId) => Effect.Effect<State, RoomError.RoomError>
-  /** Keeps something else for a connection. It survives hibernation; where it does not fit, the old state stays. */
+  /** Replaces what is kept for a connection. It survives hibernation. If it does not fit, the old state stays. */
   readonly setState: (id: ConnectionId.ConnectionId, state: State) => Effect.Effect<void, RoomError.RoomError>
   /** Closes a connection: with 1000, unless another code is given, and a reason of at most 123 UTF-8 bytes. */
   readonly close: (
@@ -154,9 +157,9 @@ export interface Service<in Send, in out State> {
  */
 export interface EventHandlers<in Receive, in State> {
   /**
-   * A connection is about to enter. What is sent here leaves when the handler has succeeded, and the connection is in
-   * the room from then on: until then `connections`, `count` and `broadcast` are about the others. Where it fails, the
-   * client is refused with 500, and nothing was ever sent.
+   * A connection is about to enter. It is in the room when the handler has succeeded, and what the handler sent leaves
+   * then. Until then `connections`, `count` and `broadcast` are about the others. If the handler fails, the client is
+   * refused with 500, and nothing is sent.
    */
   readonly open?: (connection: ConnectionRegistry.Connection<State>) => Effect.Effect<unknown, unknown, any>
   /** A connection said something. */
@@ -164,18 +167,18 @@ export interface EventHandlers<in Receive, in State> {
     connection: ConnectionRegistry.Connection<State>,
     message: Receive
   ) => Effect.Effect<unknown, unknown, any>
-  /** A connection has left the room, however it ended. Runs exactly once for each that entered. */
+  /** A connection has left the room, for whatever reason. Runs exactly once for each that entered. */
   readonly close?: (
     connection: ConnectionRegistry.Connection<State>,
     close: CloseCode.Close
   ) => Effect.Effect<unknown, unknown, any>
-  /** The room's alarm has fired. Where it fails, the runtime repeats the alarm, up to six times. */
+  /** The room's alarm has fired. If the handler fails, the runtime repeats the alarm, up to six times. */
   readonly alarm?: Effect.Effect<unknown, unknown, any>
 }
 
 /**
- * Decides on a request for a connection: lets it in with its first state, or refuses it with a `Problem`, which is the
- * client's HTTP response. May be left out where connections have no state.
+ * Decides on a request for a connection. It lets the client in with a first state, or refuses it with a `Problem`,
+ * which is the HTTP response. A room without state may leave it out.
  */
 export type Connect<State> = (
   request: Handlers.ConnectRequest
@@ -207,14 +210,14 @@ export type HandlerServices<H> =
 interface Options<State, Methods extends Calls.Method> {
   /** What is kept for a connection while the object sleeps; nothing, unless given. */
   readonly state?: Schema.Codec<State, unknown>
-  /** What may be called in the room from outside, beside what every room answers: see `Rooms`. */
+  /** Methods that may be called from outside, beside those that every room answers: see `Rooms`. */
   readonly methods?: ReadonlyArray<Methods> & Calls.Free<Methods>
   /**
-   * A text of at most 2,048 UTF-8 bytes that the runtime answers with another, without waking the object. In a JSON room
-   * `ping` and `pong`, unless given.
+   * A text, and the text with which the runtime answers it, without waking the object. At most 2,048 UTF-8 bytes each.
+   * In a JSON room they are `ping` and `pong`, unless given.
    */
   readonly autoResponse?: readonly [request: string, response: string]
-  /** Whether the messages of one connection wait for each other: they do, unless given. */
+  /** Whether the messages of one connection wait for each other: they do, unless given. `none` turns it off. */
   readonly order?: Lifecycle.Order
 }
 
@@ -229,7 +232,7 @@ type Bytes = Uint8Array<ArrayBufferLike>
 
 /** Defines a room. */
 export const make: {
-  /** A room that speaks JSON: one message a text frame. It may speak bytes beside, as binary frames. */
+  /** A room that speaks JSON: one message a text frame. It may also speak bytes, as binary frames. */
   <
     const Name extends string,
     Receive,
@@ -244,7 +247,7 @@ export const make: {
       readonly format?: "json"
       /** The messages that are binary frames. A message that fits `send` here is sent as one. */
       readonly bytes?: Messages<ReceiveBytes, SendBytes, Bytes>
-      /** What a handler may refuse a message with: the sender is told, and nothing is logged. */
+      /** The errors with which a handler may refuse a message. The sender is told, and nothing is logged. */
       readonly error?: Schema.Codec<any, unknown>
     }
   ): Room<Name, Receive | ReceiveBytes, Send | SendBytes, State, Methods>
@@ -292,7 +295,7 @@ export const make: {
   })
 }
 
-// No JSON text reads `ping`.
+// `ping` is not JSON, so it never collides with a message.
 const pingPong = ["ping", "pong"] as const
 
 const nothing = () => Effect.void

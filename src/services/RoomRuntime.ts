@@ -1,11 +1,11 @@
 /**
  * A room on a runtime: its services and its layer over the ports, and the events that come in.
  *
- * `RoomObject`, `MemoryRoom` and `NodeRooms` differ in their ports, and in nothing else. Here is the one way in which a
- * room starts: its layer is built at once; what comes in meanwhile waits for it; where it fails, the next event tries
- * again, no sooner than 1, 2, 4 … 30 seconds after the last failure. No timer runs for that. An event that finds the room
- * not started is answered all the same: who wants to enter is told when to come back, a close runs once the room has
- * started, and an alarm fails, so that the runtime repeats it.
+ * `RoomObject`, `MemoryRoom` and `NodeRooms` differ only in their ports. Every room starts in the same way. Its layer
+ * is built at once, and events wait for it. If that fails, the next event tries again, at the earliest 1, 2, 4 … 30
+ * seconds after the last failure; no timer runs for that. Events get an answer also while the room has not started: a
+ * newcomer is told when to come back, a close runs once the room has started, and an alarm fails, so that the runtime
+ * repeats it.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -33,7 +33,7 @@ import * as Spans from "./Spans.ts"
 /** The ports of a room: what a runtime offers. */
 export type Ports = Alarm.Alarm | Sockets.Sockets
 
-/** What a room's layer, and an effect that is run in a room, may use in every world. */
+/** What a room's layer, and an effect that is run in a room, may use in every runtime. */
 export type Services<R extends Room.Any> =
   | Room.Identifier<Room.Name<R>>
   | Broadcaster.Broadcaster
@@ -43,16 +43,17 @@ export type Services<R extends Room.Any> =
   | Outbox.Outbox
   | Ports
 
-/** The bounds of a room. Each has a default that is made for strangers. */
+/** The bounds of a room. Each has a default that is safe with unknown clients. */
 export type Options = Partial<Lifecycle.Options & Outbox.Options>
 
 /** A room that runs. `App` is what its layer provides beside the room. */
 export interface RoomRuntime<in out App> {
-  /** What effects of the room run in; without what the layer provides, until it is built. */
+  /** The services that effects of the room run in. Those of the layer are there once it is built. */
   readonly services: () => Context.Context<App>
   /**
-   * Lets a client in, on the server's end of a new socket. When it succeeds, the runtime holds the socket and the
-   * handshake is to be completed; when it fails, the client is answered with the problem and nothing is left behind.
+   * Lets a client in, on the server's end of a new socket. If it succeeds, the runtime holds the socket, and the
+   * adapter completes the handshake. If it fails, the problem is the client's answer, and no trace of the socket is
+   * left.
    */
   readonly connect: (
     request: Handlers.ConnectRequest,
@@ -61,7 +62,7 @@ export interface RoomRuntime<in out App> {
   readonly message: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<unknown>
   readonly close: (socket: Sockets.Socket, close: CloseCode.Close) => Effect.Effect<void>
   readonly error: (socket: Sockets.Socket, error: unknown) => Effect.Effect<void>
-  /** Fails where the handler does, once that is logged: to repeat it is the runtime's. */
+  /** Fails if the handler fails, after the failure is logged: the runtime repeats the alarm. */
   readonly alarm: Effect.Effect<void, unknown>
   /** Answers a call of `Rooms`, in the trace of the caller where there is one. */
   readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string>
@@ -69,7 +70,7 @@ export interface RoomRuntime<in out App> {
   readonly inside: <A, E>(event: Effect.Effect<A, E>) => Effect.Effect<A, E>
   /** Runs an effect inside the room, once it has started. */
   readonly run: <A, E>(effect: Effect.Effect<A, E, App>) => Effect.Effect<A, E>
-  /** Sends what was collected, for whoever looks at it before the next macrotask. */
+  /** Sends now what was collected, and not with the next macrotask. */
   readonly flush: () => void
   /** The room goes: what waited for its start is lost, and that is logged. No other event comes after it. */
   readonly end: Effect.Effect<void>
@@ -78,7 +79,7 @@ export interface RoomRuntime<in out App> {
 /** How long an event waits for a layer that is being built, in milliseconds. */
 const patience = 20_000
 
-/** In seconds, after the first failure, the second, and so on; the last of them ever after. */
+/** In seconds, after the first failure, the second, and so on. The last one repeats. */
 const pauses = [1, 2, 4, 8, 16, 30]
 
 // The context that is there, with what others have beside it. A fiber keeps what it looked up in a context, so most rooms,
@@ -109,7 +110,7 @@ const ended = (start: Fiber.Fiber<void>): Effect.Effect<void> =>
     })
   })
 
-/** The services of a room's house that its own layer may replace, and where each has its place. */
+/** The services that a room's own layer may replace, and the place of each in the assembly. */
 const replaceable = [
   [Sockets.Sockets, "sockets"],
   [ConnectionRegistry.ConnectionRegistry, "registry"],
@@ -119,7 +120,7 @@ const replaceable = [
 ] as const satisfies ReadonlyArray<readonly [Context.Key<any, any>, keyof Assembly]>
 
 /**
- * Makes a room of a name on what its runtime gives, and begins to start it. `scope` is what the room's layer lives in.
+ * Makes a room with a name on the ports of its runtime, and begins to start it. The room's layer lives in `scope`.
  * Never fails, and never waits.
  */
 export const make = <R extends Room.Any, App, E, Given>(
@@ -232,7 +233,7 @@ export const make = <R extends Room.Any, App, E, Given>(
     if (fiber.pollUnsafe() === undefined) starting = fiber
   }
 
-  // Waits for a start that is under way, and tries again where the last one failed and its pause is over.
+  // Waits for a start that is under way. Tries again if the last one failed and its pause is over.
   const ready: Effect.Effect<unknown> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
     if (starting === undefined && !isStarted && now >= retryAt) start()
     return starting === undefined ? Effect.void : ended(starting)

@@ -1,7 +1,7 @@
 /**
  * The rooms of a definition, seen from outside: calls into a room by its name.
  *
- * Use it wherever an app has something to tell a room, or to ask it. `DurableRooms` reaches rooms in Durable Objects,
+ * Use it wherever an app tells a room something, or asks it. `DurableRooms` reaches rooms in Durable Objects, and
  * `MemoryRooms` the same rooms in process.
  *
  * **Example** (an endpoint that tells a room what happened)
@@ -42,7 +42,7 @@ export interface Rooms<in out Name extends string> {
 /** The rooms of a definition. */
 export interface Service<in out R extends Room.Any> {
   /**
-   * The room of a name: 1–128 of the characters `A–Z a–z 0–9 . _ ~ -`. It is there from its first call on.
+   * The room of a name: 1–128 of the characters `A–Z a–z 0–9 . _ ~ -`. It starts with its first call.
    */
   readonly get: (name: string) => Remote<R>
 }
@@ -59,21 +59,21 @@ export interface BuiltIns<in Send, out State> {
   ) => Effect.Effect<Outbox.Delivery, RoomsError>
   /** Sends a message to one connection. */
   readonly send: (id: ConnectionId.ConnectionId, message: Send) => Effect.Effect<void, RoomsError>
-  /** The connections that are open, the oldest first: a page of 1,000, unless the options say else. */
+  /** The connections that are open, the oldest first: the first 1,000, unless the options say otherwise. */
   readonly connections: (
     options?: ConnectionRegistry.ListOptions
   ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, RoomsError>
   /**
    * Closes a connection, or all of an audience: with 1000, unless another code is given, and a reason of at most 123
-   * UTF-8 bytes. Succeeds with how many it closed; a connection that is not open is a failure, an empty audience none.
+   * UTF-8 bytes. Succeeds with how many it closed. A connection that is not open is a failure; an empty audience is 0.
    */
   readonly close: (
     who: ConnectionId.ConnectionId | Audience.Audience,
     options?: Lifecycle.CloseOptions
   ) => Effect.Effect<number, RoomsError>
   /**
-   * Hands a request for a WebSocket to the room, with what the app says about it, and succeeds with its response: the 101
-   * is to be passed on as it is. Nothing that stands in the request itself is a claim.
+   * Hands a request for a WebSocket to the room, with the claims that the app makes about it. Succeeds with the
+   * response: pass a 101 on as it is. Nothing in the request itself is a claim.
    */
   readonly fetch: (request: Request, claims?: Claims.Claims) => Effect.Effect<Response, RoomsError>
 }
@@ -96,7 +96,7 @@ export interface Link {
   readonly fetch: (request: Request, claims: Claims.Claims) => Effect.Effect<Response, RoomsError>
 }
 
-/** Makes the service over the ways to its rooms. Use it for a transport of your own. */
+/** Makes the service from the ways to its rooms. Use it for a transport of your own. */
 export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName) => Link): Service<R> => {
   type Send = Room.Send<R>
   type State = Room.State<R>
@@ -118,7 +118,7 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
   }))
 
   const remote = (link: Link, name: string) => {
-    // What can be done beforehand is: an effect that is run for every call costs more than its step.
+    // As much as possible is done before the call, since each step of an effect costs time.
     const call = <A, E>(
       method: string,
       payload: unknown,
@@ -242,7 +242,7 @@ const decodeIdentities = Schema.decodeUnknownResult(Schema.Array(Schema.Struct({
   state: Schema.Unknown
 })))
 
-/** What no room can be called. */
+/** No room can have this name. */
 export class InvalidRoomName extends Schema.TaggedError<InvalidRoomName>()("InvalidRoomName", {
   name: Schema.String
 }) {
@@ -251,7 +251,7 @@ export class InvalidRoomName extends Schema.TaggedError<InvalidRoomName>()("Inva
   }
 }
 
-/** The room has more to do than it can. It was not asked again, which would make it worse. */
+/** The room has too much to do. It was not asked again, since that would make it worse. */
 export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {
   room: Schema.String,
   cause: Schema.Defect()
@@ -261,7 +261,7 @@ export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {
   }
 }
 
-/** No answer came from the room, not even from a fresh try where that could help. The call may have arrived. */
+/** No answer came from the room. Where a fresh try could help, that failed too. The call may have arrived. */
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
   room: Schema.String,
   cause: Schema.Defect()
@@ -271,7 +271,7 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
   }
 }
 
-/** The answer is none that the method gives: the room is of another version. */
+/** The answer does not fit the method's schemas: the room runs another version of the code. */
 export class InvalidReply extends Schema.TaggedError<InvalidReply>()("InvalidReply", {
   method: Schema.String,
   detail: Schema.String
@@ -290,7 +290,7 @@ export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
   }
 }
 
-/** The room has no such method: it is of another version. */
+/** The room has no such method, because it runs another version of the code. */
 export class UnknownMethod extends Schema.TaggedError<UnknownMethod>()("UnknownMethod", { method: Schema.String }) {
   override get message() {
     return `The room has no method ${this.method}`
@@ -319,7 +319,7 @@ export const Refusal = Schema.Union([RoomError.Reason, NotReady, UnknownMethod, 
 
 export type Refusal = typeof Refusal.Type
 
-/** The same as it travels. */
+/** The same, encoded. */
 export type RefusalEncoded = typeof Refusal.Encoded
 
 const decodeRefusal = Schema.decodeUnknownResult(Schema.toCodecJson(Refusal))
@@ -333,7 +333,7 @@ export class RoomsError extends Schema.TaggedError<RoomsError>()("RoomsError", {
   }
 }
 
-/** What a client is told over HTTP of a call that failed. It learns nothing of what is inside. */
+/** What a client is told over HTTP about a call that failed. It learns nothing about the inside. */
 export const toProblem = ({ message, reason }: RoomsError): Problem.Problem => {
   switch (reason._tag) {
     case "InvalidRoomName":
@@ -353,7 +353,7 @@ export const toProblem = ({ message, reason }: RoomsError): Problem.Problem => {
   }
 }
 
-/** The same as the failure of an effect. What is no fault of the caller's is logged: whoever is told learns nothing of it. */
+/** The same as the failure of an effect. A fault of the server is logged, since the client learns nothing about it. */
 export const toLoggedProblem = (error: RoomsError): Effect.Effect<never, Problem.Problem> => {
   const problem = toProblem(error)
   return problem.status < 500

@@ -1,31 +1,31 @@
 /**
- * Spans of what a room does, where its app brings a tracer: `Room.connect`, `Room.message`, `Room.close`, `Room.alarm`
- * and `Room.call`, and `Rooms.call` on the side of a caller.
+ * Spans of what a room does, if its app brings a tracer: `Room.connect`, `Room.message`, `Room.close`, `Room.alarm` and
+ * `Room.call`, and `Rooms.call` on the side of a caller.
  *
  * A trace travels as a `traceparent` of W3C Trace Context: from a caller to the room, and in the attachment of a
- * connection, so that the spans of its messages link to the one that it was opened in, also after a sleep.
+ * connection. So the spans of its messages link to the span in which it was opened, also after a sleep.
  *
- * The tracer is asked directly: `Effect.withSpan` would bring a tracer of its own, and make a Worker without any 2 KiB
- * larger.
+ * The tracer is called directly. `Effect.withSpan` would bring a tracer of its own, and add 2 KiB to a Worker without
+ * one.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
 
-// The keys of `effect/Tracer`, whose module is there where an app brings a tracer.
+// The keys of `effect/Tracer`. Its module is in the Worker only if an app brings a tracer.
 const tracerKey: typeof Tracer.TracerKey = "effect/Tracer"
 const parentKey: typeof Tracer.ParentSpanKey = "effect/Tracer/ParentSpan"
 const Parent = Context.Service<Tracer.ParentSpan, Tracer.AnySpan>(parentKey, { fiberCached: true })
 
-/** The tracer that an app has brought; `undefined` where it has brought none. */
+/** The tracer that an app has brought; `undefined` if there is none. */
 export const tracerOf = (services: Context.Context<never>): Tracer.Tracer | undefined =>
   services.mapUnsafe.get(tracerKey)
 
 /** Where a span comes from. */
 export interface Origin {
   readonly attributes: Readonly<Record<string, unknown>>
-  /** The caller's span, as it travels. Whatever happens to be around an event is no parent of it. */
+  /** The caller's span, as it travels. A span that happens to run around an event is not its parent. */
   readonly caller?: string | null | undefined
   /** The span that the connection was opened in, as it travels. */
   readonly opened?: string | undefined
@@ -58,13 +58,13 @@ export const within = <A, E, R>(
     }) as Effect.Effect<A, E, R>
   })
 
-/** The span that runs in a context, as it travels; `undefined` where none does. */
+/** The span that runs in a context, as it travels; `undefined` if there is none. */
 export const spanOf = (services: Context.Context<never>): string | undefined => {
   const span: Tracer.AnySpan | undefined = services.mapUnsafe.get(parentKey)
   return span && toTraceparent(span)
 }
 
-/** The span that runs, as it travels; `undefined` where none does. */
+/** The span that runs, as it travels; `undefined` if there is none. */
 export const current: Effect.Effect<string | undefined> = Effect.withFiber(({ context }) =>
   Effect.succeed(spanOf(context))
 )
