@@ -84,14 +84,14 @@ const declarationsOf = (module: string) => {
   }
   return code.replace(
     /^(export interface \w+ )extends (\w+)\.(\w+) \{/gm,
-    (whole, start, module, name) => internal.has(module) ? `${start}{${membersOf(module, name)}` : whole
+    (whole, start, module, name) => internal.has(module) ? `${start}${membersOf(module, name)}` : whole
   )
 }
 
 // Nobody can look up an interface of a module that has no chapter.
 const membersOf = (module: string, name: string) => {
   const code = read(`dist/${all.find((path) => nameOf(path) === module)}.d.ts`)
-  return new RegExp(`^export interface ${name} \\{([\\s\\S]*?)^\\}`, "m").exec(code)![1]
+  return new RegExp(`^export interface ${name} ((?:extends .* )?\\{[\\s\\S]*?)^\\}`, "m").exec(code)![1]
 }
 
 // All in one go: a formatter takes longer to start than to format.

@@ -21,7 +21,7 @@ import * as NodeProblem from "./NodeProblem.ts"
 import * as NodeUpgrade from "./NodeUpgrade.ts"
 
 /** Answers a request. What `HttpRouter.toWebHandler` makes is one. */
-export type Handler = NodeHttp.Handler
+export type Handler = (request: Request) => Promise<Response>
 
 /**
  * Whether a request asks for a WebSocket. Use it as the `shouldUpgradeCallback` of a server (Node 24.9): then a request

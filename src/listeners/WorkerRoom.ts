@@ -41,6 +41,9 @@ import type * as Room from "../services/Room.ts"
 import type * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as ListenerRoom from "./ListenerRoom.ts"
 
+/** How a room runs. */
+export interface Options extends ListenerRoom.Options {}
+
 /** A room over the standard WebSockets of workerd. `App` is what its layer provides beside the room. */
 export interface WorkerRoom<R extends Room.Any, App = never> {
   /**
@@ -48,17 +51,18 @@ export interface WorkerRoom<R extends Room.Any, App = never> {
    * refused, as `application/problem+json`. What the request claims is what `RequestClaims` attached to it.
    */
   readonly fetch: (request: Request) => Effect.Effect<Response>
-  /** Runs an effect inside the room. Where the room's layer did not build, what it would have provided is missing. */
-  readonly run: ListenerRoom.ListenerRoom<R, App>["run"]
+  /** Runs an effect inside the room. If the room's layer did not build, the services that it provides are missing. */
+  readonly run: <A, E>(effect: Effect.Effect<A, E, App | RoomRuntime.Services<R>>) => Effect.Effect<A, E>
 }
 
 /**
- * Starts a room, as `ListenerRoom.make` does. In workerd no scope is ever closed: the room vanishes with its process.
+ * Starts a room. Its loggers, its clock and all other references are those of the effect that starts it. Its alarm is in
+ * memory. In workerd no scope is ever closed: the room vanishes with its process.
  */
 export const make = <R extends Room.Any, App, E>(
   room: R,
   live: Layer.Layer<App, E, RoomRuntime.Services<R>>,
-  options?: ListenerRoom.Options
+  options?: Options
 ): Effect.Effect<WorkerRoom<R, App>, never, Scope.Scope> =>
   Effect.map(ListenerRoom.make(room, live, options), ({ connect, run }) => ({
     fetch: (request) =>

@@ -128,6 +128,9 @@ export interface PushedOptions<in out A, out E, out R> {
   readonly topic?: string | undefined
 }
 
+/** Who gets what is pushed: all who have the stream open, unless the options say otherwise. */
+export interface PushOptions extends PushedStreams.PushOptions {}
+
 /**
  * What a program can do in its room. Nothing here depends on what is in memory: it works the same when the object has
  * slept in between.
@@ -153,12 +156,12 @@ export interface Service<in out Rpcs extends Rpc.Any, in out State> {
   readonly push: <const Tag extends StreamTag<Rpcs>>(
     tag: Tag,
     value: Rpc.SuccessChunk<Rpc.ExtractTag<Rpcs, Tag>>,
-    options?: PushedStreams.PushOptions
+    options?: PushOptions
   ) => Effect.Effect<Outbox.Delivery, RoomError.RoomError>
   /** Ends the pushed streams of a tag, or some of them. Counts streams. */
   readonly end: (
     tag: StreamTag<Rpcs>,
-    options?: PushedStreams.PushOptions
+    options?: PushOptions
   ) => Effect.Effect<Outbox.Delivery>
   /**
    * The connections that are open, the oldest first, with their states: the first 1,000, unless the options say

@@ -153,6 +153,18 @@ describe("a project that installs it", () => {
     assert.notInclude(declarations, "dist/")
   })
 
+  it("finds no signature that needs a module inside, but for what an interface extends", () => {
+    const inside = new RegExp(`\\b(?:${[...internal].join("|")})\\b(?!")`)
+    for (const module of modules) {
+      const signatures = readFileSync(join(installed, `dist/${module}.d.ts`), "utf8")
+        .replace(/\/\*\*[\s\S]*?\*\//g, "")
+        .split("\n")
+        .filter((line) => !/^(?:import |\/\/#)/.test(line))
+        .map((line) => line.replace(/^(export interface \w+.*?) extends .*/, "$1"))
+      assert.deepStrictEqual(signatures.filter((line) => inside.test(line)), [], module)
+    }
+  })
+
   it("sees what is wrong in its own code", () => {
     writeFileSync(
       join(project, "wrong.ts"),
