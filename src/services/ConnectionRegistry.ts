@@ -143,9 +143,6 @@ interface Entry {
   kept: Kept | undefined
 }
 
-// With so few sockets, asking each whether it is open is cheaper than listing all sockets.
-const few = 32
-
 // A state of so few characters is decoded in less time than it takes to put that off.
 const short = 64
 
@@ -200,14 +197,12 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
     }
   }
 
-  const isOpen = (socket: Sockets.Socket) => !left.has(socket) && (isSurveyed || socket.readyState === Sockets.OPEN)
-
   const openWith = (tag: string | undefined): ReadonlyArray<Sockets.Socket> => {
+    if (!isSurveyed) survey()
     const sockets = assembly.sockets.list(tag)
-    if (!isSurveyed && sockets.length > few) survey()
-    if (isSurveyed && !someLeft) return sockets
-    const open = sockets.filter(isOpen)
-    if (isSurveyed && tag === undefined) someLeft = open.length < sockets.length
+    if (!someLeft) return sockets
+    const open = sockets.filter((socket) => !left.has(socket))
+    if (tag === undefined) someLeft = open.length < sockets.length
     return open
   }
 
@@ -259,7 +254,9 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
   const socketOf = (id: ConnectionId.ConnectionId) => {
     const kept = found.get(id) ?? opening.get(id)?.socket
     if (kept !== undefined) return kept
-    const socket = assembly.sockets.list(Identity.connectionTag(id)).find(isOpen)
+    const socket = assembly.sockets.list(Identity.connectionTag(id)).find((socket) =>
+      socket.readyState === Sockets.OPEN && !left.has(socket)
+    )
     if (socket !== undefined) found.set(id, socket)
     return socket
   }

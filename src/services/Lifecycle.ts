@@ -282,6 +282,7 @@ export const make = (
       ),
     message: (socket, frame) =>
       Effect.suspend(() => {
+        assembly.outbox.relieve()
         // What a peer sends before it has seen our close is dropped.
         if (assembly.registry.isForgotten(socket)) return Effect.void
         if (order === "none" && assembly.handlers !== undefined) return handle(socket, frame)

@@ -45,6 +45,11 @@ export class Outbox extends Context.Service<Outbox, {
   ) => Delivery
   /** Closes a socket behind what waits for it. */
   readonly close: (socket: Sockets.Socket, code: number, reason: string) => void
+  /**
+   * Sends what was collected, where it has waited for more than 5 ms. For the beginning of each event: while one client
+   * floods the room, no macrotask comes.
+   */
+  readonly relieve: () => void
   /** Sends now what was collected, and not with the next macrotask. */
   readonly flush: () => void
 }>()("effect-dormouse/services/Outbox") {}
@@ -53,6 +58,8 @@ export class Outbox extends Context.Service<Outbox, {
 interface Chain {
   readonly before: Chain | undefined
   readonly message: Message
+  /** Of all its messages. */
+  readonly bytes: number
   /** The chain with one more message, for the sockets that have this chain and get that message too. */
   after: Chain | undefined
   frames: ReadonlyArray<string> | undefined
@@ -65,7 +72,8 @@ interface Message {
 
 const append = (chain: Chain | undefined, message: Message): Chain => {
   if (chain?.after?.message === message) return chain.after
-  const longer: Chain = { before: chain, message, after: undefined, frames: undefined }
+  const bytes = (chain?.bytes ?? 0) + message.bytes
+  const longer: Chain = { before: chain, message, bytes, after: undefined, frames: undefined }
   if (chain !== undefined) chain.after = longer
   return longer
 }
@@ -95,6 +103,9 @@ interface Members {
   readonly ndjson: ReadonlyArray<Sockets.Socket>
 }
 
+// In milliseconds. By then the macrotask should have come.
+const overdue = 5
+
 /**
  * Makes the outbox of a room. `onSlow` is told of a socket that does not read.
  *
@@ -105,10 +116,12 @@ export const make = (
   { bufferBytes = 1_048_576, frameBytes = 65_536 }: Partial<Options>,
   onSlow: (socket: Sockets.Socket) => void
 ): Outbox["Service"] => {
-  // While the outbox is busy, messages are collected. It is quiet again when a whole macrotask had nothing to send.
+  // While the outbox is busy, broadcasts are collected. It is quiet again when a whole macrotask had nothing to send.
   let isBusy = false
   // What waits for everybody who speaks `ndjson`, except sockets with a chain of their own.
   let shared: Chain | undefined
+  // When the first of what waits began to.
+  let since = 0
   const own = new Map<Sockets.Socket, Chain | undefined>()
   // The members. The runtime is asked again only when somebody has entered or left.
   let members: Members = { plain: [], ndjson: [] }
@@ -183,8 +196,7 @@ export const make = (
     return { delivered, failed }
   }
 
-  const transmitChain = (socket: Sockets.Socket, chain: Chain | undefined) => {
-    if (chain === undefined) return
+  const transmitChain = (socket: Sockets.Socket, chain: Chain) => {
     chain.frames ??= join(chain, frameBytes)
     try {
       for (const frame of chain.frames) transmit(socket, frame)
@@ -198,26 +210,79 @@ export const make = (
   const flush = () => {
     if (shared === undefined && own.size === 0) return
     for (const socket of members.ndjson) {
-      if (!assembly.registry.isForgotten(socket)) transmitChain(socket, waitingFor(socket))
+      const chain = waitingFor(socket)
+      if (chain !== undefined && !assembly.registry.isForgotten(socket)) transmitChain(socket, chain)
     }
     shared = undefined
     own.clear()
   }
 
+  // One socket gets what waits for it, before the others get theirs.
+  const drain = (socket: Sockets.Socket) => {
+    const chain = waitingFor(socket)
+    if (chain === undefined) return
+    transmitChain(socket, chain)
+    own.set(socket, undefined)
+  }
+
+  // What is for one socket waits for no macrotask, which the events of others can put off for seconds: the first message of
+  // a turn leaves at once, and what follows leaves joined when the turn ends.
+  const served = new Set<Sockets.Socket>()
+
+  const endTurn = () => {
+    for (const socket of served) {
+      // What waits for everybody waits on.
+      if (!own.has(socket)) continue
+      drain(socket)
+      if (shared === undefined) own.delete(socket)
+    }
+    served.clear()
+    letGo()
+  }
+
+  const serve = (socket: Sockets.Socket, frame: Protocol.Frame) => {
+    present()
+    if (typeof frame !== "string") {
+      // Bytes are not joined, and overtake nothing.
+      drain(socket)
+      transmit(socket, frame)
+      return
+    }
+    if (served.has(socket)) return extend(socket, toMessage(frame))
+    if (served.size === 0) queueMicrotask(endTurn)
+    served.add(socket)
+    drain(socket)
+    transmit(socket, frame)
+  }
+
   const toMessage = (text: string): Message => ({ text, bytes: Limits.utf8Bytes(text) })
 
+  // What fills a frame gains nothing by waiting on, and a client that reads is not to find a burst of it.
+  const extend = (socket: Sockets.Socket, message: Message) => {
+    begin()
+    const chain = append(waitingFor(socket), message)
+    own.set(socket, chain)
+    if (chain.bytes >= frameBytes) drain(socket)
+  }
+
+  const begin = () => {
+    if (shared === undefined && own.size === 0) since = Date.now()
+  }
+
   const collectForAll = (text: string, except: ReadonlySet<Sockets.Socket> | undefined) => {
+    begin()
     const message = toMessage(text)
     for (const socket of except ?? []) own.set(socket, waitingFor(socket))
-    for (const [socket, chain] of own) {
-      if (!except?.has(socket)) own.set(socket, append(chain, message))
+    for (const socket of own.keys()) {
+      if (!except?.has(socket)) extend(socket, message)
     }
     shared = append(shared, message)
+    if (shared.bytes >= frameBytes) flush()
   }
 
   const collectFor = (sockets: ReadonlyArray<Sockets.Socket>, text: string) => {
     const message = toMessage(text)
-    for (const socket of sockets) own.set(socket, append(waitingFor(socket), message))
+    for (const socket of sockets) extend(socket, message)
   }
 
   const broadcastToAll = (frame: Protocol.Frame, except: ReadonlySet<Sockets.Socket> | undefined): Delivery => {
@@ -261,16 +326,8 @@ export const make = (
 
   return Outbox.of({
     send: (socket, frame) => {
-      if (!speaksNdjson(socket)) {
-        transmit(socket, frame)
-      } else if (isBusy && typeof frame === "string") {
-        present()
-        collectFor([socket], frame)
-      } else {
-        flush()
-        transmit(socket, frame)
-        becomeBusy()
-      }
+      if (speaksNdjson(socket)) serve(socket, frame)
+      else transmit(socket, frame)
       if (slow.size > 0) letGo()
     },
     broadcast: (frame, audience, except) => {
@@ -283,10 +340,12 @@ export const make = (
     close: (socket, code, reason) => {
       if (!isSlow(socket) && speaksNdjson(socket)) {
         present()
-        transmitChain(socket, waitingFor(socket))
-        own.set(socket, undefined)
+        drain(socket)
       }
       socket.close(code, reason)
+    },
+    relieve: () => {
+      if ((shared !== undefined || own.size > 0) && Date.now() - since >= overdue) flush()
     },
     flush
   })

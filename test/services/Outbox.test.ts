@@ -70,12 +70,12 @@ it.effect("each receiver gets what is for it in the order of sending, whoever it
     assert.deepStrictEqual(received, [["first", 1, "to a", 3], [1, "to b", 2, 3], [1, 2, 3], [1, 2, 3]])
   }))
 
-it.prop(
-  "however messages are addressed, nobody misses one and nobody sees them out of order (OB-2)",
-  { plan: Schema.Array(Schema.Literals(["all", "one", "except", "label", "pause"])).check(Schema.isMaxLength(30)) },
-  ({ plan }) =>
-    Effect.runPromise(Effect.scoped(Effect.gen(function*() {
-      const room = yield* MemoryRoom.make(Numbers, NumbersLive)
+for (const frameBytes of [8, 65_536]) {
+  it.effect.prop(
+    `however messages are addressed, nobody misses one and nobody sees them out of order, ${frameBytes} bytes a frame (OB-2)`,
+    { plan: Schema.Array(Schema.Literals(["all", "one", "except", "label", "pause"])).check(Schema.isMaxLength(30)) },
+    Effect.fnUntraced(function*({ plan }) {
+      const room = yield* MemoryRoom.make(Numbers, NumbersLive, { frameBytes })
       const joins = yield* room.connect("/?label=x", { headers: ndjson })
       const plain = yield* room.connect("/?label=x")
       const other = yield* room.connect("/", { headers: ndjson })
@@ -103,8 +103,9 @@ it.prop(
         { joins: yield* joins.received, plain: yield* plain.received, other: yield* other.received },
         expected
       )
-    })))
-)
+    })
+  )
+}
 
 it.effect("a newcomer gets nothing from before it came, and its welcome first (OB-2, LC-7)", () =>
   Effect.gen(function*() {
