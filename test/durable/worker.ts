@@ -13,8 +13,10 @@ import { Probe, ProbeLive } from "../contract/Probe.ts"
 import { Traced, TracedLive, UntracedLive } from "../contract/Traced.ts"
 import { Ticker, TickerLive } from "../rpc/Ticker.ts"
 import { plain } from "./listeners.ts"
+import type { AwakeStormRoom, StormRoom } from "./storm.ts"
 
 export { AwakeRoom, EchoRoom } from "./listeners.ts"
+export { AwakeStormRoom, StormRoom } from "./storm.ts"
 
 export class ProbeRoom extends RoomObject.make(Probe, ProbeLive) {}
 
@@ -85,6 +87,8 @@ declare global {
       readonly BROKEN: DurableObjectNamespace<BrokenRoom>
       readonly TICKER: DurableObjectNamespace<TickerRoom>
       readonly AWAKE: DurableObjectNamespace
+      readonly STORM: DurableObjectNamespace<StormRoom>
+      readonly AWAKE_STORM: DurableObjectNamespace<AwakeStormRoom>
       readonly ECHO: DurableObjectNamespace
       readonly LOBBY: DurableObjectNamespace<LobbyRoom>
       readonly BROKEN_LOBBY: DurableObjectNamespace<BrokenLobbyRoom>

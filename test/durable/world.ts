@@ -43,6 +43,7 @@ export const connect = Effect.fnUntraced(function*(
   }
   const frames = yield* Queue.unbounded<unknown>()
   const closes = yield* Queue.unbounded<{ readonly code: number; readonly reason: string }>()
+  socket.binaryType = "arraybuffer"
   socket.addEventListener("message", ({ data }) => {
     for (const frame of typeof data === "string" ? data.split("\n") : [data]) Queue.offerUnsafe(frames, frame)
   })
