@@ -67,30 +67,37 @@ export const make = <K extends object>(
     box.isPassing = false
   }
 
+  // A fiber may be interrupted before any of its steps: a turn is passed on where it was given, and nowhere else.
   const enter = <A, E, R>(key: K, bytes: number, turn: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-    const box = boxes.get(key)
-    if (box === undefined) {
-      const made: Box = { waiting: [], bytes: 0, isPassing: false, isFree: false }
-      boxes.set(key, made)
-      return Effect.onExitPrimitive(Effect.suspend(turn), () => {
-        pass(key, made)
-        return undefined
-      })
-    }
-    let waiting: Waiting
-    const own = Effect.callback<A, E, R>((resume) => {
-      waiting = { bytes, begin: () => resume(Effect.suspend(turn)) }
+    let given: Box | undefined
+    const begin: Effect.Effect<A, E, R> = Effect.suspend(() => {
+      if (boxes.has(key)) return wait
+      given = { waiting: [], bytes: 0, isPassing: false, isFree: false }
+      boxes.set(key, given)
+      return turn()
+    })
+    const wait = Effect.callback<A, E, R>((resume) => {
+      const box = boxes.get(key)
+      // Whoever had the turn has ended meanwhile.
+      if (box === undefined) return resume(begin)
+      const waiting: Waiting = {
+        bytes,
+        begin: () => {
+          given = box
+          resume(Effect.suspend(turn))
+        }
+      }
       box.waiting.push(waiting)
       box.bytes += bytes
-    })
-    return Effect.onExitPrimitive(own, () => {
-      const place = box.waiting.indexOf(waiting)
-      // Who is interrupted while it waits leaves the box. Any other was given the turn, and passes it on.
-      if (place < 0) pass(key, box)
-      else {
+      return Effect.sync(() => {
+        const place = box.waiting.indexOf(waiting)
+        if (place < 0) return
         box.waiting.splice(place, 1)
         box.bytes -= bytes
-      }
+      })
+    })
+    return Effect.onExitPrimitive(begin, () => {
+      if (given !== undefined) pass(key, given)
       return undefined
     })
   }
