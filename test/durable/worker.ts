@@ -12,9 +12,11 @@ import { Lobby, LobbyLive, MoodLive, Purse } from "../contract/Lobby.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
 import { Traced, TracedLive, UntracedLive } from "../contract/Traced.ts"
 import { Ticker, TickerLive } from "../rpc/Ticker.ts"
+import type { FlakyRoom } from "./flaky.ts"
 import { plain } from "./listeners.ts"
 import type { AwakeStormRoom, StormRoom } from "./storm.ts"
 
+export { FlakyRoom } from "./flaky.ts"
 export { AwakeRoom, EchoRoom } from "./listeners.ts"
 export { AwakeStormRoom, StormRoom } from "./storm.ts"
 
@@ -87,6 +89,7 @@ declare global {
       readonly BROKEN: DurableObjectNamespace<BrokenRoom>
       readonly TICKER: DurableObjectNamespace<TickerRoom>
       readonly AWAKE: DurableObjectNamespace
+      readonly FLAKY: DurableObjectNamespace<FlakyRoom>
       readonly STORM: DurableObjectNamespace<StormRoom>
       readonly AWAKE_STORM: DurableObjectNamespace<AwakeStormRoom>
       readonly ECHO: DurableObjectNamespace
