@@ -245,6 +245,16 @@ export const make = (
     if (!isMalformed) assembly.registry.absolve(socket)
   })
 
+  // Without an order, messages that come before the room has started begin one after the other, and then overlap.
+  const begin = (socket: Sockets.Socket, bytes: number, run: () => Effect.Effect<unknown>) => {
+    const begun = mailbox.take(
+      socket,
+      bytes,
+      () => withHandlers(() => Effect.forkChild(run(), { startImmediately: true }))
+    )
+    return begun && Effect.flatMap(begun, Fiber.join)
+  }
+
   const notReady = Effect.flatMap(
     start.retryAfter,
     (seconds) => Problem.make(503, "The room could not be started.", { "retry-after": `${seconds}` })
@@ -287,10 +297,12 @@ export const make = (
         if (assembly.registry.isForgotten(socket)) return Effect.void
         if (order === "none" && assembly.handlers !== undefined) return handle(socket, frame)
         const bytes = typeof frame === "string" ? frame.length : frame.byteLength
-        const turn = () => withHandlers(() => handle(socket, frame))
-        const taken = mailbox.take(socket, bytes, turn) ?? expelFor(socket, CloseCode.overrun)
+        const run = () => handle(socket, frame)
+        const taken = order === "none"
+          ? begin(socket, bytes, run)
+          : mailbox.take(socket, bytes, () => withHandlers(run))
         // If the connection was closed meanwhile, the event ends after it has left.
-        return Effect.flatMap(taken, (): Effect.Effect<unknown> => {
+        return Effect.flatMap(taken ?? expelFor(socket, CloseCode.overrun), (): Effect.Effect<unknown> => {
           const departure = expelled.get(socket)
           return departure === undefined ? Effect.void : Fiber.await(departure)
         })

@@ -1,5 +1,8 @@
 import { assert, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
@@ -45,6 +48,34 @@ const world = Effect.gen(function*(): Effect.fn.Return<World, never, Scope.Scope
 })
 
 contract("in memory", world)
+
+it.effect("calls that come while a room starts overlap once it has, and can be interrupted (RP-1, AP-2)", () =>
+  Effect.gen(function*() {
+    const gate = yield* Deferred.make<void>()
+    const isSlow = { now: false }
+    const Slow = Layer.unwrap(
+      Effect.as(Effect.suspend(() => isSlow.now ? Deferred.await(gate) : Effect.void), TickerLive)
+    )
+    const room = yield* MemoryRoom.make(Ticker.room, Slow)
+    const client = yield* room.connect()
+    isSlow.now = true
+    yield* room.evict
+    const request = (id: number, tag: string, payload: unknown = null) =>
+      client.sendFrame(JSON.stringify({ _tag: "Request", id, tag, payload, headers: [] }))
+    const steps = [
+      request(1, "Never"),
+      request(2, "Echo", { text: "meanwhile" }),
+      client.sendFrame(JSON.stringify({ _tag: "Interrupt", requestId: 1 })),
+      request(3, "Echo", { text: "after" })
+    ]
+    const waiting = yield* Effect.forEach(steps, (step) => Effect.forkChild(step, { startImmediately: true }))
+    assert.deepStrictEqual(yield* client.received, [])
+    yield* Deferred.succeed(gate, undefined)
+    for (const fiber of waiting.slice(1)) yield* Fiber.join(fiber)
+    yield* Fiber.join(waiting[0]!)
+    const answered = (yield* client.received).map((frame) => frame._tag === "Exit" ? frame.requestId : frame._tag)
+    assert.sameMembers(answered, [1, 2, 3])
+  }))
 
 it.effect("a room is called from outside, and pushes what it is told (RP-5)", () =>
   Effect.gen(function*() {

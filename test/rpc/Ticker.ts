@@ -113,7 +113,11 @@ export const TickerLive = Ticker.toLayer(
           ? Stream.concat(room.pushed(request), Stream.fail(new Refused({ why: "late" })))
           : room.pushed(request, {
             ...(topic === undefined ? {} : { topic }),
-            ...(first === undefined ? {} : { first: Effect.delay(Effect.succeed(first), first.length) })
+            ...(topic === "gated"
+              ? { first: Effect.as(gate.await, [0]) }
+              : first === undefined
+              ? {}
+              : { first: Effect.delay(Effect.succeed(first), first.length) })
           }),
       Days: (_, request) => room.pushed(request, { first: Effect.succeed([new Date(0)]) }),
       Events: (_, request) => room.pushed(request),

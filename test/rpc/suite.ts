@@ -392,6 +392,110 @@ export const contract = (name: string, makeWorld: Effect.Effect<World, never, Sc
             assert.deepStrictEqual(yield* ada.Push({ value: 1 }), { delivered: 0, failed: 0 })
           })
       )
+
+      test(
+        "a push leaves out whom it is told to, with all their streams (RP-5)",
+        (world, sleep) =>
+          Effect.gen(function*() {
+            const [ada, bob] = [yield* client(world), yield* client(world)]
+            const mine = [yield* opened(ada, ada.Watch({})), yield* opened(ada, ada.Watch({ topic: "a" }))]
+            const bobs = yield* opened(bob, bob.Watch({}))
+            const { connection } = yield* ada.Me()
+            yield* sleep
+            const push = (value: number, except?: string) =>
+              world.run(Ticker.use((room) =>
+                Effect.flatMap(room.connections(), (all) =>
+                  room.push("Watch", value, {
+                    except: all.filter(({ id }) => id === except).map(({ id }) => id)
+                  }))
+              ))
+            assert.deepStrictEqual(yield* push(1, connection), { delivered: 1, failed: 0 })
+            yield* sleep
+            assert.deepStrictEqual(yield* push(2), { delivered: 3, failed: 0 })
+            for (const watch of mine) {
+              assert.strictEqual(yield* watch.take, 2)
+            }
+            assert.deepStrictEqual([yield* bobs.take, yield* bobs.take], [1, 2])
+          })
+      )
+
+      test(
+        "a connection has 128 calls in flight: one more dies at once, and the others go on (RP-12)",
+        (world, sleep) =>
+          Effect.gen(function*() {
+            const [ada, bob] = [yield* client(world), yield* client(world)]
+            yield* sleep
+            const events = yield* opened(bob, bob.Events())
+            // One is left for what is asked meanwhile.
+            const waiting = yield* Effect.replicateEffect(
+              Effect.forkChild(ada.Never(), { startImmediately: true }),
+              127
+            )
+            assert.strictEqual(yield* ada.Echo({ text: "one more" }), "one more")
+            waiting.push(yield* Effect.forkChild(ada.Never(), { startImmediately: true }))
+            yield* bob.Echo({ text: "" })
+            const over = yield* Effect.exit(ada.Echo({ text: "too many" }))
+            assert.isTrue(Exit.isFailure(over) && Cause.hasDies(over.cause))
+            assert.include(String(Exit.isFailure(over) && Cause.squash(over.cause)), "too many calls in flight")
+            assert.isTrue(waiting.every((call) => call.pollUnsafe() === undefined))
+            assert.strictEqual(yield* bob.Echo({ text: "I notice nothing" }), "I notice nothing")
+            yield* Fiber.interrupt(waiting[0]!)
+            assert.strictEqual(yield* events.take, "interrupted")
+            assert.strictEqual(yield* ada.Echo({ text: "room again" }), "room again")
+            yield* Fiber.interruptAll(waiting)
+            // A notification has no answer: it is dropped.
+            const connection = yield* world.connect()
+            assert.strictEqual(yield* events.take, "interrupted")
+            for (let id = 0; id < 128; id++) yield* connection.send(request(id, "Never"))
+            yield* connection.send(request("", "Wait", { milliseconds: 0 }, { isNotification: true }))
+            assert.deepStrictEqual(yield* connection.rest, [])
+            const told = yield* Queue.clear(events.queue)
+            assert.deepStrictEqual(told.filter((event) => event !== "interrupted"), ["opened "])
+          })
+      )
+
+      test(
+        "a connection has 256 pushed streams open, and what is pushed before one begins is held up to 1,024 (RP-13)",
+        (world, sleep) =>
+          Effect.gen(function*() {
+            const bob = yield* client(world)
+            const connection = yield* world.connect()
+            for (let id = 0; id < 257; id++) yield* connection.send(request(id, "Watch", {}))
+            const [died, ...others] = yield* connection.rest
+            assert.deepInclude(died, { _tag: "Exit", requestId: 256 })
+            assert.include(JSON.stringify(died), "too many streams open")
+            assert.deepStrictEqual(others, [])
+            yield* sleep
+            assert.deepStrictEqual(yield* bob.Push({ value: 1 }), { delivered: 256, failed: 0 })
+            assert.strictEqual((yield* connection.rest).length, 256)
+            yield* connection.send(JSON.stringify({ _tag: "Interrupt", requestId: 7 }))
+            yield* connection.send(request("again", "Watch", {}))
+            assert.deepStrictEqual(yield* connection.rest, [])
+            for (const [count, delivered] of [[1_024, 1_024], [1_025, 1_024]] as const) {
+              const late = yield* world.connect()
+              yield* late.send(request("late", "Watch", { topic: "gated" }))
+              assert.deepStrictEqual(yield* late.rest, [])
+              const counted = yield* world.run(Ticker.use((room) =>
+                Effect.forEach(
+                  Array.from({ length: count }),
+                  (_, index) => room.push("Watch", index, { topic: "gated" })
+                )
+              ))
+              assert.strictEqual(counted.reduce((sum, each) => sum + each.delivered, 0), delivered)
+              assert.strictEqual(counted.reduce((sum, each) => sum + each.failed, 0), count - delivered)
+              yield* bob.Release()
+              const frames = yield* late.rest
+              if (count === delivered) assert.strictEqual(frames.length, 1 + count)
+              else {
+                assert.strictEqual(frames.length, 1)
+                assert.include(JSON.stringify(frames[0]), "too many streams open")
+              }
+              yield* late.close
+              // The gate is shut again once the object has slept.
+              yield* world.evict
+            }
+          })
+      )
     })
   }
 }
