@@ -145,6 +145,8 @@ export const make = (
   }
 
   const tick = () => {
+    // A flush that somebody asked for may have found them.
+    letGo()
     if (shared === undefined && own.size === 0) {
       isBusy = false
       return
