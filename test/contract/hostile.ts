@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import type * as Problem from "../../src/domain/Problem.ts"
 import type * as Protocol from "../../src/services/Protocol.ts"
 import type * as RoomRuntime from "../../src/services/RoomRuntime.ts"
-import { Ask, own, recordsOf, since, Storm } from "./Storm.ts"
+import { Ask, own, recordsOf, since, Storm, Told } from "./Storm.ts"
 
 const { Fail, Kick, Link, Measure, Release, Say, Shout, Spoil, Wait } = Ask.cases
 
@@ -378,6 +378,19 @@ export const contract = ({ name: title, sleeps: canSleep = true, world: makeWorl
           yield* plain.sendBytes(1, 2, 3, 4, 5)
           assert.strictEqual(codeOf(yield* plain.takes), "InvalidMessage")
           yield* joins.hearsNoMore
+        }))
+
+      test("a frame above the bound of what waits, to clients that read, closes nobody (OB-7)", (world) =>
+        Effect.gen(function*() {
+          const plain = yield* join(world, "plain")
+          const joins = yield* join(world, "joins", ndjson)
+          const large = said("", "x".repeat(3_000_000))
+          yield* run(world, Storm.use((room) => room.broadcast(Told.cases.Said.make({ name: "", text: large.text }))))
+          for (const client of [plain, joins]) yield* client.hears(large)
+          for (const client of [plain, joins]) yield* client.send(Say.make({ text: "still here" }))
+          for (const client of [plain, joins]) {
+            yield* client.hears(said("plain", "still here"), said("joins", "still here"))
+          }
         }))
 
       test("what handlers and methods need, the room's layer gives (AP-4)", (world) =>

@@ -1,14 +1,23 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as Audience from "../../src/domain/Audience.ts"
 import type * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
+import type * as Broadcaster from "../../src/services/Broadcaster.ts"
+import * as ConnectionRegistry from "../../src/services/ConnectionRegistry.ts"
+import * as Outbox from "../../src/services/Outbox.ts"
 import * as Room from "../../src/services/Room.ts"
+import type * as Sockets from "../../src/services/Sockets.ts"
 import { Ask, Probe, ProbeLive } from "../contract/Probe.ts"
 
-const Numbers = Room.make("numbers", { receive: Schema.Int, send: Schema.Union([Schema.Int, Schema.String]) })
+const Numbers = Room.make("numbers", {
+  receive: Schema.Int,
+  send: Schema.Union([Schema.Int, Schema.String]),
+  bytes: { receive: Schema.Never, send: Schema.Uint8Array }
+})
 
 const NumbersLive = Numbers.toLayer(Effect.gen(function*() {
   const room = yield* Numbers
@@ -70,42 +79,157 @@ it.effect("each receiver gets what is for it in the order of sending, whoever it
     assert.deepStrictEqual(received, [["first", 1, "to a", 3], [1, "to b", 2, 3], [1, 2, 3], [1, 2, 3]])
   }))
 
-for (const frameBytes of [8, 65_536]) {
-  it.effect.prop(
-    `however messages are addressed, nobody misses one and nobody sees them out of order, ${frameBytes} bytes a frame (OB-2)`,
-    { plan: Schema.Array(Schema.Literals(["all", "one", "except", "label", "pause"])).check(Schema.isMaxLength(30)) },
-    Effect.fnUntraced(function*({ plan }) {
-      const room = yield* MemoryRoom.make(Numbers, NumbersLive, { frameBytes })
-      const joins = yield* room.connect("/?label=x", { headers: ndjson })
-      const plain = yield* room.connect("/?label=x")
-      const other = yield* room.connect("/", { headers: ndjson })
-      const [first] = yield* room.run(Numbers.use((room) => room.connections()))
-      const { id } = first!
-      const expected: Record<"joins" | "plain" | "other", Array<number>> = { joins: [], plain: [], other: [] }
-      for (const [index, step] of plan.entries()) {
-        if (step === "pause") {
-          yield* macrotasks
-          continue
+const Step = Schema.Struct({
+  what: Schema.Literals([
+    "all",
+    "all",
+    "all",
+    "one",
+    "one",
+    "except",
+    "label",
+    "bytes",
+    "pause",
+    "flush",
+    "enter",
+    "enter plain",
+    "leave",
+    "kick"
+  ]),
+  who: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 7 }))
+})
+
+it.effect.prop(
+  "however messages are addressed and whoever comes and goes, nobody misses one or sees them out of order (OB-2)",
+  { plan: Schema.Array(Step).check(Schema.isMaxLength(40)) },
+  ({ plan }) =>
+    Effect.gen(function*() {
+      const room = yield* MemoryRoom.make(Numbers, NumbersLive)
+      const numbers = <A, E>(
+        use: (numbers: Room.Service<number | string | Uint8Array, undefined>) => Effect.Effect<A, E>
+      ) => room.run(Numbers.use(use))
+      const members: Array<{
+        readonly client: MemoryRoom.Client<number, number | string | Uint8Array>
+        readonly id: ConnectionId.ConnectionId
+        readonly isLabelled: boolean
+        readonly expected: Array<number | string | Uint8Array>
+        how: "there" | "left" | "kicked"
+      }> = []
+      const enter = Effect.fnUntraced(function*(headers: Record<string, string>) {
+        const isLabelled = members.length % 2 === 0
+        const client = yield* room.connect(isLabelled ? "/?label=x" : "/", { headers })
+        const { id } = (yield* numbers((numbers) => numbers.connections())).at(-1)!
+        members.push({ client, id, isLabelled, expected: [], how: "there" })
+      })
+      yield* enter(ndjson)
+      yield* enter({})
+      yield* enter(ndjson)
+      for (const [index, { what, who }] of plan.entries()) {
+        const there = members.filter(({ how }) => how === "there")
+        const one = there[who % there.length]
+        const say = (message: number | Uint8Array, to: typeof members, options?: Broadcaster.BroadcastOptions) => {
+          for (const { expected } of to) expected.push(message)
+          return Effect.map(
+            numbers((numbers) => numbers.broadcast(message, options)),
+            (delivery) => assert.deepStrictEqual(delivery, { delivered: to.length, failed: 0 })
+          )
         }
-        yield* room.run(Numbers.use((room) =>
-          step === "one"
-            ? room.send(id, index)
-            : room.broadcast(index, {
-              ...(step === "except" ? { except: id } : {}),
-              ...(step === "label" ? { to: Audience.label("x") } : {})
-            })
-        ))
-        if (step !== "except") expected.joins.push(index)
-        if (step !== "one") expected.plain.push(index)
-        if (step !== "one" && step !== "label") expected.other.push(index)
+        if (what === "pause") yield* macrotasks
+        else if (what === "enter") yield* enter(ndjson)
+        else if (what === "enter plain") yield* enter({})
+        else if (what === "flush") yield* room.run(Outbox.Outbox.useSync((outbox) => outbox.flush()))
+        else if (what === "all") yield* say(index, there)
+        else if (what === "bytes") yield* say(new Uint8Array([index]), there)
+        else if (what === "label") {
+          yield* say(index, there.filter(({ isLabelled }) => isLabelled), { to: Audience.label("x") })
+        } else if (one !== undefined) {
+          if (what === "except") yield* say(index, there.filter((member) => member !== one), { except: one.id })
+          else if (what === "one") {
+            one.expected.push(index)
+            yield* numbers((numbers) => numbers.send(one.id, index))
+          } else if (what === "leave") {
+            one.how = "left"
+            yield* one.client.close(1000)
+          } else {
+            one.how = "kicked"
+            yield* numbers((numbers) => numbers.close(one.id, { code: 4000 }))
+          }
+        }
       }
-      assert.deepStrictEqual(
-        { joins: yield* joins.received, plain: yield* plain.received, other: yield* other.received },
-        expected
+      for (const { client, expected, how } of members) {
+        const received = yield* client.received
+        // Who has left by itself need not hear what had not left by then.
+        assert.deepStrictEqual(received, how === "left" ? expected.slice(0, received.length) : expected)
+      }
+    }),
+  { arbitrary: { runs: 200, size: 40 } }
+)
+
+it.effect("what is for single clients costs each of them its own, and not everybody else (OB-8)", () =>
+  Effect.gen(function*() {
+    // How often the outbox looks at a socket while every client is sent a message of its own, some times over.
+    const looks = Effect.fnUntraced(function*(clients: number) {
+      let looks = 0
+      class Watched extends Array<Sockets.Socket> {
+        override *[Symbol.iterator]() {
+          for (const socket of super[Symbol.iterator]()) {
+            looks++
+            yield socket
+          }
+          return undefined
+        }
+        static override get [Symbol.species]() {
+          return Array
+        }
+      }
+      const watched = (sockets: ReadonlyArray<Sockets.Socket>) => Watched.from(sockets)
+      const Watching = Layer.effect(
+        ConnectionRegistry.ConnectionRegistry,
+        Effect.map(ConnectionRegistry.ConnectionRegistry, (registry) => ({
+          ...registry,
+          speaking: (protocol: string) => watched(registry.speaking(protocol)),
+          open: (audience: Audience.Audience) => watched(registry.open(audience)),
+          isSpeaking: (socket: Sockets.Socket, protocol: string) => {
+            looks++
+            return registry.isSpeaking(socket, protocol)
+          },
+          isForgotten: (socket: Sockets.Socket) => {
+            looks++
+            return registry.isForgotten(socket)
+          }
+        }))
       )
+      const room = yield* MemoryRoom.make(Numbers, Layer.provideMerge(NumbersLive, Watching))
+      const peers = yield* Effect.replicateEffect(room.connect("/", { headers: ndjson }), clients)
+      yield* room.run(Numbers.use((numbers) =>
+        Effect.gen(function*() {
+          const connections = yield* numbers.connections()
+          yield* numbers.broadcast(0)
+          looks = 0
+          for (const round of [1, 2, 3]) {
+            for (const { id } of connections) yield* numbers.send(id, round)
+          }
+        }).pipe(Effect.provideService(Scheduler.PreventSchedulerYield, true))
+      ))
+      for (const peer of peers) assert.deepStrictEqual(yield* peer.receivedFrames, ["0", "1\n2\n3"])
+      return looks
     })
-  )
-}
+    const few = yield* looks(50)
+    assert.isAbove(few, 0)
+    assert.isAtMost(yield* looks(200), 4 * few + 50)
+  }))
+
+it.effect("a flush that finds nothing sends nothing (OB-1)", () =>
+  Effect.gen(function*() {
+    const { clients: [joins], room, say } = yield* setup(ndjson)
+    yield* say(1, 2, 3)
+    const flush = room.run(Outbox.Outbox.useSync((outbox) => outbox.flush()))
+    yield* flush
+    yield* flush
+    yield* macrotasks
+    yield* flush
+    assert.deepStrictEqual(yield* joins!.receivedFrames, ["1", "2\n3"])
+  }))
 
 it.effect("a newcomer gets nothing from before it came, and its welcome first (OB-2, LC-7)", () =>
   Effect.gen(function*() {
@@ -168,6 +292,56 @@ it.effect("a client that does not read is closed with 4008, and the others feel 
     const [closed, ...others] = heard.filter((message) => message._tag === "Closed")
     assert.deepInclude(closed, { note: "slow", code: 4008, connections: 1 })
     assert.deepStrictEqual(others, [])
+  }))
+
+it.effect.each(["send", "broadcast"] as const)(
+  "a client that does not read is let go, however small the audience in which it is sent what waits: %s (OB-7)",
+  (how) =>
+    Effect.gen(function*() {
+      for (const headers of [{}, ndjson]) {
+        const room = yield* MemoryRoom.make(Numbers, NumbersLive, { bufferBytes: 100_000 })
+        const loud = yield* room.connect("/?label=loud", { headers })
+        const slow = yield* room.connect("/?label=quiet", { headers })
+        yield* slow.stall
+        const say = room.run(Numbers.use((numbers) =>
+          Effect.gen(function*() {
+            const [, quiet] = yield* numbers.connections()
+            // Who is let go is in no audience any more.
+            if (quiet === undefined) return
+            yield* how === "send"
+              ? numbers.send(quiet.id, "x".repeat(30_000))
+              : numbers.broadcast("x".repeat(30_000), { to: Audience.label("quiet") })
+            yield* numbers.broadcast("y".repeat(70_000), { to: Audience.label("loud") })
+          })
+        ))
+        for (let round = 0; round < 10; round++) {
+          yield* say
+          yield* macrotasks
+        }
+        assert.deepStrictEqual(
+          yield* room.run(Numbers.use((numbers) => Effect.map(numbers.connections(), (all) => all.length))),
+          1
+        )
+        // Four of them are above the bound, and the fifth finds them there.
+        assert.strictEqual((yield* loud.received).length, 5)
+        assert.isUndefined(yield* loud.closed)
+      }
+    })
+)
+
+it.effect("who does not read is let go by the flush that finds it so, without another message (OB-7)", () =>
+  Effect.gen(function*() {
+    const room = yield* MemoryRoom.make(Numbers, NumbersLive, { bufferBytes: 100 })
+    const reads = yield* room.connect("/", { headers: ndjson })
+    const slow = yield* room.connect("/", { headers: ndjson })
+    yield* slow.stall
+    yield* room.run(
+      Numbers.use((numbers) => Effect.forEach(["x".repeat(200), "y".repeat(200)], (text) => numbers.broadcast(text)))
+    )
+    // Looks at its inbox, which flushes.
+    assert.strictEqual((yield* reads.received).length, 2)
+    yield* macrotasks
+    assert.strictEqual(yield* room.run(Numbers.use((numbers) => numbers.count())), 1)
   }))
 
 it.effect("that somebody is let go is told after what made it so, to everybody (OB-2, OB-5)", () =>
