@@ -98,6 +98,21 @@ export const contract = (
           assert.deepStrictEqual(yield* room.connections({ of: Audience.label("x") }), [ada])
         }))
 
+      test("the connections come in pages (RO-13)", (world) =>
+        Effect.gen(function*() {
+          const { connect, room, sleep } = yield* lobby(world)
+          for (const user of ["a", "b", "c"]) yield* connect(`?user=${user}`)
+          yield* sleep
+          const first = yield* room.connections({ limit: 2 })
+          assert.deepStrictEqual(first.map(({ user }) => user), ["a", "b"])
+          yield* sleep
+          const second = yield* room.connections({ limit: 2, after: first[1]!.id })
+          assert.deepStrictEqual(second.map(({ user }) => user), ["c"])
+          yield* sleep
+          const error = yield* Effect.flip(room.connections({ after: nobody }))
+          assert.deepInclude(error.reason, { _tag: "UnknownConnection", connection: nobody })
+        }))
+
       test("one, a user or a label is closed from outside (RO-3)", (world) =>
         Effect.gen(function*() {
           const { connect, room, sleep } = yield* lobby(world)

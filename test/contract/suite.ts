@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import * as Audience from "../../src/domain/Audience.ts"
 import * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as Limits from "../../src/domain/Limits.ts"
+import type * as RoomError from "../../src/domain/RoomError.ts"
 import * as Broadcaster from "../../src/services/Broadcaster.ts"
 import * as ConnectionRegistry from "../../src/services/ConnectionRegistry.ts"
 import * as Sockets from "../../src/services/Sockets.ts"
@@ -211,6 +212,31 @@ export const contract = ({ name, sleeps: canSleep = true, world: makeWorld }: Su
             assert.strictEqual(yield* world.run(Probe.use((room) => room.count())), 2)
           }))
 
+        test("connections come in pages, each after the last one of the page before (CR-4)", (world) =>
+          Effect.gen(function*() {
+            const ids: Array<ConnectionId.ConnectionId> = []
+            for (const label of ["x", "y", "x", "y", "x"]) ids.push((yield* join(world, `?label=${label}`)).id)
+            const list = (options: ConnectionRegistry.ListOptions) =>
+              world.run(Probe.use((room) => Effect.map(room.connections(options), (all) => all.map(({ id }) => id))))
+            assert.deepStrictEqual(yield* list({ limit: 2 }), ids.slice(0, 2))
+            assert.deepStrictEqual(yield* list({ limit: 2, after: ids[1] }), ids.slice(2, 4))
+            assert.deepStrictEqual(yield* list({ limit: 2, after: ids[3] }), ids.slice(4))
+            assert.deepStrictEqual(yield* list({ after: ids[4] }), [])
+            assert.deepStrictEqual(yield* list({ limit: 0 }), [])
+            const of = Audience.label("x")
+            assert.deepStrictEqual(yield* list({ of, limit: 1, after: ids[0] }), [ids[2]])
+            const unknown = (after: ConnectionId.ConnectionId, of?: Audience.Audience) =>
+              Effect.map(
+                world.run(Effect.flip(Probe.use((room) => room.connections({ after, of })))),
+                ({ reason }) => reason._tag
+              )
+            assert.strictEqual(yield* unknown(nobody), "UnknownConnection")
+            assert.strictEqual(yield* unknown(ids[1]!, of), "UnknownConnection")
+            yield* world.run(Probe.use((room) => room.close(ids[2]!)))
+            assert.strictEqual(yield* unknown(ids[2]!), "UnknownConnection")
+            assert.deepStrictEqual(yield* list({ limit: 2, after: ids[1] }), ids.slice(3))
+          }))
+
         test("an id that nobody has is a typed error (CR-2)", (world) =>
           world.run(Effect.gen(function*() {
             const room = yield* Probe
@@ -367,6 +393,29 @@ export const contract = ({ name, sleeps: canSleep = true, world: makeWorld }: Su
             assert.strictEqual(closed?._tag, "Closed")
             assert.strictEqual((yield* client.closed).code, 4001)
             assert.deepStrictEqual(yield* stays.rest, [])
+          }))
+
+        test("who was closed is counted, listed and sent to no more, from the next step on (LC-6, CR-1)", (world) =>
+          Effect.gen(function*() {
+            const { id: stays } = yield* join(world, "?label=x")
+            const { id } = yield* join(world, "?label=x")
+            yield* world.run(Probe.use((room) =>
+              Effect.gen(function*() {
+                assert.strictEqual(yield* room.count(), 2)
+                yield* room.close(id, { code: 4500 })
+                assert.strictEqual(yield* room.count(), 1)
+                assert.strictEqual(yield* room.count(Audience.label("x")), 1)
+                assert.deepStrictEqual((yield* room.connections()).map(({ id }) => id), [stays])
+                const message = Opened.make({ connection: "me" })
+                assert.deepStrictEqual(yield* room.broadcast(message), { delivered: 1, failed: 0 })
+                for (const effect of [room.send(id, message), room.state(id), room.close(id)]) {
+                  assert.strictEqual(
+                    (yield* Effect.flip<unknown, RoomError.RoomError, never>(effect)).reason._tag,
+                    "UnknownConnection"
+                  )
+                }
+              })
+            ))
           }))
 
         test("a close that fits in no frame is a typed error, and the connection lives (CL-4)", (world) =>

@@ -4,7 +4,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
+import * as References from "effect/References"
 import * as Schema from "effect/Schema"
 import { TestClock } from "effect/testing"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
@@ -224,4 +226,44 @@ it.effect("a connection that is closed while it opens has been there, and leaves
     const runtime = yield* room.run(MemoryRuntime.MemoryRuntime)
     yield* runtime.settle
     assert.deepStrictEqual(left, [4000])
+  }))
+
+it.effect("what was held in open and fails is logged, and what was held behind it leaves (LC-7)", () =>
+  Effect.gen(function*() {
+    const logged: Array<unknown> = []
+    const gate = yield* Deferred.make<void>()
+    const Hall = Room.make("hall", { format: "text", receive: Schema.String, send: Schema.String })
+    const HallLive = Hall.toLayer(Effect.gen(function*() {
+      const room = yield* Hall
+      return {
+        open: Effect.fnUntraced(function*({ id }) {
+          const [host] = yield* room.connections()
+          if (host === undefined) return
+          yield* room.send(host.id, "somebody is at the door")
+          yield* room.close(host.id, { code: 4000 })
+          yield* Deferred.await(gate)
+          yield* room.broadcast("good evening")
+          yield* room.send(id, "welcome")
+        }),
+        message: (_, text) => room.broadcast(text)
+      }
+    }))
+    const logger = Logger.layer([
+      Logger.make(({ cause, fiber, message }) => {
+        logged.push([String(message), fiber.getRef(References.CurrentLogAnnotations)["event"], cause.reasons.length])
+      })
+    ])
+    const room = yield* MemoryRoom.make(Hall, Layer.merge(HallLive, logger))
+    const host = yield* room.connect()
+    const entering = yield* Effect.forkChild(room.connect(), { startImmediately: true })
+    // What was held is for somebody whom we close meanwhile.
+    yield* room.run(Hall.use((hall) => Effect.flatMap(hall.connections(), ([host]) => hall.close(host!.id))))
+    assert.strictEqual((yield* host.closed)?.code, 1000)
+    yield* Deferred.succeed(gate, undefined)
+    const guest = yield* Fiber.join(entering)
+    yield* guest.send("anybody?")
+    assert.deepStrictEqual(yield* guest.received, ["welcome", "anybody?"])
+    assert.deepStrictEqual(logged, [
+      ["What a handler did in `open` failed once it was let go", "open", 1]
+    ])
   }))
