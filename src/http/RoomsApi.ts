@@ -118,9 +118,9 @@ const build = <R extends Room.Any>(
         OpenApi.Description,
         "Sends a message to everybody in the room, to a user or to a label, but for the connections in `except`."
       ),
-      HttpApiEndpoint.get("connections", connections.path, { ...connections, error: errors }).annotate(
+      HttpApiEndpoint.get("connections", connections.path, { ...connections, error: [...errors, NotFound] }).annotate(
         OpenApi.Description,
-        "The open connections, the oldest first: all, those of a user or of a label."
+        "The open connections, the oldest first: all, those of a user or of a label. A page of `limit`, 1,000 unless given, that begins after the connection `after`; 404 where that one is not open any more."
       ),
       HttpApiEndpoint.delete("disconnect", disconnect.path, { ...disconnect, error: [...errors, NotFound] }).annotate(
         OpenApi.Description,
