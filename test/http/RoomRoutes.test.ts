@@ -4,12 +4,14 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import * as Claims from "../../src/domain/Claims.ts"
 import * as Problem from "../../src/domain/Problem.ts"
 import * as RoomRoutes from "../../src/http/RoomRoutes.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
 import * as Room from "../../src/services/Room.ts"
+import * as Rooms from "../../src/services/Rooms.ts"
 
 const Lobby = Room.make("lobby", { receive: Schema.String, send: Schema.String })
 
@@ -115,4 +117,36 @@ it.effect("what a middleware adds to the 101 stands on it, also where no Respons
     assert.strictEqual(response.headers.get("x-signed"), "yes")
     assert.deepStrictEqual(response.headers.getSetCookie(), ["seen=once"])
     assert.deepStrictEqual(yield* app.hears(response), ["undefined in tea"])
+  }))
+
+it.effect("a room that does not answer is told to the client as a problem, and to the log with its cause, once (HT-4)", () =>
+  Effect.gen(function*() {
+    const cause = new Error("the network is down")
+    for (
+      const [reason, status, why] of [
+        [new Rooms.Unreachable({ room: "tea", cause }), 503, "the network is down"],
+        [new Rooms.Overloaded({ room: "tea", cause }), 503, "the network is down"],
+        [new Rooms.InvalidReply({ method: "fetch", detail: "of another version" }), 500, "of another version"],
+        [new Rooms.InvalidRoomName({ name: "tea" }), 400, undefined]
+      ] as const
+    ) {
+      const lines: Array<string> = []
+      const logger = Logger.layer([Logger.map(Logger.formatJson, (line) => void lines.push(line))])
+      const failed = Effect.fail(new Rooms.RoomsError({ reason }))
+      const Down = Layer.succeed(
+        Rooms.key(Lobby),
+        Rooms.make(Lobby, () => ({ call: () => failed, fetch: () => failed }))
+      )
+      const { handler } = HttpRouter.toWebHandler(Layer.provideMerge(Layer.provide(Routes, Down), logger), {
+        disableLogger: true
+      })
+      const response = yield* Effect.promise(() =>
+        handler(new Request("https://app.invalid/rooms/tea", { headers: upgrade }))
+      )
+      assert.strictEqual(response.status, status)
+      assert.strictEqual(response.headers.get("retry-after"), status === 503 ? "1" : null)
+      assert.notInclude(yield* Effect.promise(() => response.text()), why ?? "the network")
+      assert.strictEqual(lines.length, why === undefined ? 0 : 1)
+      if (why !== undefined) assert.include(lines[0], why)
+    }
   }))

@@ -149,6 +149,30 @@ it.effect("the connections are listed with their states: all, those of a user or
     assert.deepStrictEqual([status, headers.get("content-type"), text], [200, "application/json", ""])
   }))
 
+it.effect("the connections come in pages (AI-2, CR-4)", () =>
+  Effect.gen(function*() {
+    const { ask, connect } = yield* serve(Routes)
+    for (const user of ["a", "b", "c", "d", "e"]) yield* connect(`?user=${user}${user === "d" ? "" : "&label=x"}`)
+    const list = (query: string) =>
+      Effect.map(
+        ask("GET", `/api/rooms/lobby/connections${query}`),
+        ({ json }) => json as ReadonlyArray<{ readonly id: string; readonly user: string }>
+      )
+    const users = (page: ReadonlyArray<{ readonly user: string }>) => page.map(({ user }) => user).join("")
+    const first = yield* list("?limit=2")
+    assert.strictEqual(users(first), "ab")
+    const second = yield* list(`?limit=2&after=${first[1]!.id}`)
+    assert.strictEqual(users(second), "cd")
+    assert.strictEqual(users(yield* list(`?after=${second[1]!.id}`)), "e")
+    assert.strictEqual(users(yield* list(`?label=x&limit=10&after=${second[0]!.id}`)), "e")
+    const refuse = (query: string) => ask("GET", `/api/rooms/lobby/connections?${query}`)
+    for (const query of ["limit=0", "limit=-1", "limit=1.5", "limit=10001", "limit=x", "limit=", "after=x", "after="]) {
+      assertProblem(yield* refuse(query), 400)
+    }
+    assertProblem(yield* refuse(`after=${nobody}`), 404)
+    assertProblem(yield* refuse(`label=x&after=${second[1]!.id}`), 404)
+  }))
+
 it.effect("one connection, those of a user or of a label are closed (AI-3)", () =>
   Effect.gen(function*() {
     const { ask, connect, rooms } = yield* serve(Routes)
@@ -344,6 +368,8 @@ it.effect("a client is derived from the definition, and fails with what it decla
       const missing = yield* Effect.flip(rooms.disconnect({ params: gone, query: {} }))
       if (missing._tag !== "NotFound") return assert.fail(missing._tag)
       assert.match(missing.detail, /No open connection/)
+      const noPage = yield* Effect.flip(rooms.connections({ params, query: { after: gone.connection } }))
+      assert.strictEqual(noPage._tag, "NotFound")
       assert.deepStrictEqual(yield* rooms.disconnectAll({ params, query: { user: "ada", code: 4000 } }), { closed: 1 })
       const mallory = yield* make("another")
       const refused = yield* Effect.flip(mallory.rooms.connections({ params, query: {} }))
@@ -369,7 +395,7 @@ it.effect("the document names every path, with what it takes and every status th
     )
     assert.deepStrictEqual(Object.fromEntries(answers), {
       "post /api/rooms/{room}/publications": "200 400 401 413 415 500 503",
-      "get /api/rooms/{room}/connections": "200 400 401 500 503",
+      "get /api/rooms/{room}/connections": "200 400 401 404 500 503",
       "delete /api/rooms/{room}/connections": "200 400 401 500 503",
       "delete /api/rooms/{room}/connections/{connection}": "200 400 401 404 500 503"
     })
