@@ -1,3 +1,4 @@
+import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import { contract, type World } from "../contract/hostile.ts"
@@ -50,3 +51,13 @@ const world = Effect.gen(function*() {
 })
 
 contract({ name: "a storm in memory", world })
+
+it.effect("what the app says about a client reaches the room, and what the client says does not (ID-6)", () =>
+  Effect.gen(function*() {
+    const room = yield* MemoryRoom.make(Storm, StormLive, { name: "memory-claims" })
+    const headers = { "x-dormouse-user": "admin" }
+    yield* room.connect("/?user=admin", { headers, claims: { user: "100 % ada" } })
+    yield* room.connect("/?user=admin", { headers })
+    const connections = yield* room.run(Storm.use((room) => room.connections()))
+    assert.deepStrictEqual(connections.map(({ user }) => user), ["100 % ada", undefined])
+  }))
