@@ -204,7 +204,6 @@ export const make = <R extends Room.Any, App, E, Given>(
     services = extended(house, installed?.services, app) as Context.Context<All>
     assembly.tracer = Spans.tracerOf(services)
     isStarted = true
-    failures = 0
     const overdue = postponed
     postponed = []
     for (const event of overdue) fork(event)
