@@ -39,7 +39,10 @@ export const Told = Schema.TaggedUnion({
   Left: { name: Schema.String, code: Schema.Int, connections: Schema.Int }
 })
 
-export class Banned extends Schema.TaggedError<Banned>()("Banned", { until: Schema.Date }) {}
+export class Banned extends Schema.TaggedError<Banned>()("Banned", {
+  until: Schema.Date,
+  strikes: Schema.FiniteFromString
+}) {}
 
 export const State = Schema.Struct({
   name: Schema.String,
@@ -136,7 +139,7 @@ const Handlers = Storm.toLayer(Effect.gen(function*() {
           }
           break
         case "Refuse":
-          return Effect.fail(new Banned({ until: message.until }))
+          return Effect.fail(new Banned({ until: message.until, strikes: 3 }))
         case "Shout":
           return Effect.flatMap(Megaphone, (louder) => say(name, louder(message.text)))
         case "Kick":

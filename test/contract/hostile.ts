@@ -312,8 +312,10 @@ export const contract = ({ name: title, sleeps: canSleep = true, world: makeWorl
             assert.notProperty(connection!.state, "password")
             const alone = yield* run(world, Storm.use((room) => room.state(connection!.id)))
             assert.deepStrictEqual(alone, connection!.state)
+            connection!.state.tags.push("spoilt by whoever listed")
             return connection!.id
           })
+          yield* looks
           const id = yield* looks
           yield* ada.sendFrame(encode(Spoil.make({})))
           yield* ada.sendFrame(encode(Say.make({ text: "done" })))
@@ -350,7 +352,7 @@ export const contract = ({ name: title, sleeps: canSleep = true, world: makeWorl
             _tag: "Error",
             code: "Refused",
             message: "The room refused this message.",
-            error: { _tag: "Banned", until: since.toISOString() }
+            error: { _tag: "Banned", until: since.toISOString(), strikes: "3" }
           })
           assert.deepStrictEqual(logged, [])
           yield* ada.send(Fail.make({ how: "fail" }))

@@ -212,6 +212,29 @@ export const contract = ({ name, sleeps: canSleep = true, world: makeWorld }: Su
             assert.strictEqual(yield* world.run(Probe.use((room) => room.count())), 2)
           }))
 
+        test("in a room of many, too, who has left is listed and counted no more (CR-1, LC-6)", (world) =>
+          Effect.gen(function*() {
+            const members = yield* Effect.replicateEffect(join(world, "?label=x"), 40)
+            const ids = members.map(({ id }) => id)
+            const look = Effect.gen(function*() {
+              const room = yield* Probe
+              const listed = (yield* room.connections()).map(({ id }) => id)
+              assert.strictEqual(yield* room.count(), listed.length)
+              assert.strictEqual(yield* room.count(Audience.label("x")), listed.length)
+              const { delivered } = yield* room.broadcast(Opened.make({ connection: "me" }))
+              assert.strictEqual(delivered, listed.length)
+              return listed
+            })
+            yield* world.run(Effect.gen(function*() {
+              assert.deepStrictEqual(yield* look, ids)
+              yield* Probe.use((room) => room.close(ids[7]!))
+              assert.deepStrictEqual(yield* look, ids.toSpliced(7, 1))
+            }))
+            yield* members[0]!.client.close(1000)
+            yield* members[0]!.client.closed
+            assert.deepStrictEqual(yield* world.run(look), ids.toSpliced(7, 1).slice(1))
+          }))
+
         test("connections come in pages, each after the last one of the page before (CR-4)", (world) =>
           Effect.gen(function*() {
             const ids: Array<ConnectionId.ConnectionId> = []

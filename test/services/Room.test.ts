@@ -267,3 +267,46 @@ it.effect("what was held in open and fails is logged, and what was held behind i
       ["What a handler did in `open` failed once it was let go", "open", 1]
     ])
   }))
+
+it.effect("how much a client may send at once is for the app to say (NJ-2, PL-4, LC-15)", () =>
+  Effect.gen(function*() {
+    const gate = yield* Deferred.make<void>()
+    const heard: Array<number> = []
+    const Narrow = Room.make("narrow", { receive: Schema.Int, send: Schema.Int })
+    const room = yield* MemoryRoom.make(
+      Narrow,
+      Narrow.toLayer({
+        message: (_, number) =>
+          Effect.andThen(number === 0 ? Deferred.await(gate) : Effect.void, Effect.sync(() => heard.push(number)))
+      }),
+      { frameLines: 2, malformedFrames: 2, mailboxMessages: 1, mailboxBytes: 4 }
+    )
+    const headers = { "sec-websocket-protocol": "ndjson" }
+    const lines = yield* room.connect("/", { headers })
+    yield* lines.sendFrame("1\n2\n")
+    yield* lines.sendFrame("\n3\n4")
+    assert.deepStrictEqual(heard, [1, 2])
+    assert.isUndefined(yield* lines.closed)
+    yield* lines.sendFrame("x")
+    assert.strictEqual((yield* lines.closed)?.code, 4509)
+    for (const flood of [[1, 2], [1_000, 2]]) {
+      const client = yield* room.connect()
+      yield* Effect.forEach(
+        [0, ...flood],
+        (number) => Effect.forkChild(client.send(number), { startImmediately: true })
+      )
+      assert.strictEqual((yield* client.closed)?.code, 4009)
+    }
+    yield* Deferred.succeed(gate, undefined)
+  }))
+
+it.effect("a room that declares no error tells nothing of its handlers' (PL-5)", () =>
+  Effect.gen(function*() {
+    const Shy = Room.make("shy", { receive: Schema.Int, send: Schema.Int })
+    const room = yield* MemoryRoom.make(Shy, Shy.toLayer({ message: () => Effect.fail({ secret: "of the room" }) }))
+    const client = yield* room.connect()
+    yield* client.send(1).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+    const [frame] = yield* client.receivedFrames
+    assert.deepInclude(JSON.parse(String(frame)), { _tag: "Error", code: "Internal" })
+    assert.notInclude(String(frame), "secret")
+  }))
