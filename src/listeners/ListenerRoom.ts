@@ -82,7 +82,6 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
 
   // A scope of their own: however late they are built, they are there for the last `close` handler.
   const layers = yield* Scope.fork(scope)
-  yield* Effect.addFinalizer(() => Effect.andThen(goAway, runtime.inside(runtime.end)))
   const runtime: RoomRuntime.RoomRuntime<App | RoomRuntime.Services<R>> = RoomRuntime.make<R, App, E, never>(
     room,
     live,
@@ -97,6 +96,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
       scope: layers
     }
   )
+  yield* Effect.addFinalizer(() => Effect.andThen(goAway, runtime.inside(runtime.end)))
 
   return {
     connect: (request, socket) => runtime.inside(runtime.connect(request, socket)),
