@@ -100,16 +100,6 @@ const extended = (
 // What only the building of a layer is about.
 const ofLayers: ReadonlySet<string> = new Set([Scope.Scope.key, Layer.CurrentMemoMap.key])
 
-// `Effect.timeout` would do the same, for 0.3 KiB of every Worker.
-const ended = (start: Fiber.Fiber<void>): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    const timer = setTimeout(() => resume(Effect.void), patience)
-    start.addObserver(() => {
-      clearTimeout(timer)
-      resume(Effect.void)
-    })
-  })
-
 /** The services that a room's own layer may replace, and the place of each in the assembly. */
 const replaceable = [
   [Sockets.Sockets, "sockets"],
@@ -172,6 +162,7 @@ export const make = <R extends Room.Any, App, E, Given>(
   let services = house as Context.Context<All>
   let starting: Fiber.Fiber<void> | undefined
   let isStarted = false
+  let hangs = false
   let failures = 0
   let retryAt = 0
   let postponed: Array<Effect.Effect<void>> = []
@@ -228,14 +219,29 @@ export const make = <R extends Room.Any, App, E, Given>(
   })
 
   const start = () => {
+    hangs = false
     const fiber = Effect.runForkWith(house)(build)
     if (fiber.pollUnsafe() === undefined) starting = fiber
   }
 
+  // `Effect.timeout` would do the same, for 0.3 KiB of every Worker. Only the first events wait so long: the others do not
+  // wait for a start that hangs.
+  const ended = (start: Fiber.Fiber<void>): Effect.Effect<void> =>
+    Effect.callback((resume) => {
+      const timer = setTimeout(() => {
+        hangs = true
+        resume(Effect.void)
+      }, patience)
+      start.addObserver(() => {
+        clearTimeout(timer)
+        resume(Effect.void)
+      })
+    })
+
   // Waits for a start that is under way. Tries again if the last one failed and its pause is over.
   const ready: Effect.Effect<unknown> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
     if (starting === undefined && !isStarted && now >= retryAt) start()
-    return starting === undefined ? Effect.void : ended(starting)
+    return starting === undefined || hangs ? Effect.void : ended(starting)
   })
 
   const inside = <A, E>(event: Effect.Effect<A, E>): Effect.Effect<A, E> =>
