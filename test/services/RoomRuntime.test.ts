@@ -9,6 +9,7 @@ import * as References from "effect/References"
 import * as Rpc from "effect/rpc/Rpc"
 import * as Schema from "effect/Schema"
 import { TestClock } from "effect/testing"
+import { vi } from "vitest"
 import * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
@@ -163,6 +164,65 @@ it.effect("who comes while a room starts waits for it, and is served in order (L
     assert.deepStrictEqual(seen.log.filter((text) => text !== "3"), ["1", "2", "left with 4000"])
     assert.strictEqual(yield* room.run(Flaky.use((room) => room.count())), 2)
     assert.sameMembers([...(yield* bob.received)], ["1", "2", "3"])
+  }))
+
+it.effect("a start whose failure takes time to clean up is tried again like any other (LC-17)", () => {
+  const { logger } = makeFlaky()
+  return Effect.gen(function*() {
+    let starts = 0
+    const released: Array<number> = []
+    const Building = Layer.effectDiscard(Effect.gen(function*() {
+      const start = ++starts
+      yield* Effect.addFinalizer(() =>
+        Effect.andThen(
+          Effect.promise(() => new Promise((done) => setImmediate(done))),
+          Effect.sync(() => released.push(start))
+        )
+      )
+      if (start < 3) return yield* Effect.fail("the database is away")
+    }))
+    const room = yield* MemoryRoom.make(
+      Flaky,
+      Layer.provideMerge(Flaky.toLayer({ methods: { hi: () => Effect.succeed("hi") } }), Building)
+    )
+    assert.strictEqual((yield* Effect.flip(room.connect())).status, 503)
+    yield* TestClock.adjust("1 second")
+    assert.strictEqual((yield* Effect.flip(room.connect())).status, 503)
+    yield* TestClock.adjust("2 seconds")
+    yield* room.connect()
+    assert.strictEqual(starts, 3)
+    assert.deepStrictEqual(released, [1, 2])
+  }).pipe(Effect.provide(logger))
+})
+
+it.effect("a start that hangs holds nobody up for more than twenty seconds, however many there are (LC-17)", () =>
+  Effect.gen(function*() {
+    const gate = yield* Deferred.make<void>()
+    const slow = { now: false }
+    const { live, seen } = makeFlaky(Effect.suspend(() => slow.now ? Deferred.await(gate) : Effect.void))
+    const room = yield* MemoryRoom.make(Flaky, live)
+    const [ada, bob] = [yield* room.connect(), yield* room.connect()]
+    slow.now = true
+    yield* room.evict
+    yield* Effect.acquireRelease(
+      Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })),
+      () => Effect.sync(() => vi.useRealTimers())
+    )
+    const fork = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
+    const waiting = yield* Effect.forEach(["1", "2", "3"], (text) => fork(ada.send(text)))
+    vi.advanceTimersByTime(19_999)
+    assert.deepStrictEqual(yield* ada.receivedFrames, [])
+    vi.advanceTimersByTime(1)
+    yield* Effect.forEach(waiting, Fiber.join)
+    const answers = (yield* ada.receivedFrames).map((frame) => JSON.parse(String(frame)).code)
+    assert.deepStrictEqual(answers, ["NotReady", "NotReady", "NotReady"])
+    assert.strictEqual((yield* Effect.flip(room.connect())).status, 503)
+    // It is still under way, and not begun again.
+    yield* Deferred.succeed(gate, undefined)
+    yield* bob.send("at last")
+    assert.deepStrictEqual(yield* bob.received, ["at last"])
+    assert.strictEqual(seen.builds, 2)
+    assert.strictEqual(vi.getTimerCount(), 0)
   }))
 
 it.effect("an alarm whose handler fails is repeated after 2, 4, 8 … seconds, six times, and logged each time (LC-18)", () => {
