@@ -47,14 +47,16 @@ export type Reply =
   /** The call was not answered. `Rooms` has the schema of the reason. */
   | { readonly _tag: "Refused"; readonly reason: Rooms.RefusalEncoded & { readonly cause?: undefined } }
 
-/** What the built-in calls carry. `message` and `state` are encoded by the room's schemas. */
+/** A message as a call carries it, encoded by the room's schemas; `bytes` if it is one of its binary frames. */
+export type Carried = { readonly message: unknown } | { readonly bytes: unknown }
+
+/** What the built-in calls carry. `state` is encoded by the room's schema. */
 export interface BuiltIns {
-  readonly broadcast: {
-    readonly message: unknown
+  readonly broadcast: Carried & {
     readonly to: Audience.Audience | undefined
     readonly except: Broadcaster.BroadcastOptions["except"]
   }
-  readonly send: { readonly id: ConnectionId.ConnectionId; readonly message: unknown }
+  readonly send: Carried & { readonly id: ConnectionId.ConnectionId }
   readonly connections: ConnectionRegistry.ListOptions
   readonly close: Lifecycle.CloseOptions & { readonly who: ConnectionId.ConnectionId | Audience.Audience }
 }
@@ -112,8 +114,9 @@ const makeAnswer = (
   assembly: Assembly,
   retryAfter: Effect.Effect<number>
 ) => {
-  const withMessage = <A>(encoded: unknown, use: (message: unknown) => Effect.Effect<A, RoomError.RoomError>) => {
-    const message = codecs(room).message(encoded)
+  const withMessage = <A>(carried: Carried, use: (message: unknown) => Effect.Effect<A, RoomError.RoomError>) => {
+    const { bytes, message: text } = codecs(room)
+    const message = "bytes" in carried ? bytes(carried.bytes) : text(carried.message)
     return Result.isSuccess(message)
       ? use(message.success)
       : Effect.fail(RoomError.make(new RoomError.InvalidMessage({ detail: message.failure.message })))
@@ -135,8 +138,8 @@ const makeAnswer = (
   const builtIns: {
     readonly [Name in keyof BuiltIns]: (payload: BuiltIns[Name]) => Effect.Effect<unknown, RoomError.RoomError>
   } = {
-    broadcast: (payload) => withMessage(payload.message, (message) => service.broadcast(message, payload)),
-    send: (payload) => withMessage(payload.message, (message) => service.send(payload.id, message)),
+    broadcast: (payload) => withMessage(payload, (message) => service.broadcast(message, payload)),
+    send: (payload) => withMessage(payload, (message) => service.send(payload.id, message)),
     connections: (options) =>
       Effect.map(service.connections(options), (connections) =>
         connections.map((connection) => ({
@@ -180,6 +183,7 @@ const refused = (reason: Rooms.RefusalEncoded): Reply => ({ _tag: "Refused", rea
 
 const compile = (room: Room.Any) => ({
   message: Schema.decodeUnknownResult(Schema.toCodecJson(room.send)),
+  bytes: Schema.decodeUnknownResult(Schema.toCodecJson(room.bytes?.send ?? Schema.Never)),
   methods: new Map(
     room.methods.map(({ _tag, errorSchema, payloadSchema, successSchema }) => [_tag, {
       payload: Schema.decodeUnknownResult(Schema.toCodecJson(payloadSchema)),

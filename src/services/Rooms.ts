@@ -101,6 +101,7 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
   type Send = Room.Send<R>
   type State = Room.State<R>
   const encodeMessage = encoder(room.send)
+  const bytes = room.bytes && { isMessage: Schema.is(room.bytes.send), encode: encoder(room.bytes.send) }
   const decodeConnections = (value: unknown) =>
     Result.flatMap(
       decodeIdentities(value),
@@ -154,8 +155,10 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
       decode: (value: unknown) => Result.Result<A, Schema.SchemaError>
     ) => call(method, payload, decode, noError)
 
-    const encodedMessage = <A>(message: Send, use: (message: unknown) => Effect.Effect<A, RoomsError>) => {
-      const encoded = encodeMessage(message)
+    const encodedMessage = <A>(message: Send, use: (carried: Calls.Carried) => Effect.Effect<A, RoomsError>) => {
+      const encoded: Result.Result<Calls.Carried, Schema.SchemaError> = bytes?.isMessage(message)
+        ? Result.map(bytes.encode(message), (bytes) => ({ bytes }))
+        : Result.map(encodeMessage(message), (message) => ({ message }))
       return Result.isSuccess(encoded)
         ? use(encoded.success)
         : fail(new RoomError.InvalidMessage({ detail: encoded.failure.message }))
@@ -163,8 +166,9 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
 
     const builtIns: BuiltIns<Send, State> = {
       broadcast: (message, { except, to } = {}) =>
-        encodedMessage(message, (message) => callBuiltIn("broadcast", { message, to, except }, decodeDelivery)),
-      send: (id, message) => encodedMessage(message, (message) => callBuiltIn("send", { id, message }, decodeNothing)),
+        encodedMessage(message, (carried) => callBuiltIn("broadcast", { ...carried, to, except }, decodeDelivery)),
+      send: (id, message) =>
+        encodedMessage(message, (carried) => callBuiltIn("send", { id, ...carried }, decodeNothing)),
       connections: (options = {}) => callBuiltIn("connections", options, decodeConnections),
       close: (who, { code, reason } = {}) =>
         // No JSON carries every number.
