@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { env } from "cloudflare:workers"
 import * as Effect from "effect/Effect"
+import * as DurableRooms from "../../src/durable/DurableRooms.ts"
 import * as RequestClaims from "../../src/durable/RequestClaims.ts"
 import { contract, type World } from "../contract/hostile.ts"
 import { Storm } from "../contract/Storm.ts"
@@ -65,4 +66,13 @@ it.effect("what the app attaches to a request reaches the room, and what stands 
       // SAFETY: what a Worker may write there by mistake.
       assert.notProperty(RequestClaims.of(new Request(asked, { cf: { dormouse } as never })), "user")
     }
+  }))
+
+it.effect("what is sent from outside may be bytes, where the room speaks them (RO-1, PL-6)", () =>
+  Effect.gen(function*() {
+    const client = yield* Durable.connect(env.STORM.getByName("bytes"), "?name=ada")
+    yield* client.takeFrame
+    const delivery = yield* DurableRooms.make(Storm, env.STORM).get("bytes").broadcast(new Uint8Array([0, 255]))
+    assert.deepStrictEqual(delivery, { delivered: 1, failed: 0 })
+    assert.deepStrictEqual(new Uint8Array((yield* client.takeFrame) as ArrayBuffer), new Uint8Array([0, 255]))
   }))

@@ -1,6 +1,8 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
+import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
+import * as Rooms from "../../src/services/Rooms.ts"
 import { contract, type World } from "../contract/hostile.ts"
 import { Storm, StormLive } from "../contract/Storm.ts"
 
@@ -61,3 +63,19 @@ it.effect("what the app says about a client reaches the room, and what the clien
     const connections = yield* room.run(Storm.use((room) => room.connections()))
     assert.deepStrictEqual(connections.map(({ user }) => user), ["100 % ada", undefined])
   }))
+
+it.effect("what is sent from outside may be bytes, where the room speaks them (RO-1, PL-6)", () =>
+  Effect.gen(function*() {
+    const remote = (yield* Rooms.key(Storm)).get("memory-bytes")
+    const client = yield* (yield* (yield* MemoryRooms.key(Storm)).room("memory-bytes")).connect("/?name=ada")
+    yield* client.received
+    const [connection] = yield* remote.connections()
+    assert.deepStrictEqual(yield* remote.broadcast(new Uint8Array([0, 255])), { delivered: 1, failed: 0 })
+    yield* remote.send(connection!.id, new Uint8Array([]))
+    yield* remote.broadcast({ _tag: "Said", name: "", text: "and text" })
+    assert.deepStrictEqual(yield* client.received, [
+      new Uint8Array([0, 255]),
+      new Uint8Array([]),
+      { _tag: "Said", name: "", text: "and text" }
+    ])
+  }).pipe(Effect.provide(MemoryRooms.layer(Storm, StormLive))))
