@@ -6,100 +6,77 @@
  */
 import * as Limits from "./Limits.ts"
 
-/** A code that has a name. */
-export interface Named {
+/** The purpose of the connection is fulfilled. */
+export const normal = 1000
+
+/** The page was left, or the server goes down. */
+export const goingAway = 1001
+
+/** A frame broke the WebSocket protocol. */
+export const protocolError = 1002
+
+/** A kind of frame that the room does not take. */
+export const unsupportedData = 1003
+
+/** Closed without a code; never sent. */
+export const noStatus = 1005
+
+/** The connection broke off without a close; never sent. */
+export const abnormal = 1006
+
+/** A text that is no UTF-8, or data of the wrong form. */
+export const invalidPayload = 1007
+
+/** A message that is not allowed. */
+export const policyViolation = 1008
+
+/** A message over the size that is taken. */
+export const messageTooBig = 1009
+
+/** The server failed. */
+export const internalError = 1011
+
+/** The server restarts. */
+export const serviceRestart = 1012
+
+/** The server is overloaded. */
+export const tryAgainLater = 1013
+
+/** The client does not read what it is sent. */
+export const slow = 4008
+
+/** The client sends more than the room gets done. */
+export const overrun = 4009
+
+/** Frame after frame is no message of the room. */
+export const malformed = 4509
+
+/** The named codes, by their names. `reconnect` tells whether a client does well to come back. */
+export const table = {
+  normal: { code: normal, reconnect: false, meaning: "the purpose of the connection is fulfilled" },
+  goingAway: { code: goingAway, reconnect: true, meaning: "the page was left, or the server goes down" },
+  protocolError: { code: protocolError, reconnect: false, meaning: "a frame broke the WebSocket protocol" },
+  unsupportedData: { code: unsupportedData, reconnect: false, meaning: "a kind of frame that the room does not take" },
+  noStatus: { code: noStatus, reconnect: false, meaning: "closed without a code; never sent" },
+  abnormal: { code: abnormal, reconnect: true, meaning: "the connection broke off without a close; never sent" },
+  invalidPayload: {
+    code: invalidPayload,
+    reconnect: false,
+    meaning: "a text that is no UTF-8, or data of the wrong form"
+  },
+  policyViolation: { code: policyViolation, reconnect: false, meaning: "a message that is not allowed" },
+  messageTooBig: { code: messageTooBig, reconnect: false, meaning: "a message over the size that is taken" },
+  internalError: { code: internalError, reconnect: true, meaning: "the server failed" },
+  serviceRestart: { code: serviceRestart, reconnect: true, meaning: "the server restarts" },
+  tryAgainLater: { code: tryAgainLater, reconnect: true, meaning: "the server is overloaded" },
+  slow: { code: slow, reconnect: true, meaning: "the client does not read what it is sent" },
+  overrun: { code: overrun, reconnect: true, meaning: "the client sends more than the room gets done" },
+  malformed: { code: malformed, reconnect: false, meaning: "frame after frame is no message of the room" }
+} as const satisfies Record<string, {
   readonly code: number
-  /** Whether a client does well to come back. */
   readonly reconnect: boolean
   readonly meaning: string
-}
-
-export const normal = {
-  code: 1000,
-  reconnect: false,
-  meaning: "the purpose of the connection is fulfilled"
-} as const satisfies Named
-export const goingAway = {
-  code: 1001,
-  reconnect: true,
-  meaning: "the page was left, or the server goes down"
-} as const satisfies Named
-export const protocolError = {
-  code: 1002,
-  reconnect: false,
-  meaning: "a frame broke the WebSocket protocol"
-} as const satisfies Named
-export const unsupportedData = {
-  code: 1003,
-  reconnect: false,
-  meaning: "a kind of frame that the room does not take"
-} as const satisfies Named
-export const noStatus = {
-  code: 1005,
-  reconnect: false,
-  meaning: "closed without a code; never sent"
-} as const satisfies Named
-export const abnormal = {
-  code: 1006,
-  reconnect: true,
-  meaning: "the connection broke off without a close; never sent"
-} as const satisfies Named
-export const invalidPayload = {
-  code: 1007,
-  reconnect: false,
-  meaning: "a text that is no UTF-8, or data of the wrong form"
-} as const satisfies Named
-export const policyViolation = {
-  code: 1008,
-  reconnect: false,
-  meaning: "a message that is not allowed"
-} as const satisfies Named
-export const messageTooBig = {
-  code: 1009,
-  reconnect: false,
-  meaning: "a message over the size that is taken"
-} as const satisfies Named
-export const internalError = { code: 1011, reconnect: true, meaning: "the server failed" } as const satisfies Named
-export const serviceRestart = { code: 1012, reconnect: true, meaning: "the server restarts" } as const satisfies Named
-export const tryAgainLater = {
-  code: 1013,
-  reconnect: true,
-  meaning: "the server is overloaded"
-} as const satisfies Named
-export const slow = {
-  code: 4008,
-  reconnect: true,
-  meaning: "the client does not read what it is sent"
-} as const satisfies Named
-export const overrun = {
-  code: 4009,
-  reconnect: true,
-  meaning: "the client sends more than the room gets done"
-} as const satisfies Named
-export const malformed = {
-  code: 4509,
-  reconnect: false,
-  meaning: "frame after frame is no message of the room"
-} as const satisfies Named
-
-/** All of them. Who needs one takes it by its name, so that a Worker carries no others. */
-export const table = {
-  normal,
-  goingAway,
-  protocolError,
-  unsupportedData,
-  noStatus,
-  abnormal,
-  invalidPayload,
-  policyViolation,
-  messageTooBig,
-  internalError,
-  serviceRestart,
-  tryAgainLater,
-  slow,
-  overrun,
-  malformed
-} as const
+}>
 
 /** How a connection ended. */
 export interface Close {
@@ -128,7 +105,7 @@ export const isReason = (reason: string): boolean => Limits.utf8Bytes(reason) <=
  * dropped. Without a close frame, the reason is the runtime's own remark.
  */
 export const received = ({ code, reason, wasClean }: Close): Close => ({
-  code: !wasClean || isSendable(code) || code === noStatus.code ? code : protocolError.code,
+  code: !wasClean || isSendable(code) || code === noStatus ? code : protocolError,
   reason: wasClean && isReason(reason) ? reason : "",
   wasClean
 })
@@ -146,6 +123,6 @@ export const answer = (close: Close): readonly [code?: number, reason?: string] 
  */
 export const fromError = (error: unknown): Close => {
   const text = error instanceof Error ? error.message : String(error)
-  const code = Number(/statusCode = (\d{4})\b/.exec(text)?.[1] ?? abnormal.code)
-  return { code: isSendable(code) ? code : abnormal.code, reason: "", wasClean: false }
+  const code = Number(/statusCode = (\d{4})\b/.exec(text)?.[1] ?? abnormal)
+  return { code: isSendable(code) ? code : abnormal, reason: "", wasClean: false }
 }

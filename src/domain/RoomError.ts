@@ -79,7 +79,7 @@ export class InvalidState extends Schema.TaggedError<InvalidState>()("InvalidSta
 /** The runtime refused the socket, for example because the object holds 32,768 of them. */
 export class NotAccepted extends Schema.TaggedError<NotAccepted>()("NotAccepted", {
   connection: Schema.String,
-  cause: Schema.optionalKey(Schema.Unknown)
+  cause: Schema.Unknown
 }) {
   override get message() {
     return "The runtime did not accept the socket"
@@ -89,7 +89,7 @@ export class NotAccepted extends Schema.TaggedError<NotAccepted>()("NotAccepted"
 /** The runtime did not take the frame. */
 export class SendFailed extends Schema.TaggedError<SendFailed>()("SendFailed", {
   connection: Schema.String,
-  cause: Schema.optionalKey(Schema.Unknown)
+  cause: Schema.Unknown
 }) {
   override get message() {
     return `Nothing could be sent to the connection ${this.connection}`

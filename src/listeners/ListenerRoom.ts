@@ -106,7 +106,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
 })
 
 const goingAway: CloseCode.Close = {
-  code: CloseCode.goingAway.code,
+  code: CloseCode.goingAway,
   reason: "The server goes down.",
   wasClean: true
 }

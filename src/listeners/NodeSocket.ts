@@ -26,7 +26,7 @@ export class Peer extends WebSocket {
   /** Called by `ws` alone. */
   override close(code?: number, reason?: string | Buffer): void {
     if (code !== undefined && reason === undefined) this.refused = code
-    else this.emit("conclude", code ?? CloseCode.noStatus.code, String(reason ?? ""))
+    else this.emit("conclude", code ?? CloseCode.noStatus, String(reason ?? ""))
     // If a listener has closed already, this ends TCP.
     super.close(code, reason)
   }
@@ -153,7 +153,7 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
   }
 }
 
-const brokenOff: CloseCode.Close = { code: CloseCode.abnormal.code, reason: "", wasClean: false }
+const brokenOff: CloseCode.Close = { code: CloseCode.abnormal, reason: "", wasClean: false }
 
 // A frame to a client that is gone is dropped. `ws` would count it as bytes that wait.
 const transmit = (peer: Peer, frame: Frame): void => {

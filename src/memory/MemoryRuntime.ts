@@ -115,7 +115,7 @@ class MemorySocket implements Sockets.Socket {
     if (link.tags === undefined) throw new TypeError("The socket must be accepted before it can be closed.")
     if (link.serverClosed || link.clientGone) return
     link.serverClosed = true
-    const close = { code: code ?? CloseCode.noStatus.code, reason, wasClean: true }
+    const close = { code: code ?? CloseCode.noStatus, reason, wasClean: true }
     const answersClient = link.readyState === CLOSING
     link.readyState = answersClient ? CLOSED : CLOSING
     if (answersClient) link.closed = close
@@ -179,7 +179,7 @@ const make = Effect.gen(function*() {
     Effect.suspend(() => {
       if (link.clientGone || link.closed !== undefined) return Effect.void
       link.clientGone = true
-      link.closed = { code: CloseCode.abnormal.code, reason: "", wasClean: false }
+      link.closed = { code: CloseCode.abnormal, reason: "", wasClean: false }
       if (link.readyState === Sockets.OPEN) link.readyState = CLOSING
       return handled((events) => Effect.ensuring(event(events), Effect.sync(() => links.delete(link))))
     })
@@ -200,7 +200,7 @@ const make = Effect.gen(function*() {
     close: (code, reason = "") =>
       Effect.suspend(() => {
         if (link.clientGone || link.closed !== undefined) return Effect.void
-        const close = { code: code ?? CloseCode.noStatus.code, reason, wasClean: true }
+        const close = { code: code ?? CloseCode.noStatus, reason, wasClean: true }
         if (link.serverClosed) {
           link.closed = close
           link.readyState = CLOSED
@@ -213,7 +213,7 @@ const make = Effect.gen(function*() {
       }),
     drop: ends(link, (events) =>
       events.close(link.view, {
-        code: CloseCode.abnormal.code,
+        code: CloseCode.abnormal,
         reason: "WebSocket disconnected without sending Close frame.",
         wasClean: false
       })),

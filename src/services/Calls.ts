@@ -45,7 +45,7 @@ export type Reply =
   /** The method's own error, encoded by its schema. */
   | { readonly _tag: "Failure"; readonly error: unknown }
   /** The call was not answered. `Rooms` has the schema of the reason. */
-  | { readonly _tag: "Refused"; readonly reason: Rooms.RefusalEncoded & { readonly cause?: undefined } }
+  | { readonly _tag: "Refused"; readonly reason: Rooms.RefusalEncoded & { readonly cause?: null } }
 
 /** A message as a call carries it, encoded by the room's schemas; `bytes` if it is one of its binary frames. */
 export type Carried = { readonly message: unknown } | { readonly bytes: unknown }
@@ -179,11 +179,12 @@ const makeAnswer = (
 }
 
 // The fields of a reason are JSON as they are. What the runtime said stays inside: the caller learns the reason.
-const refused = (reason: Rooms.RefusalEncoded): Reply => ({ _tag: "Refused", reason: { ...reason, cause: undefined } })
+const refused = (reason: Rooms.RefusalEncoded): Reply => ({ _tag: "Refused", reason: { ...reason, cause: null } })
 
 const compile = (room: Room.Any) => ({
   message: Schema.decodeUnknownResult(Schema.toCodecJson(room.send)),
-  bytes: Schema.decodeUnknownResult(Schema.toCodecJson(room.bytes?.send ?? Schema.Never)),
+  // Without bytes, nothing that is carried as bytes fits.
+  bytes: Schema.decodeUnknownResult(Schema.toCodecJson(room.bytes?.send ?? Schema.Undefined)),
   methods: new Map(
     room.methods.map(({ _tag, errorSchema, payloadSchema, successSchema }) => [_tag, {
       payload: Schema.decodeUnknownResult(Schema.toCodecJson(payloadSchema)),

@@ -164,8 +164,8 @@ export const make = (
       })
     }).pipe(Effect.map((departure) => void expelled.set(socket, departure)))
 
-  const expelFor = (socket: Sockets.Socket, { code, meaning }: { readonly code: number; readonly meaning: string }) =>
-    Effect.suspend(() => assembly.registry.isForgotten(socket) ? Effect.void : expel(socket, code, meaning))
+  const expelFor = (socket: Sockets.Socket, code: number, reason: string) =>
+    Effect.suspend(() => assembly.registry.isForgotten(socket) ? Effect.void : expel(socket, code, reason))
 
   const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<void> =>
     Effect.flatMap(assembly.registry.identify(socket), ({ id }) => {
@@ -185,7 +185,10 @@ export const make = (
     Effect.suspend(() =>
       assembly.registry.strike(socket) < malformedFrames
         ? complain(socket, rejection)
-        : Effect.andThen(complain(socket, rejection), expelFor(socket, CloseCode.malformed))
+        : Effect.andThen(
+          complain(socket, rejection),
+          expelFor(socket, CloseCode.malformed, "Too many frames in a row are no messages.")
+        )
     )
 
   const failed = (socket: Sockets.Socket, cause: Cause.Cause<unknown>) => {
@@ -250,9 +253,9 @@ export const make = (
     const begun = mailbox.take(
       socket,
       bytes,
-      () => withHandlers(() => Effect.forkChild(run(), { startImmediately: true }))
+      () => withHandlers(() => Effect.forkDetach(run(), { startImmediately: true }))
     )
-    return begun && Effect.flatMap(begun, Fiber.join)
+    return begun && Effect.flatMap(begun, Fiber.await)
   }
 
   const notReady = Effect.flatMap(
@@ -274,7 +277,7 @@ export const make = (
     const { id } = connection
     yield* broadcaster.hold(id, Effect.suspend(() => handlers.open(connection))).pipe(
       // What was held leaves after the connection has entered.
-      Effect.flatMap((release) => Effect.uninterruptible(Effect.andThen(registry.enter(id), release))),
+      Effect.flatMap((release) => Effect.andThen(registry.enter(id), release)),
       (entering) =>
         Effect.onExitPrimitive(entering, ({ _tag }) => _tag === "Failure" ? registry.abandon(id) : undefined),
       Effect.catchCause((cause) => refuse("open", cause, id))
@@ -302,10 +305,13 @@ export const make = (
           ? begin(socket, bytes, run)
           : mailbox.take(socket, bytes, () => withHandlers(run))
         // If the connection was closed meanwhile, the event ends after it has left.
-        return Effect.flatMap(taken ?? expelFor(socket, CloseCode.overrun), (): Effect.Effect<unknown> => {
-          const departure = expelled.get(socket)
-          return departure === undefined ? Effect.void : Fiber.await(departure)
-        })
+        return Effect.flatMap(
+          taken ?? expelFor(socket, CloseCode.overrun, "Too many messages wait."),
+          (): Effect.Effect<unknown> => {
+            const departure = expelled.get(socket)
+            return departure === undefined ? Effect.void : Fiber.await(departure)
+          }
+        )
       }),
     close: (socket, close) =>
       Effect.suspend(() => {
@@ -321,10 +327,10 @@ export const make = (
     alarm: Effect.suspend(() => {
       const { handlers } = assembly
       return handlers === undefined
-        ? Effect.flatMap(notReady, Effect.fail)
+        ? notReady
         : traced("Room.alarm", () => Effect.asVoid(handlers.alarm), () => ({ attributes: { room: assembly.name } }))
-    }).pipe(
-      Effect.catchCause((cause) => Effect.andThen(log("alarm", cause), Effect.failCause(cause)))
+    }).pipe((alarm) =>
+      Effect.onExitPrimitive(alarm, (exit) => exit._tag === "Failure" ? log("alarm", exit.cause) : undefined)
     ),
     disconnect: (id, { code = 1000, reason = "" } = {}) =>
       Effect.suspend(() => {

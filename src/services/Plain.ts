@@ -118,11 +118,11 @@ const verbatim = (
     complain: ({ code, message }) => {
       switch (code) {
         case "UnsupportedFrame":
-          return { _tag: "Close", code: CloseCode.unsupportedData.code, reason: message }
+          return { _tag: "Close", code: CloseCode.unsupportedData, reason: message }
         case "InvalidMessage":
           return {
             _tag: "Close",
-            code: CloseCode.invalidPayload.code,
+            code: CloseCode.invalidPayload,
             reason: "The frame does not fit the room."
           }
         default:

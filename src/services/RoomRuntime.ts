@@ -7,7 +7,6 @@
  * newcomer is told when to come back, a close runs once the room has started, and an alarm fails, so that the runtime
  * repeats it.
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -169,19 +168,16 @@ export const make = <R extends Room.Any, App, E, Given>(
 
   const fork = <A>(effect: Effect.Effect<A, never, All>) => Effect.runForkWith(services)(effect)
 
-  const letGo = (socket: Sockets.Socket) => {
-    const { code, meaning } = CloseCode.slow
-    return Effect.ignore(
+  const letGo = (socket: Sockets.Socket) =>
+    Effect.ignore(
       Effect.flatMap(
         assembly.registry.identify(socket),
-        ({ id }) => assembly.lifecycle.disconnect(id, { code, reason: meaning })
+        ({ id }) => assembly.lifecycle.disconnect(id, { code: CloseCode.slow, reason: "Too much waits to be read." })
       )
     )
-  }
 
-  const retryAfter = Effect.map(
-    Clock.currentTimeMillis,
-    (now) => Math.max(1, Math.ceil((retryAt - now) / 1_000))
+  const retryAfter = Effect.clockWith((clock) =>
+    Effect.succeed(Math.max(1, Math.ceil((retryAt - clock.currentTimeMillisUnsafe()) / 1_000)))
   )
 
   // What the layer brings of ours takes its place; the handlers run in what their layer was built with.
@@ -205,8 +201,8 @@ export const make = <R extends Room.Any, App, E, Given>(
     return Layer.buildWithMemoMap(live, Layer.makeMemoMapUnsafe(), attempt).pipe(
       Effect.map(settle),
       Effect.catchCause((cause) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          retryAt = now + pauses[Math.min(failures++, pauses.length - 1)]! * 1_000
+        Effect.clockWith((clock) => {
+          retryAt = clock.currentTimeMillisUnsafe() + pauses[Math.min(failures++, pauses.length - 1)]! * 1_000
           starting = undefined
           installed = undefined
           return Effect.andThen(
@@ -239,8 +235,8 @@ export const make = <R extends Room.Any, App, E, Given>(
     })
 
   // Waits for a start that is under way. Tries again if the last one failed and its pause is over.
-  const ready: Effect.Effect<unknown> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    if (starting === undefined && !isStarted && now >= retryAt) start()
+  const ready: Effect.Effect<unknown> = Effect.clockWith((clock) => {
+    if (starting === undefined && !isStarted && clock.currentTimeMillisUnsafe() >= retryAt) start()
     return starting === undefined || hangs ? Effect.void : ended(starting)
   })
 

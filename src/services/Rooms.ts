@@ -172,7 +172,7 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
       connections: (options = {}) => callBuiltIn("connections", options, decodeConnections),
       close: (who, { code, reason } = {}) =>
         // No JSON carries every number.
-        CloseCode.isSendable(code ?? CloseCode.normal.code)
+        CloseCode.isSendable(code ?? CloseCode.normal)
           ? callBuiltIn("close", { who, code, reason }, decodeCount)
           : fail(new RoomError.InvalidClose({ code: code!, reason: reason ?? "" })),
       fetch: (request, claims = Claims.none) =>

@@ -39,17 +39,17 @@ export const within = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.clockWith((clock) => {
-    const parent = Option.fromUndefinedOr(fromTraceparent(caller))
+    const parent = fromTraceparent(caller)
     const opening = fromTraceparent(opened)
     const span = tracer.span({
       name,
-      parent,
+      parent: parent === undefined ? Option.none() : Option.some(parent),
       annotations: Context.empty(),
       links: opening === undefined ? [] : [{ span: opening, attributes: {} }],
       startTime: clock.currentTimeNanosUnsafe(),
       kind: "server",
-      root: Option.isNone(parent),
-      sampled: Option.isNone(parent) || parent.value.sampled
+      root: parent === undefined,
+      sampled: parent?.sampled ?? true
     })
     for (const [key, value] of Object.entries(attributes)) span.attribute(key, value)
     return Effect.onExitPrimitive(Effect.provideService(effect, Parent, span), (exit) => {

@@ -211,7 +211,7 @@ it.effect("what is for single clients costs each of them its own, and not everyb
           }
         }).pipe(Effect.provideService(Scheduler.PreventSchedulerYield, true))
       ))
-      for (const peer of peers) assert.deepStrictEqual(yield* peer.receivedFrames, ["0", "1\n2\n3"])
+      for (const peer of peers) assert.deepStrictEqual(yield* peer.receivedFrames, ["0", "1", "2\n3"])
       return looks
     })
     const few = yield* looks(50)
