@@ -96,7 +96,7 @@ export type Requirements<Name extends string, Rpcs extends Rpc.Any, R> =
   | Exclude<R, Identifier<Name> | Scope.Scope>
   | Broadcaster.Broadcaster
   | ConnectionRegistry.ConnectionRegistry
-  | Handlers.Installation
+  | Handlers.Installation<Name>
   | Outbox.Outbox
   | Room.Identifier<Name>
   | Rpc.Middleware<Rpcs>
@@ -370,7 +370,7 @@ const receiving = (
     close: (connection: ConnectionRegistry.Connection, how: CloseCode.Close) =>
       Effect.suspend(() => {
         streams.left(connection.id)
-        return Effect.andThen(calls.left(connection.id), close(toOwn(connection), how))
+        return Effect.andThen(calls.left(connection.id), Effect.suspend(() => close(toOwn(connection), how)))
       }),
     methods
   }

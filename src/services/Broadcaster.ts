@@ -34,8 +34,11 @@ export class Broadcaster extends Context.Service<Broadcaster, {
     newcomer: ConnectionId.ConnectionId,
     effect: Effect.Effect<A, E, R>
   ) => Effect.Effect<Effect.Effect<void>, E, R>
-  /** Runs an effect now. While something is held, it answers `held`, and the effect runs when that is let go. */
-  readonly orHold: <A, E>(effect: Effect.Effect<A, E>, held: A) => Effect.Effect<A, E>
+  /**
+   * Runs an effect now, or when what is being held goes, in order; `last` is after all that is held in order. `held` is the
+   * answer in that case.
+   */
+  readonly orHold: <A, E>(effect: Effect.Effect<A, E>, held: A, when?: "last") => Effect.Effect<A, E>
 }>()("effect-dormouse/services/Broadcaster") {}
 
 /**
@@ -91,9 +94,9 @@ export const make = (assembly: Assembly): Broadcaster["Service"] => {
       }),
     hold: (newcomer, effect) =>
       Effect.suspend(() => {
-        const holding: Holding = { newcomer, effects: [] }
+        const holding: Holding = { newcomer, effects: [], last: [] }
         const release = Effect.suspend(() => {
-          const effects = holding.effects ?? []
+          const effects = [...holding.effects ?? [], ...holding.last]
           holding.effects = undefined
           return Effect.forEach(effects, (held) => Effect.catchCause(held, (cause) => failed(newcomer, cause)), {
             discard: true
@@ -101,11 +104,11 @@ export const make = (assembly: Assembly): Broadcaster["Service"] => {
         })
         return Effect.map(Effect.provideService(effect, Held, holding), () => release)
       }),
-    orHold: <A, E>(effect: Effect.Effect<A, E>, held: A) =>
+    orHold: <A, E>(effect: Effect.Effect<A, E>, held: A, when?: "last") =>
       Effect.withFiber<A, E>((fiber) => {
-        const { effects } = fiber.getRef(Held)
+        const { effects, last } = fiber.getRef(Held)
         if (effects === undefined) return effect
-        effects.push(effect)
+        ;(when === undefined ? effects : last).push(effect)
         return Effect.succeed(held)
       })
   })
@@ -121,10 +124,12 @@ const failed = (newcomer: ConnectionId.ConnectionId, cause: Cause.Cause<unknown>
 interface Holding {
   readonly newcomer?: ConnectionId.ConnectionId
   effects: Array<Effect.Effect<unknown, unknown>> | undefined
+  /** What comes after all of them: whoever is closed is told of by others, and the newcomer hears its own first. */
+  readonly last: Array<Effect.Effect<unknown, unknown>>
 }
 
 const Held = Context.Reference<Holding>("effect-dormouse/services/Broadcaster/Held", {
-  defaultValue: () => ({ effects: undefined })
+  defaultValue: () => ({ effects: undefined, last: [] })
 })
 
 const nobody: Outbox.Delivery = { delivered: 0, failed: 0 }

@@ -45,7 +45,7 @@ export type Reply =
   /** The method's own error, encoded by its schema. */
   | { readonly _tag: "Failure"; readonly error: unknown }
   /** The call was not answered. `Rooms` has the schema of the reason. */
-  | { readonly _tag: "Refused"; readonly reason: Rooms.RefusalEncoded & { readonly cause?: null } }
+  | { readonly _tag: "Refused"; readonly reason: Rooms.RefusalEncoded }
 
 /** A message as a call carries it, encoded by the room's schemas; `bytes` if it is one of its binary frames. */
 export type Carried = { readonly message: unknown } | { readonly bytes: unknown }
@@ -179,7 +179,10 @@ const makeAnswer = (
 }
 
 // The fields of a reason are JSON as they are. What the runtime said stays inside: the caller learns the reason.
-const refused = (reason: Rooms.RefusalEncoded): Reply => ({ _tag: "Refused", reason: { ...reason, cause: null } })
+const refused = (reason: Rooms.RefusalEncoded): Reply => ({
+  _tag: "Refused",
+  reason: "cause" in reason ? { ...reason, cause: null } : { ...reason }
+})
 
 const compile = (room: Room.Any) => ({
   message: Schema.decodeUnknownResult(Schema.toCodecJson(room.send)),

@@ -242,12 +242,13 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
     const text = encoded.success === undefined ? undefined : JSON.stringify(encoded.success)
     const kept: Kept = { isForgotten: false, malformed: beside.malformed, trace: beside.trace, state: text }
     try {
-      write(socket, kept)
+      write(socket, { ...kept, malformed: 0 })
     } catch {
       return Result.fail(
         RoomError.make(new RoomError.StateTooLarge({ connection: id, limit: Limits.attachmentBytes }))
       )
     }
+    if (kept.malformed > 0) mark(socket, kept, kept.malformed)
     return Result.succeed(kept)
   }
 
@@ -329,7 +330,7 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
         const start = last === undefined ? 0 : sockets.indexOf(last) + 1
         if (after !== undefined && start === 0) return Effect.fail(unknown(after))
         const connections: Array<Connection> = []
-        for (const socket of sockets.slice(start, start + limit)) {
+        for (const socket of sockets.slice(start, start + Math.max(0, limit))) {
           const entry = entryOf(socket)
           if (entry === undefined) return Effect.fail(unidentified(socket))
           const state = decodeState(entry.identity.id, (entry.kept ??= read(socket)).state)

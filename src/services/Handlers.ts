@@ -32,7 +32,17 @@ export interface Handlers {
 /** The handlers of a room's own methods, by their tags. */
 export type Methods = Readonly<Record<string, (payload: unknown) => Effect.Effect<unknown, unknown>>>
 
-/** Takes the handlers of a room when its layer is built, with the services that they run in. */
-export class Installation extends Context.Service<Installation, {
+/** Marks what takes the handlers of one room among those of others. */
+export interface Installation<in out Name extends string> {
+  readonly _installation: (name: Name) => Name
+}
+
+/**
+ * The key of what takes the handlers of a room, by the key of its definition, when its layer is built, with the services
+ * that they run in.
+ */
+export const installation = <Name extends string>(
+  room: string
+): Context.Service<Installation<Name>, {
   readonly install: (handlers: Handlers, services: Context.Context<never>) => void
-}>()("effect-dormouse/services/Handlers/Installation") {}
+}> => Context.Service(`effect-dormouse/services/Handlers/Installation/${room}`)

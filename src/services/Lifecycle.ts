@@ -92,6 +92,8 @@ export interface Start {
   readonly whenReady: <A, E>(event: () => Effect.Effect<A, E>) => Effect.Effect<A, E>
   /** Runs an event once a start has succeeded. */
   readonly onceStarted: (event: Effect.Effect<void>) => void
+  /** Runs an effect in the room's services, and in nothing that stands around whoever causes it. */
+  readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
 }
 
 /**
@@ -105,7 +107,8 @@ export const make = (
   { frameLines = 256, malformedFrames = 10, ...options }: Partial<Options>,
   start: Start
 ): Lifecycle["Service"] => {
-  const mailbox = Mailbox.make<Sockets.Socket>(options)
+  // Without an order, as many may run as would wait.
+  const mailbox = Mailbox.make<Sockets.Socket>(options, order === "none" ? options.mailboxMessages ?? 256 : 1)
   // Sockets that we closed, until they have left. Messages that they sent before are dropped.
   const expelled = new WeakMap<Sockets.Socket, Fiber.Fiber<void>>()
 
@@ -157,15 +160,11 @@ export const make = (
 
   // Closes a socket of the room. A handler may close its own connection; the close handler then waits for it.
   const expel = (socket: Sockets.Socket, code: number, reason: string) =>
-    Effect.suspend(() => {
+    Effect.sync(() => {
       assembly.outbox.close(socket, code, reason)
-      return Effect.forkDetach(Effect.ignore(depart(socket, { code, reason, wasClean: true })), {
-        startImmediately: true
-      })
-    }).pipe(Effect.map((departure) => void expelled.set(socket, departure)))
-
-  const expelFor = (socket: Sockets.Socket, code: number, reason: string) =>
-    Effect.suspend(() => assembly.registry.isForgotten(socket) ? Effect.void : expel(socket, code, reason))
+      const departure = depart(socket, { code, reason, wasClean: true })
+      expelled.set(socket, start.fork(Effect.catchCause(departure, (cause) => report(socket, "close", cause))))
+    })
 
   const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<void> =>
     Effect.flatMap(assembly.registry.identify(socket), ({ id }) => {
@@ -187,16 +186,25 @@ export const make = (
         ? complain(socket, rejection)
         : Effect.andThen(
           complain(socket, rejection),
-          expelFor(socket, CloseCode.malformed, "Too many frames in a row are no messages.")
+          letGo(assembly, socket, CloseCode.malformed, "Too many frames in a row are no messages.")
         )
     )
 
-  const failed = (socket: Sockets.Socket, cause: Cause.Cause<unknown>) => {
-    const failure = Cause.findErrorOption(cause)
-    const refusal = failure._tag === "Some" ? assembly.protocol.refusal(failure.value) : undefined
+  const failed = (socket: Sockets.Socket, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+    const refusal = refusalOf(cause)
     return refusal === undefined
       ? Effect.andThen(report(socket, "message", cause), complain(socket, internal))
       : complain(socket, refusal)
+  }
+
+  const refusalOf = (cause: Cause.Cause<unknown>): Protocol.Rejection | undefined => {
+    const failure = Cause.findErrorOption(cause)
+    try {
+      return failure._tag === "Some" ? assembly.protocol.refusal(failure.value) : undefined
+    } catch {
+      // The schema of the room's errors throws. The failure itself is told.
+      return undefined
+    }
   }
 
   // A schema that throws is a failure of the room, like a handler that fails.
@@ -241,22 +249,11 @@ export const make = (
       isMalformed = true
       return malformed(socket, rejection)
     }
-    for (const line of lines) {
-      if (expelled.has(socket)) return
-      yield* receive(socket, line, reject, false)
-    }
+    const each = (line: string) =>
+      Effect.suspend(() => expelled.has(socket) ? Effect.void : receive(socket, line, reject, false))
+    yield* Effect.forEach(lines, each, { discard: true, concurrency: order === "none" ? "unbounded" : 1 })
     if (!isMalformed) assembly.registry.absolve(socket)
   })
-
-  // Without an order, messages that come before the room has started begin one after the other, and then overlap.
-  const begin = (socket: Sockets.Socket, bytes: number, run: () => Effect.Effect<unknown>) => {
-    const begun = mailbox.take(
-      socket,
-      bytes,
-      () => withHandlers(() => Effect.forkDetach(run(), { startImmediately: true }))
-    )
-    return begun && Effect.flatMap(begun, Fiber.await)
-  }
 
   const notReady = Effect.flatMap(
     start.retryAfter,
@@ -298,15 +295,11 @@ export const make = (
         assembly.outbox.relieve()
         // What a peer sends before it has seen our close is dropped.
         if (assembly.registry.isForgotten(socket)) return Effect.void
-        if (order === "none" && assembly.handlers !== undefined) return handle(socket, frame)
         const bytes = typeof frame === "string" ? frame.length : frame.byteLength
-        const run = () => handle(socket, frame)
-        const taken = order === "none"
-          ? begin(socket, bytes, run)
-          : mailbox.take(socket, bytes, () => withHandlers(run))
+        const taken = mailbox.take(socket, bytes, () => withHandlers(() => handle(socket, frame)))
         // If the connection was closed meanwhile, the event ends after it has left.
         return Effect.flatMap(
-          taken ?? expelFor(socket, CloseCode.overrun, "Too many messages wait."),
+          taken ?? letGo(assembly, socket, CloseCode.overrun, "Too many messages wait."),
           (): Effect.Effect<unknown> => {
             const departure = expelled.get(socket)
             return departure === undefined ? Effect.void : Fiber.await(departure)
@@ -339,11 +332,22 @@ export const make = (
         }
         return Effect.flatMap(
           assembly.registry.find(id),
-          (socket) => assembly.broadcaster.orHold(expel(socket, code, reason), undefined)
+          (socket) => assembly.broadcaster.orHold(expel(socket, code, reason), undefined, "last")
         )
       })
   })
 }
+
+/**
+ * Closes a socket that does what it may not. One that has left already stays as it is.
+ *
+ * @internal
+ */
+export const letGo = (assembly: Assembly, socket: Sockets.Socket, code: number, reason: string): Effect.Effect<void> =>
+  Effect.flatMap(
+    assembly.registry.identify(socket),
+    ({ id }) => assembly.lifecycle.disconnect(id, { code, reason })
+  ).pipe(Effect.ignore)
 
 const upgradeRequired = Problem.make(426, "This is a WebSocket: ask for it with `Upgrade: websocket`.", {
   upgrade: "websocket",

@@ -37,49 +37,52 @@ interface Waiting {
 interface Box {
   readonly waiting: Array<Waiting>
   bytes: number
-  /** A turn is being passed on, and has ended at once where `isFree`. */
+  running: number
   isPassing: boolean
-  isFree: boolean
 }
 
-/** Makes the mailboxes of a room, by what stands for a connection. */
+/**
+ * Makes the mailboxes of a room, by what stands for a connection. So many turns of one may run at once: one, unless
+ * given.
+ */
 export const make = <K extends object>(
-  { mailboxBytes = 1_048_576, mailboxMessages = 256 }: Partial<Options> = {}
+  { mailboxBytes = 1_048_576, mailboxMessages = 256 }: Partial<Options> = {},
+  atOnce = 1
 ): Mailbox<K> => {
   // Only of those for whom something runs.
   const boxes = new Map<K, Box>()
 
   // Turns that end at once are passed on in a loop, not on each other's stack.
   const pass = (key: K, box: Box) => {
-    box.isFree = true
+    box.running--
     if (box.isPassing) return
     box.isPassing = true
-    while (box.isFree) {
+    while (box.running < atOnce) {
       const next = box.waiting.shift()
-      if (next === undefined) {
-        boxes.delete(key)
-        return
-      }
+      if (next === undefined) break
       box.bytes -= next.bytes
-      box.isFree = false
+      box.running++
       next.begin()
     }
     box.isPassing = false
+    if (box.running === 0) boxes.delete(key)
   }
 
   // A fiber may be interrupted before any of its steps: a turn is passed on where it was given, and nowhere else.
   const enter = <A, E, R>(key: K, bytes: number, turn: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
     let given: Box | undefined
     const begin: Effect.Effect<A, E, R> = Effect.suspend(() => {
-      if (boxes.has(key)) return wait
-      given = { waiting: [], bytes: 0, isPassing: false, isFree: false }
-      boxes.set(key, given)
+      let box = boxes.get(key)
+      if (box === undefined) boxes.set(key, box = { waiting: [], bytes: 0, running: 0, isPassing: false })
+      if (box.running >= atOnce) return wait
+      box.running++
+      given = box
       return turn()
     })
     const wait = Effect.callback<A, E, R>((resume) => {
       const box = boxes.get(key)
       // Whoever had the turn has ended meanwhile.
-      if (box === undefined) return resume(begin)
+      if (box === undefined || box.running < atOnce) return resume(begin)
       const waiting: Waiting = {
         bytes,
         begin: () => {

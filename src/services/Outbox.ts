@@ -210,10 +210,14 @@ export const make = (
   const waitingFor = (socket: Sockets.Socket) => own.has(socket) ? own.get(socket) : shared
 
   const flush = () => {
-    if (shared === undefined && own.size === 0) return
-    for (const socket of members.ndjson) {
-      const chain = waitingFor(socket)
+    const everybody = shared
+    for (const [socket, chain] of own) {
       if (chain !== undefined && !assembly.registry.isForgotten(socket)) transmitChain(socket, chain)
+    }
+    if (everybody !== undefined) {
+      for (const socket of members.ndjson) {
+        if (!own.has(socket) && !assembly.registry.isForgotten(socket)) transmitChain(socket, everybody)
+      }
     }
     shared = undefined
     own.clear()
@@ -242,8 +246,13 @@ export const make = (
     letGo()
   }
 
+  // Who entered since is to get nothing of what was collected before.
+  const upToDate = () => {
+    if (version !== assembly.registry.version()) flush()
+  }
+
   const serve = (socket: Sockets.Socket, frame: Protocol.Frame) => {
-    present()
+    upToDate()
     if (typeof frame !== "string") {
       // Bytes are not joined, and overtake nothing.
       drain(socket)
@@ -274,7 +283,9 @@ export const make = (
   const collectForAll = (text: string, except: ReadonlySet<Sockets.Socket> | undefined) => {
     begin()
     const message = toMessage(text)
-    for (const socket of except ?? []) own.set(socket, waitingFor(socket))
+    for (const socket of except ?? []) {
+      if (speaksNdjson(socket)) own.set(socket, waitingFor(socket))
+    }
     for (const socket of own.keys()) {
       if (!except?.has(socket)) extend(socket, message)
     }
@@ -340,10 +351,9 @@ export const make = (
       return delivery
     },
     close: (socket, code, reason) => {
-      if (!isSlow(socket) && speaksNdjson(socket)) {
-        present()
-        drain(socket)
-      }
+      upToDate()
+      // Nothing waits for a socket that speaks something else, nor is anything to wait for one that does not read.
+      if (!isSlow(socket) && speaksNdjson(socket)) drain(socket)
       socket.close(code, reason)
     },
     relieve: () => {

@@ -111,7 +111,7 @@ export interface Room<
    */
   readonly toLayer: <H extends RoomHandlers<Receive, State, Methods>, E = never, R = never>(
     handlers: (H & Spelt<H>) | Effect.Effect<H & Spelt<H>, E, R>
-  ) => Layer.Layer<never, E, Exclude<R, Scope.Scope> | HandlerServices<H> | Handlers.Installation>
+  ) => Layer.Layer<never, E, Exclude<R, Scope.Scope> | HandlerServices<H> | Handlers.Installation<Name>>
 }
 
 /**
@@ -288,7 +288,7 @@ export const make: {
     [Types]: undefined as never,
     toLayer: (handlers: unknown): Layer.Layer<never, any, any> =>
       Layer.effectDiscard(Effect.gen(function*() {
-        const installation = yield* Handlers.Installation
+        const installation = yield* Handlers.installation<Name>(key.key)
         const services = yield* Effect.context()
         installation.install(erase(Effect.isEffect(handlers) ? yield* handlers : handlers), services)
       }))
@@ -305,8 +305,23 @@ const erase = (handlers: unknown): Handlers.Handlers => {
   // SAFETY: see above. What they need is in the context that is installed with them.
   const { alarm = Effect.void, close = nothing, connect = admit, message = nothing, methods = {}, open = nothing } =
     handlers as Partial<Handlers.Handlers>
-  return { alarm, close, connect, message, methods, open }
+  return {
+    alarm,
+    methods,
+    connect: checked(connect),
+    open: checked(open),
+    message: checked(message),
+    close: checked(close)
+  }
 }
+
+// A program without types may give something else. A fiber would end of that where nobody sees it.
+const checked =
+  <A extends ReadonlyArray<any>, B, E>(handler: (...given: A) => Effect.Effect<B, E>) =>
+  (...given: A): Effect.Effect<B, E> => {
+    const effect = handler(...given)
+    return Effect.isEffect(effect) ? effect : Effect.die(new TypeError("The handler gives no effect"))
+  }
 
 const admit = () => Effect.succeed({ state: undefined })
 

@@ -37,7 +37,7 @@ export type Services<R extends Room.Any> =
   | Room.Identifier<Room.Name<R>>
   | Broadcaster.Broadcaster
   | ConnectionRegistry.ConnectionRegistry
-  | Handlers.Installation
+  | Handlers.Installation<Room.Name<R>>
   | Lifecycle.Lifecycle
   | Outbox.Outbox
   | Ports
@@ -133,12 +133,17 @@ export const make = <R extends Room.Any, App, E, Given>(
     handlers: undefined
   } as unknown as Assembly
   assembly.registry = ConnectionRegistry.make(assembly, room.state)
-  assembly.outbox = Outbox.make(assembly, options, (socket) => fork(letGo(socket)))
+  assembly.outbox = Outbox.make(
+    assembly,
+    options,
+    (socket) => fork(Lifecycle.letGo(assembly, socket, CloseCode.slow, "Too much waits to be read."))
+  )
   assembly.broadcaster = Broadcaster.make(assembly)
   assembly.lifecycle = Lifecycle.make(assembly, room.order, options, {
     retryAfter: Effect.suspend(() => retryAfter),
     whenReady: (event) => whenReady(event),
-    onceStarted: (event) => void postponed.push(event)
+    onceStarted: (event) => void postponed.push(event),
+    fork: (effect) => fork(effect)
   })
   const service = Room.makeService(assembly)
   const calls = Calls.make(room, service, assembly, Effect.suspend(() => retryAfter))
@@ -149,7 +154,7 @@ export const make = <R extends Room.Any, App, E, Given>(
       ...given.mapUnsafe,
       [room.key, service],
       ...replaceable.map(([key, place]) => [key.key, assembly[place]] as const),
-      [Handlers.Installation.key, {
+      [Handlers.installation(room.key).key, {
         install: (handlers: Handlers.Handlers, services: Context.Context<never>) => {
           installed = { handlers, services }
         }
@@ -161,20 +166,14 @@ export const make = <R extends Room.Any, App, E, Given>(
   let services = house as Context.Context<All>
   let starting: Fiber.Fiber<void> | undefined
   let isStarted = false
+  let outside = services
   let hangs = false
+  let startedAt = 0
   let failures = 0
   let retryAt = 0
   let postponed: Array<Effect.Effect<void>> = []
 
   const fork = <A>(effect: Effect.Effect<A, never, All>) => Effect.runForkWith(services)(effect)
-
-  const letGo = (socket: Sockets.Socket) =>
-    Effect.ignore(
-      Effect.flatMap(
-        assembly.registry.identify(socket),
-        ({ id }) => assembly.lifecycle.disconnect(id, { code: CloseCode.slow, reason: "Too much waits to be read." })
-      )
-    )
 
   const retryAfter = Effect.clockWith((clock) =>
     Effect.succeed(Math.max(1, Math.ceil((retryAt - clock.currentTimeMillisUnsafe()) / 1_000)))
@@ -182,28 +181,29 @@ export const make = <R extends Room.Any, App, E, Given>(
 
   // What the layer brings of ours takes its place; the handlers run in what their layer was built with.
   const settle = (app: Context.Context<App>) => {
-    starting = undefined
+    if (installed === undefined) return Effect.die(new Error("The room's layer gives the room no handlers"))
     for (const [key, place] of replaceable) {
       const own = app.mapUnsafe.get(key.key)
       if (own !== undefined) Object.assign(assembly, { [place]: own })
     }
-    assembly.handlers = installed?.handlers
-    services = extended(house, installed?.services, app) as Context.Context<All>
+    assembly.handlers = installed.handlers
+    services = extended(house, app, installed.services) as Context.Context<All>
+    outside = app.mapUnsafe.size === 0 ? services : extended(house, installed.services, app) as Context.Context<All>
     assembly.tracer = Spans.tracerOf(services)
     isStarted = true
     const overdue = postponed
     postponed = []
     for (const event of overdue) fork(event)
+    return Effect.void
   }
 
   const build = Effect.suspend(() => {
     const attempt = Scope.forkUnsafe(scope)
     return Layer.buildWithMemoMap(live, Layer.makeMemoMapUnsafe(), attempt).pipe(
-      Effect.map(settle),
+      Effect.flatMap(settle),
       Effect.catchCause((cause) =>
         Effect.clockWith((clock) => {
           retryAt = clock.currentTimeMillisUnsafe() + pauses[Math.min(failures++, pauses.length - 1)]! * 1_000
-          starting = undefined
           installed = undefined
           return Effect.andThen(
             Effect.logError("The room could not be started", cause),
@@ -214,10 +214,15 @@ export const make = <R extends Room.Any, App, E, Given>(
     )
   })
 
-  const start = () => {
+  const start = (now: number) => {
     hangs = false
+    startedAt = now
     const fiber = Effect.runForkWith(house)(build)
-    if (fiber.pollUnsafe() === undefined) starting = fiber
+    if (fiber.pollUnsafe() !== undefined) return
+    starting = fiber
+    fiber.addObserver(() => {
+      starting = undefined
+    })
   }
 
   // `Effect.timeout` would do the same, for 0.3 KiB of every Worker. Only the first events wait so long: the others do not
@@ -228,15 +233,19 @@ export const make = <R extends Room.Any, App, E, Given>(
         hangs = true
         resume(Effect.void)
       }, patience)
-      start.addObserver(() => {
+      const observed = start.addObserver(() => resume(Effect.void))
+      return Effect.sync(() => {
         clearTimeout(timer)
-        resume(Effect.void)
+        observed()
       })
     })
 
-  // Waits for a start that is under way. Tries again if the last one failed and its pause is over.
+  // Waits for a start that is under way. Tries again if the last one failed and its pause is over; one that hangs is given
+  // up after a while, and has failed then.
   const ready: Effect.Effect<unknown> = Effect.clockWith((clock) => {
-    if (starting === undefined && !isStarted && clock.currentTimeMillisUnsafe() >= retryAt) start()
+    const now = clock.currentTimeMillisUnsafe()
+    if (starting !== undefined && now >= startedAt + 3 * patience) starting.interruptUnsafe()
+    if (starting === undefined && !isStarted && now >= retryAt) start(now)
     return starting === undefined || hangs ? Effect.void : ended(starting)
   })
 
@@ -247,9 +256,9 @@ export const make = <R extends Room.Any, App, E, Given>(
     isStarted ? event() : Effect.andThen(ready, inside(Effect.suspend(event)))
 
   const run = <A, E>(effect: Effect.Effect<A, E, All>): Effect.Effect<A, E> =>
-    Effect.suspend(() => Effect.provideContext(effect, services))
+    Effect.suspend(() => Effect.provideContext(effect, outside))
 
-  start()
+  Effect.runForkWith(house)(Effect.clockWith((clock) => Effect.sync(() => start(clock.currentTimeMillisUnsafe()))))
 
   return {
     services: () => services,
@@ -259,9 +268,9 @@ export const make = <R extends Room.Any, App, E, Given>(
         if (room.autoResponse !== undefined) assembly.sockets.autoRespond(...room.autoResponse)
         return assembly.lifecycle.connect(request, socket)
       }),
-    message: (socket, frame) => assembly.lifecycle.message(socket, frame),
-    close: (socket, close) => assembly.lifecycle.close(socket, close),
-    error: (socket, error) => assembly.lifecycle.error(socket, error),
+    message: (socket, frame) => Effect.suspend(() => assembly.lifecycle.message(socket, frame)),
+    close: (socket, close) => Effect.suspend(() => assembly.lifecycle.close(socket, close)),
+    error: (socket, error) => Effect.suspend(() => assembly.lifecycle.error(socket, error)),
     alarm: Effect.suspend(() => whenReady(() => assembly.lifecycle.alarm)),
     call: (method, payload, trace) => whenReady(() => calls.call(method, payload, trace)),
     inside,
