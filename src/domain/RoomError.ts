@@ -22,7 +22,7 @@ export class UnidentifiedSocket extends Schema.TaggedError<UnidentifiedSocket>()
   tags: Schema.String
 }) {
   override get message() {
-    return "The socket's tags do not say which connection it is"
+    return "The socket's tags name no connection"
   }
 }
 
@@ -41,7 +41,7 @@ export class TooManyTags extends Schema.TaggedError<TooManyTags>()("TooManyTags"
   limit: Schema.Finite
 }) {
   override get message() {
-    return `The connection needs ${this.count} tags, a socket carries ${this.limit}`
+    return `A socket takes ${this.limit} tags, and not ${this.count}`
   }
 }
 
@@ -52,7 +52,7 @@ export class TagTooLong extends Schema.TaggedError<TagTooLong>()("TagTooLong", {
   limit: Schema.Finite
 }) {
   override get message() {
-    return `The tag has ${this.bytes} bytes, a socket's tag has at most ${this.limit}: ${this.tag.slice(0, 64)}…`
+    return `A tag takes ${this.limit} bytes, and not ${this.bytes}: ${this.tag.slice(0, 64)}…`
   }
 }
 
@@ -62,7 +62,7 @@ export class StateTooLarge extends Schema.TaggedError<StateTooLarge>()("StateToo
   limit: Schema.Finite
 }) {
   override get message() {
-    return `The connection's state is larger than ${this.limit} bytes`
+    return `The state is larger than ${this.limit} bytes`
   }
 }
 
@@ -72,7 +72,7 @@ export class InvalidState extends Schema.TaggedError<InvalidState>()("InvalidSta
   detail: Schema.String
 }) {
   override get message() {
-    return `The connection's state does not fit the room's schema. ${this.detail}`
+    return `The state does not fit its schema. ${this.detail}`
   }
 }
 
@@ -82,7 +82,7 @@ export class NotAccepted extends Schema.TaggedError<NotAccepted>()("NotAccepted"
   cause: Schema.Unknown
 }) {
   override get message() {
-    return "The runtime did not accept the socket"
+    return "The runtime refused the socket"
   }
 }
 
@@ -92,7 +92,7 @@ export class SendFailed extends Schema.TaggedError<SendFailed>()("SendFailed", {
   cause: Schema.Unknown
 }) {
   override get message() {
-    return `Nothing could be sent to the connection ${this.connection}`
+    return "The runtime refused the frame"
   }
 }
 
@@ -103,7 +103,7 @@ export class InvalidClose extends Schema.TaggedError<InvalidClose>()("InvalidClo
   reason: Schema.String
 }) {
   override get message() {
-    return `A connection cannot be closed with the code ${this.code} and a reason of ${this.reason.length} characters`
+    return `No close frame takes the code ${this.code} and a reason of ${this.reason.length} characters`
   }
 }
 
@@ -112,7 +112,7 @@ export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("Invali
   detail: Schema.String
 }) {
   override get message() {
-    return `The message does not fit what the room sends. ${this.detail}`
+    return `The message does not fit its schema. ${this.detail}`
   }
 }
 
