@@ -95,12 +95,10 @@ export const make = (assembly: Assembly): Broadcaster["Service"] => {
     hold: (newcomer, effect) =>
       Effect.suspend(() => {
         const holding: Holding = { newcomer, effects: [], last: [] }
-        const release = Effect.suspend(() => {
+        const release = Effect.gen(function*() {
           const effects = [...holding.effects ?? [], ...holding.last]
           holding.effects = undefined
-          return Effect.forEach(effects, (held) => Effect.catchCause(held, (cause) => failed(newcomer, cause)), {
-            discard: true
-          })
+          for (const held of effects) yield* Effect.catchCause(held, (cause) => failed(newcomer, cause))
         })
         return Effect.map(Effect.provideService(effect, Held, holding), () => release)
       }),

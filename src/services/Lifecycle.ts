@@ -166,7 +166,7 @@ export const make = (
       expelled.set(socket, start.fork(Effect.catchCause(departure, (cause) => report(socket, "close", cause))))
     })
 
-  const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<void> =>
+  const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<unknown> =>
     Effect.flatMap(assembly.registry.identify(socket), ({ id }) => {
       const complaint = assembly.protocol.complain(rejection)
       switch (complaint._tag) {
@@ -178,7 +178,7 @@ export const make = (
           return Effect.void
       }
       // A connection that has left needs no answer.
-    }).pipe(Effect.ignore)
+    }).pipe(Effect.result)
 
   const malformed = (socket: Sockets.Socket, rejection: Protocol.Rejection) =>
     Effect.suspend(() =>
@@ -242,7 +242,10 @@ export const make = (
   // A frame is answered once, even if many of its lines are wrong.
   const handleLines = Effect.fnUntraced(function*(socket: Sockets.Socket, frame: string) {
     const lines = Protocol.lines(frame, frameLines)
-    if (lines === undefined) return yield* malformed(socket, tooManyLines(frameLines))
+    if (lines === undefined) {
+      yield* malformed(socket, tooManyLines(frameLines))
+      return
+    }
     let isMalformed = false
     const reject = (rejection: Protocol.Rejection) => {
       if (isMalformed) return Effect.void
@@ -251,7 +254,8 @@ export const make = (
     }
     const each = (line: string) =>
       Effect.suspend(() => expelled.has(socket) ? Effect.void : receive(socket, line, reject, false))
-    yield* Effect.forEach(lines, each, { discard: true, concurrency: order === "none" ? "unbounded" : 1 })
+    if (order === "connection") { for (const line of lines) yield* each(line) }
+    else for (const fiber of lines.map((line) => start.fork(each(line)))) yield* Fiber.await(fiber)
     if (!isMalformed) assembly.registry.absolve(socket)
   })
 
@@ -343,11 +347,16 @@ export const make = (
  *
  * @internal
  */
-export const letGo = (assembly: Assembly, socket: Sockets.Socket, code: number, reason: string): Effect.Effect<void> =>
+export const letGo = (
+  assembly: Assembly,
+  socket: Sockets.Socket,
+  code: number,
+  reason: string
+): Effect.Effect<unknown> =>
   Effect.flatMap(
     assembly.registry.identify(socket),
     ({ id }) => assembly.lifecycle.disconnect(id, { code, reason })
-  ).pipe(Effect.ignore)
+  ).pipe(Effect.result)
 
 const upgradeRequired = Problem.make(426, "This is a WebSocket: ask for it with `Upgrade: websocket`.", {
   upgrade: "websocket",

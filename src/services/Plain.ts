@@ -125,6 +125,8 @@ const verbatim = (
             code: CloseCode.invalidPayload,
             reason: "The frame does not fit the room."
           }
+        case "NotReady":
+          return { _tag: "Close", code: CloseCode.tryAgainLater, reason: message }
         default:
           return { _tag: "Nothing" }
       }

@@ -9,7 +9,6 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
@@ -164,7 +163,7 @@ export const make = <R extends Room.Any, App, E, Given>(
 
   // SAFETY: what the layer provides is there once it is built; until then only what needs none of it is run.
   let services = house as Context.Context<All>
-  let starting: Fiber.Fiber<void> | undefined
+  let starting: Fiber.Fiber<void, unknown> | undefined
   let isStarted = false
   let outside = services
   let hangs = false
@@ -201,16 +200,19 @@ export const make = <R extends Room.Any, App, E, Given>(
     const attempt = Scope.forkUnsafe(scope)
     return Layer.buildWithMemoMap(live, Layer.makeMemoMapUnsafe(), attempt).pipe(
       Effect.flatMap(settle),
-      Effect.catchCause((cause) =>
-        Effect.clockWith((clock) => {
-          retryAt = clock.currentTimeMillisUnsafe() + pauses[Math.min(failures++, pauses.length - 1)]! * 1_000
+      // One that is given up has failed, too.
+      (building) =>
+        Effect.onExitPrimitive(building, (exit) => {
+          if (exit._tag === "Success") return undefined
           installed = undefined
-          return Effect.andThen(
-            Effect.logError("The room could not be started", cause),
-            Scope.close(attempt, Exit.failCause(cause))
-          )
+          return Effect.clockWith((clock) => {
+            retryAt = clock.currentTimeMillisUnsafe() + pauses[Math.min(failures++, pauses.length - 1)]! * 1_000
+            return Effect.andThen(
+              Effect.logError("The room could not be started", exit.cause),
+              Scope.close(attempt, exit)
+            )
+          })
         })
-      )
     )
   })
 
@@ -227,7 +229,7 @@ export const make = <R extends Room.Any, App, E, Given>(
 
   // `Effect.timeout` would do the same, for 0.3 KiB of every Worker. Only the first events wait so long: the others do not
   // wait for a start that hangs.
-  const ended = (start: Fiber.Fiber<void>): Effect.Effect<void> =>
+  const ended = (start: Fiber.Fiber<void, unknown>): Effect.Effect<void> =>
     Effect.callback((resume) => {
       const timer = setTimeout(() => {
         hangs = true
