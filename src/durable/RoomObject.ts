@@ -39,7 +39,7 @@ export interface RoomObject<R extends Room.Any, App = never> extends DurableObje
   webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): Promise<void> | void
   webSocketClose(socket: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void> | void
   webSocketError(socket: WebSocket, error: unknown): Promise<void> | void
-  alarm(): Promise<void>
+  alarm(info?: AlarmInvocationInfo): Promise<void>
   /** Answers a call of `DurableRooms`. */
   call(method: string, payload: string, trace?: string): Promise<string>
   /**
@@ -119,8 +119,8 @@ export const make = <R extends Room.Any, App, E>(
     }
 
     // The runtime repeats an alarm that fails, so it must learn of the failure.
-    override alarm(): Promise<void> {
-      return this.#promise(this.#room.alarm)
+    override alarm(info?: AlarmInvocationInfo): Promise<void> {
+      return this.#promise(this.#room.alarm(info?.retryCount ?? 0))
     }
 
     call(method: string, payload: string, trace?: string): Promise<string> {

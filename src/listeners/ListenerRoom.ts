@@ -66,7 +66,8 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
     close: (socket, close) => fork(runtime.close(socket, close)),
     error: (socket, error) => fork(runtime.error(socket, error))
   })
-  const ring = Effect.suspend((): Effect.Effect<void, unknown> => runtime.inside(runtime.alarm))
+  const ring = (repetition: number) =>
+    Effect.suspend((): Effect.Effect<void, unknown> => runtime.inside(runtime.alarm(repetition)))
   const alarm = yield* ClockAlarm.make(ring, whileAlarm)
 
   // All are closed before the first has left. So none of them is told that the others leave.

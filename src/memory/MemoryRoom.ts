@@ -114,7 +114,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
         message: (socket, frame) => inside(runtime.message(socket, frame)),
         close: (socket, received) => inside(runtime.close(socket, received)),
         error: (socket, cause) => inside(runtime.error(socket, cause)),
-        alarm: inside(runtime.alarm)
+        alarm: (repetition) => inside(runtime.alarm(repetition))
       }),
       runtime
     )

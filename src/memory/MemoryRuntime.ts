@@ -22,7 +22,7 @@ export interface Events {
   readonly close: (socket: Sockets.Socket, close: CloseCode.Close) => Effect.Effect<void>
   readonly error: (socket: Sockets.Socket, error: unknown) => Effect.Effect<void>
   /** If it fails, the runtime repeats it. */
-  readonly alarm: Effect.Effect<void, unknown>
+  readonly alarm: (repetition: number) => Effect.Effect<void, unknown>
 }
 
 /** The client's end of a connection. Its effects end when the event that they cause has been handled. */
@@ -233,7 +233,7 @@ const make = Effect.gen(function*() {
     })
   })
 
-  const alarm = yield* ClockAlarm.make(handled((events) => events.alarm))
+  const alarm = yield* ClockAlarm.make((repetition) => handled((events) => events.alarm(repetition)))
 
   return Context.make(MemoryRuntime, {
     connect: () => {

@@ -7,6 +7,9 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 
+/** How often a runtime repeats an alarm that fails, before it gives it up. */
+export const repetitions = 6
+
 export class Alarm extends Context.Service<Alarm, {
   /**
    * Sets the alarm to a time in milliseconds since 1970. It replaces the one that is set. A time that has passed fires

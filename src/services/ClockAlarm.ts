@@ -12,20 +12,21 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Alarm from "./Alarm.ts"
 
-const repetitions = 6
-
 /**
  * Makes an alarm that runs `ring` at its time. `hold` is acquired when the alarm is set, and released when `ring` has
  * ended or the alarm is removed. Closing the scope removes the alarm.
  */
 export const make = Effect.fnUntraced(function*(
-  ring: Effect.Effect<void, unknown>,
+  ring: (repetition: number) => Effect.Effect<void, unknown>,
   hold: Effect.Effect<unknown, never, Scope.Scope> = Effect.void
 ): Effect.fn.Return<Alarm.Alarm["Service"], never, Scope.Scope> {
   const scope = yield* Effect.scope
   let waiting: { readonly at: number; fiber: Fiber.Fiber<void> | undefined } | undefined
+  // How often somebody has set or removed the alarm: a ring after which that happened is not repeated.
+  let changes = 0
 
   const clear = Effect.suspend(() => {
+    changes++
     const last = waiting
     waiting = undefined
     return last?.fiber === undefined ? Effect.void : Fiber.interrupt(last.fiber)
@@ -40,7 +41,11 @@ export const make = Effect.fnUntraced(function*(
       const rings = Effect.suspend(() => {
         // What rings is not set any more: its own handler may set the next one.
         if (waiting === own) waiting = undefined
-        return Effect.flatMap(Effect.exit(ring), (exit) => Exit.isFailure(exit) ? repeat(failures + 1) : Effect.void)
+        const before = changes
+        return Effect.flatMap(
+          Effect.exit(ring(failures)),
+          (exit) => Exit.isFailure(exit) && changes === before ? repeat(failures + 1) : Effect.void
+        )
       })
       return hold.pipe(
         Effect.andThen(Clock.currentTimeMillis),
@@ -58,12 +63,15 @@ export const make = Effect.fnUntraced(function*(
   const repeat = (failures: number) =>
     Effect.flatMap(
       Clock.currentTimeMillis,
-      (now) =>
-        waiting !== undefined || failures > repetitions ? Effect.void : schedule(now + 2 ** failures * 1_000, failures)
+      (now) => failures > Alarm.repetitions ? Effect.void : schedule(now + 2 ** failures * 1_000, failures)
     )
 
   return Alarm.Alarm.of({
-    set: (at) => schedule(at, 0),
+    set: (at) =>
+      Effect.suspend(() => {
+        changes++
+        return schedule(at, 0)
+      }),
     get: Effect.sync(() => Option.fromUndefinedOr(waiting?.at)),
     clear
   })

@@ -60,8 +60,11 @@ export interface RoomRuntime<in out App> {
   readonly message: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<unknown>
   readonly close: (socket: Sockets.Socket, close: CloseCode.Close) => Effect.Effect<void>
   readonly error: (socket: Sockets.Socket, error: unknown) => Effect.Effect<void>
-  /** Fails if the handler fails, after the failure is logged: the runtime repeats the alarm. */
-  readonly alarm: Effect.Effect<void, unknown>
+  /**
+   * Fails if the handler fails, after the failure is logged: the runtime repeats the alarm. `repetition` is how often it
+   * has done so.
+   */
+  readonly alarm: (repetition: number) => Effect.Effect<void, unknown>
   /** Answers a call of `Rooms`, in the trace of the caller where there is one. */
   readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string>
   /** Runs an event in the room's services, and in nothing that stands around whoever brings it. */
@@ -235,10 +238,13 @@ export const make = <R extends Room.Any, App, E, Given>(
         hangs = true
         resume(Effect.void)
       }, patience)
-      const observed = start.addObserver(() => resume(Effect.void))
+      const forget = start.addObserver(() => {
+        clearTimeout(timer)
+        resume(Effect.void)
+      })
       return Effect.sync(() => {
         clearTimeout(timer)
-        observed()
+        forget()
       })
     })
 
@@ -273,7 +279,14 @@ export const make = <R extends Room.Any, App, E, Given>(
     message: (socket, frame) => Effect.suspend(() => assembly.lifecycle.message(socket, frame)),
     close: (socket, close) => Effect.suspend(() => assembly.lifecycle.close(socket, close)),
     error: (socket, error) => Effect.suspend(() => assembly.lifecycle.error(socket, error)),
-    alarm: Effect.suspend(() => whenReady(() => assembly.lifecycle.alarm)),
+    alarm: (repetition) =>
+      Effect.onExitPrimitive(
+        whenReady(() => assembly.lifecycle.alarm),
+        ({ _tag }) =>
+          _tag === "Failure" && repetition >= Alarm.repetitions
+            ? Effect.logError("The alarm is lost: it failed each time")
+            : undefined
+      ),
     call: (method, payload, trace) => whenReady(() => calls.call(method, payload, trace)),
     inside,
     run: (effect) => Effect.suspend(() => isStarted ? run(effect) : Effect.andThen(ready, run(effect))),

@@ -143,7 +143,7 @@ it.effect("a socket that is none of ours is passed over (ID-4)", () =>
       })
     )
     assert.deepStrictEqual(yield* client.rest, [])
-    assert.match(lines.join(""), /do not say which connection/)
+    assert.match(lines.join(""), /name no connection/)
   }))
 
 it.effect("nothing that the room does holds the object awake, a flush neither (OB-6)", () =>

@@ -9,6 +9,7 @@ import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
+import * as Alarm from "../../src/services/Alarm.ts"
 import * as ConnectionRegistry from "../../src/services/ConnectionRegistry.ts"
 import * as Lifecycle from "../../src/services/Lifecycle.ts"
 import * as Room from "../../src/services/Room.ts"
@@ -266,4 +267,34 @@ it.effect("a lifecycle of the app's own sees every close of ours (AP-5)", () =>
     const client = yield* room.connect()
     yield* client.sendFrame("{")
     assert.deepStrictEqual(codes, [4509])
+  }))
+
+it.effect("an alarm that is given up is told as lost, and one that was removed meanwhile is not repeated (LC-18)", () =>
+  Effect.gen(function*() {
+    let rang = 0
+    let clears = false
+    let ring: Effect.Effect<void> = Effect.void
+    const lines = yield* logged(Effect.gen(function*() {
+      const room = yield* MemoryRoom.make(
+        Words,
+        Words.toLayer(Effect.gen(function*() {
+          const alarm = yield* Alarm.Alarm
+          return {
+            alarm: Effect.suspend(() => {
+              rang++
+              return Effect.andThen(clears ? alarm.clear : Effect.void, Effect.fail("away"))
+            })
+          }
+        }))
+      )
+      ring = room.run(Alarm.Alarm.use((alarm) => alarm.set(0)))
+      yield* ring
+      yield* TestClock.adjust("1 hour")
+    }))
+    assert.strictEqual(rang, 7)
+    assert.strictEqual(lines.filter((line) => line.includes("The alarm is lost")).length, 1)
+    clears = true
+    yield* ring
+    yield* TestClock.adjust("1 hour")
+    assert.strictEqual(rang, 8)
   }))

@@ -230,6 +230,8 @@ it("what handlers need stands in the layer's type, and a room runs only where al
     MemoryRoom.make(Counter, Taken),
     // @ts-expect-error: there is no database
     MemoryRoom.make(Counter, Asked),
+    // @ts-expect-error: the handlers are another room's
+    MemoryRoom.make(Silent, Counter.toLayer({ connect })),
     // @ts-expect-error: another room's services are not there
     MemoryRoom.make(Silent, ofAnother),
     // @ts-expect-error: a room is reached only inside its object
