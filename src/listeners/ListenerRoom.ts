@@ -14,8 +14,9 @@ import * as CloseCode from "../domain/CloseCode.ts"
 import type * as Problem from "../domain/Problem.ts"
 import * as Alarm from "../services/Alarm.ts"
 import * as ClockAlarm from "../services/ClockAlarm.ts"
+import * as ConnectionRegistry from "../services/ConnectionRegistry.ts"
 import type * as Handlers from "../services/Handlers.ts"
-import type * as Lifecycle from "../services/Lifecycle.ts"
+import * as Lifecycle from "../services/Lifecycle.ts"
 import * as OneTurn from "../services/OneTurn.ts"
 import type * as Room from "../services/Room.ts"
 import * as RoomRuntime from "../services/RoomRuntime.ts"
@@ -59,13 +60,15 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
 ): Effect.fn.Return<ListenerRoom<R, App>, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const surroundings = yield* Effect.context()
-  const fork = (event: Effect.Effect<unknown>) => void Effect.runForkWith(runtime.services())(event)
+  const fork = (event: Effect.Effect<unknown, never, RoomRuntime.Services<R>>) =>
+    void Effect.runForkWith(runtime.services())(event)
 
   const sockets = ListenerSockets.make({
     message: (socket, frame) => fork(runtime.message(socket, frame)),
     close: (socket, close) => fork(runtime.close(socket, close)),
-    error: (socket, error) => fork(runtime.error(socket, error))
-  })
+    error: (socket, error) => fork(runtime.error(socket, error)),
+    slow: (socket) => fork(letGo(socket))
+  }, options.bufferBytes ?? 1_048_576)
   const ring = (repetition: number) =>
     Effect.suspend((): Effect.Effect<void, unknown> => runtime.inside(runtime.alarm(repetition)))
   const alarm = yield* ClockAlarm.make(ring, whileAlarm)
@@ -105,6 +108,17 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
     run: runtime.run
   }
 })
+
+// As the outbox lets go of who does not read what the room sends.
+const letGo = (socket: Sockets.Socket) =>
+  ConnectionRegistry.ConnectionRegistry.use((registry) => registry.identify(socket)).pipe(
+    Effect.flatMap(({ id }) =>
+      Lifecycle.Lifecycle.use(({ disconnect }) =>
+        disconnect(id, { code: CloseCode.slow, reason: "Too much waits to be read." })
+      )
+    ),
+    Effect.ignore
+  )
 
 const goingAway: CloseCode.Close = {
   code: CloseCode.goingAway,

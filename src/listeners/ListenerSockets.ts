@@ -29,10 +29,15 @@ export interface Events {
   readonly message: (socket: Sockets.Socket, frame: Protocol.Received) => void
   readonly close: (socket: Sockets.Socket, close: CloseCode.Close) => void
   readonly error: (socket: Sockets.Socket, error: unknown) => void
+  /** The client asks for auto-responses, and does not read them. */
+  readonly slow: (socket: Sockets.Socket) => void
 }
 
-/** Makes the service, over sockets that are all {@link ListenerSocket}s. */
-export const make = (events: Events): Sockets.Sockets["Service"] => {
+/**
+ * Makes the service, over sockets that are all {@link ListenerSocket}s. While more than `bufferBytes` wait for a client,
+ * it gets no auto-response.
+ */
+export const make = (events: Events, bufferBytes: number): Sockets.Sockets["Service"] => {
   const accepted = new Set<Sockets.Socket>()
   const tagged = new Map<string, Set<Sockets.Socket>>()
   // Outlives the socket's place in the list: its close handler may still wait.
@@ -51,7 +56,10 @@ export const make = (events: Events): Sockets.Sockets["Service"] => {
   const listen = (socket: ListenerSocket) => {
     socket.addEventListener("message", ({ data }) => {
       if (data !== autoResponse?.[0]) return events.message(socket, data)
-      if (socket.readyState === Sockets.OPEN) socket.send(autoResponse![1])
+      if (socket.readyState !== Sockets.OPEN) return
+      // Where nobody counts what waits, `undefined` is never above the bound.
+      if (socket.bufferedAmount! > bufferBytes) return events.slow(socket)
+      socket.send(autoResponse![1])
     })
     // An error may follow a close, and a close an error: the first of them is the end.
     socket.addEventListener("close", ({ code, reason, wasClean }) => {

@@ -13,6 +13,7 @@ import * as Scope from "effect/Scope"
 import { once } from "node:events"
 import * as http from "node:http"
 import * as net from "node:net"
+import { vi } from "vitest"
 import * as Claims from "../../src/domain/Claims.ts"
 import * as Problem from "../../src/domain/Problem.ts"
 import * as ApiToken from "../../src/http/ApiToken.ts"
@@ -398,3 +399,44 @@ it.effect("what waits for the handler counts: who lets too much wait is closed, 
     assert.strictEqual(slow.received.length, 3)
     assert.deepStrictEqual(stays.received.slice(-2), ["too much", "slow left with 4008"])
   }))
+
+it.effect("who asks for pongs and never reads is closed with 4008, and the others are served (LS-13, OB-5)", () =>
+  Effect.gen(function*() {
+    const app = yield* serveChatty
+    const stays = yield* App.enter(app, "/rooms/tea")
+    const socket = net.connect(app.port, "127.0.0.1").on("error", () => {})
+    yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
+    const lines = Object.entries(handshake).map(([name, value]) => `${name}: ${value}\r\n`)
+    socket.write(`GET /rooms/tea HTTP/1.1\r\nhost: localhost\r\n${lines.join("")}\r\n`)
+    yield* App.pass
+    socket.pause()
+    // A masked ping, of the room and not of the protocol. Nobody reads its answers of a kilobyte.
+    const ping = Buffer.from([0x81, 0x84, 0, 0, 0, 0, ...Buffer.from("ping")])
+    const many = Buffer.concat(Array.from({ length: 20_000 }, () => ping))
+    socket.write(many)
+    yield* Effect.promise(() => vi.waitFor(() => assert.include(stays.received, "nobody left with 4008"), 10_000))
+    stays.socket.send("ping")
+    yield* App.pass
+    assert.strictEqual(stays.received.at(-1)?.length, 1_024)
+  }))
+
+// Its halls answer a ping with a kilobyte.
+const serveChatty = Effect.suspend(() => {
+  const Chatty = Room.make("hall", {
+    format: "text",
+    receive: Schema.String,
+    send: Schema.String,
+    autoResponse: ["ping", "p".repeat(1_024)]
+  })
+  const ChattyLive = Chatty.toLayer(Effect.gen(function*() {
+    const room = yield* Chatty
+    return {
+      connect: () => Effect.succeed({ user: "nobody" }),
+      close: ({ user }, { code }) => room.broadcast(`${user} left with ${code}`)
+    }
+  }))
+  return Effect.flatMap(
+    Layer.build(NodeRooms.layer(Chatty, ChattyLive)),
+    (halls) => App.serveRoutes(Layer.provide(RoomRoutes.layer(Chatty), Layer.succeedContext(halls)))
+  )
+})
