@@ -71,6 +71,7 @@ export const serve = (
   const gone = () => {
     abort.abort()
     end()
+    socket.destroy()
   }
   waiting.set(token, {
     message,
@@ -89,9 +90,11 @@ export const serve = (
     }
   })
   socket.once("close", gone)
+  // Node keeps the socket half open where the client only says that it sends nothing more.
+  socket.once("end", gone)
 
   void NodeHttp.answer(handler, request, report).then((response) => {
-    socket.off("close", gone)
+    socket.off("close", gone).off("end", gone)
     if (isRefused || socket.destroyed) {
       end()
       return response.body?.cancel()
