@@ -34,9 +34,17 @@ export const toRequest = (message: IncomingMessage, signal: AbortSignal): Reques
   }
 }
 
-// A handler that stops reading still wants to answer, so nothing is destroyed.
-const toBody = (message: IncomingMessage) =>
-  ReadableStream.from<Uint8Array>(message.iterator({ destroyOnReturn: false }))
+const toBody = (message: IncomingMessage) => ReadableStream.from(chunks(message))
+
+// A handler that stops reading still wants to answer, so nothing is destroyed. A client reads the answer when it has sent its
+// body, so the rest of that is thrown away.
+async function* chunks(message: IncomingMessage): AsyncGenerator<Uint8Array> {
+  try {
+    yield* message.iterator({ destroyOnReturn: false })
+  } finally {
+    message.resume()
+  }
+}
 
 /** What a handler answers. If it throws, that is a problem, and is reported once. */
 export const answer = async (handler: Handler, request: Request, report: Report): Promise<Response> => {
@@ -58,6 +66,8 @@ export const send = async (
 ): Promise<void> => {
   try {
     to.statusCode = status
+    // Behind the rest of a body no other request is found.
+    if (!to.req.complete) to.shouldKeepAlive = false
     if (statusText !== "") to.statusMessage = statusText
     for (const [name, value] of headers) to.appendHeader(name, value)
     if (!to.shouldKeepAlive) to.appendHeader("connection", "close")

@@ -204,34 +204,39 @@ it.effect("a handler that throws is answered with 500, and logged once (LS-12)",
     assert.deepStrictEqual(yield* app.rooms.get("hall").connections(), [])
   }))
 
-it.effect("a client that goes before its handler has ended leaves nothing behind (LS-12)", () =>
-  Effect.gen(function*() {
-    const asked: Array<Request> = []
-    const app = yield* serveHalls((rooms, request) =>
-      Effect.sync(() => asked.push(request)).pipe(
-        Effect.andThen(rooms.get("hall").fetch(request)),
-        Effect.andThen(Effect.never)
-      )
-    )
-    const socket = net.connect(app.port, "127.0.0.1")
-    const lines = Object.entries(handshake).map(([name, value]) => `${name}: ${value}\r\n`)
-    socket.write(`GET / HTTP/1.1\r\nhost: localhost\r\n${lines.join("")}\r\n`)
-    yield* App.pass
-    assert.strictEqual((yield* app.rooms.get("hall").connections()).length, 1)
-    socket.resetAndDestroy()
-    yield* App.pass
-    assert.deepStrictEqual(yield* app.rooms.get("hall").connections(), [])
-    assert.isTrue(asked[0]!.signal.aborted)
-    assert.strictEqual((yield* app.rooms.get("hall").fetch(asked[0]!)).status, 501)
+const ways = ["end", "destroy", "resetAndDestroy"] as const
 
-    const request = http.get({ port: app.port, path: "/", agent: false }).on("error", () => {})
-    yield* App.pass
-    assert.isFalse(asked[1]!.signal.aborted)
-    request.destroy()
-    yield* App.pass
-    assert.isTrue(asked[1]!.signal.aborted)
-    assert.deepStrictEqual(app.logged, [])
-  }))
+it.effect.each(ways)(
+  "a client that goes before its handler has ended leaves nothing behind: %s (LS-12)",
+  (goes) =>
+    Effect.gen(function*() {
+      const asked: Array<Request> = []
+      const app = yield* serveHalls((rooms, request) =>
+        Effect.sync(() => asked.push(request)).pipe(
+          Effect.andThen(rooms.get("hall").fetch(request)),
+          Effect.andThen(Effect.never)
+        )
+      )
+      const socket = net.connect(app.port, "127.0.0.1")
+      const lines = Object.entries(handshake).map(([name, value]) => `${name}: ${value}\r\n`)
+      socket.write(`GET / HTTP/1.1\r\nhost: localhost\r\n${lines.join("")}\r\n`)
+      yield* App.pass
+      assert.strictEqual((yield* app.rooms.get("hall").connections()).length, 1)
+      socket[goes]()
+      yield* App.pass
+      assert.deepStrictEqual(yield* app.rooms.get("hall").connections(), [])
+      assert.isTrue(asked[0]!.signal.aborted)
+      assert.strictEqual((yield* app.rooms.get("hall").fetch(asked[0]!)).status, 501)
+
+      const request = http.get({ port: app.port, path: "/", agent: false }).on("error", () => {})
+      yield* App.pass
+      assert.isFalse(asked[1]!.signal.aborted)
+      request.destroy()
+      yield* App.pass
+      assert.isTrue(asked[1]!.signal.aborted)
+      assert.deepStrictEqual(app.logged, [])
+    })
+)
 
 it.effect("at the end of its rooms whoever waits for a handler is refused (LS-5, LS-12)", () =>
   Effect.gen(function*() {
@@ -306,6 +311,29 @@ it.effect("bodies are streamed both ways, as far as anybody reads (LS-10)", () =
     assert.deepStrictEqual(app.logged, [])
     yield* Effect.promise(() => fetch(`http://127.0.0.1:${app.port}/breaks`).then((r) => r.text()).catch(() => {}))
     assert.match(app.logged.join(), /A response broke off.*out of paper/)
+  }))
+
+it.effect("a body that the handler has not read to its end ends its connection, behind the answer (LS-10)", () =>
+  Effect.gen(function*() {
+    const app = yield* App.serve(async ({ body }) => {
+      for await (const _ of body ?? []) return new Response("too much", { status: 413 })
+      return new Response("nothing")
+    })
+    const socket = net.connect(app.port, "127.0.0.1").on("error", () => {})
+    yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
+    let received = ""
+    socket.setEncoding("utf8").on("data", (text) => received += text)
+    socket.write("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 20000000\r\n\r\n")
+    socket.write(Buffer.alloc(20_000_000))
+    yield* Effect.promise(() => new Promise((done) => socket.once("close", done)))
+    assert.match(received, /^HTTP\/1\.1 413 /)
+    assert.match(received, /^connection: close\r$/im)
+    assert.include(received, "too much")
+    // What has been read to its end leaves the connection to the next request.
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+    yield* Effect.addFinalizer(() => Effect.sync(() => agent.destroy()))
+    assert.strictEqual((yield* ask(app, "/", { agent })).headers.connection, "keep-alive")
+    assert.deepStrictEqual(app.logged, [])
   }))
 
 it.effect("what is no request is refused before the handler hears of it (LS-10)", () =>
