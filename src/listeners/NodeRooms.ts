@@ -2,7 +2,7 @@
  * Rooms by name in plain Node, behind the package `ws`.
  *
  * A room has the same layer and handlers as in a Durable Object, but lives in the memory of one process. Nothing
- * hibernates, and all rooms end with the process. A room starts with its first client or call. It is forgotten ten
+ * hibernates, and all rooms end with the process. A room starts with its first client or call. It is forgotten thirty
  * seconds after the last one has gone, unless its alarm is set.
  *
  * `layer` gives the rooms to an app: `RoomRoutes`, `RoomsApiRoutes` and calls of rooms work as in a Worker, and
@@ -136,7 +136,8 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
         (context: Context.Context<Scope.Scope>) =>
           Context.add(surroundings, Scope.Scope, Context.get(context, Scope.Scope))
       ),
-    idleTimeToLive: "10 seconds"
+    // As long as the longest pause after a start that failed: with the room, the pause would be forgotten.
+    idleTimeToLive: "30 seconds"
   })
   const end = yield* Deferred.make<void>()
   yield* Effect.addFinalizer(() => Deferred.succeed(end, undefined))
