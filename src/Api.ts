@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import { Chat } from "./Chat.ts"
 import * as Problem from "./domain/Problem.ts"
 import * as DurableRooms from "./durable/DurableRooms.ts"
+import type * as RoomObject from "./durable/RoomObject.ts"
 import * as ApiToken from "./http/ApiToken.ts"
 import * as RoomsApiRoutes from "./http/RoomsApiRoutes.ts"
 import document from "./openapi.json" with { type: "json" }
@@ -18,7 +19,7 @@ import * as Rooms from "./services/Rooms.ts"
 
 /** What the API needs of the Worker's configuration. */
 export interface Env {
-  readonly CHAT: DurableObjectNamespace
+  readonly CHAT: DurableObjectNamespace<RoomObject.RoomObject<typeof Chat, any>>
 }
 
 /**

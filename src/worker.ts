@@ -10,10 +10,10 @@ import * as RoomObject from "./durable/RoomObject.ts"
 
 /** What the Worker's configuration binds. */
 export interface Env {
-  readonly CHAT: DurableObjectNamespace
+  readonly CHAT: DurableObjectNamespace<ChatRoom>
   readonly ASSETS: Fetcher
   /** The token of the API. Without one there is no API. */
-  readonly API_TOKEN?: string
+  readonly API_TOKEN?: string | undefined
 }
 
 /** The object of one chat room. */

@@ -32,4 +32,4 @@ export default {
       return Response.json(total)
     }))
   }
-} satisfies ExportedHandler<{ readonly ROOM: DurableObjectNamespace }>
+} satisfies ExportedHandler<{ readonly ROOM: DurableObjectNamespace<Instance> }>

@@ -26,12 +26,14 @@ export interface Namespace {
   readonly getByName: (name: string) => unknown
 }
 
+/** `Yes` if the type is that of a namespace of a room's objects, `No` if it is that of another namespace. */
+type Holds<Value, R extends Room.Any, Yes, No, Else> = Value extends DurableObjectNamespace<infer Instance>
+  ? Instance extends RoomObject.RoomObject<infer Other, any> ? [R, Other] extends [Other, R] ? Yes : No : No
+  : Else
+
 /** The bindings that are namespaces of a room's objects. */
 export type NamespaceBinding<R extends Room.Any> = {
-  [Name in keyof Cloudflare.Env]: Cloudflare.Env[Name] extends DurableObjectNamespace<infer Instance>
-    ? Instance extends RoomObject.RoomObject<infer Other, any> ? [R, Other] extends [Other, R] ? Name : never
-    : never
-    : never
+  [Name in keyof Cloudflare.Env]: Holds<Cloudflare.Env[Name], R, Name, never, never>
 }[keyof Cloudflare.Env]
 
 /**
@@ -45,9 +47,14 @@ export const layer = <R extends Room.Any>(
   // SAFETY: the type of the binding says that it is a namespace.
   Layer.effect(Rooms.key(room), Bindings.Bindings.useSync((env) => make(room, env[binding] as Namespace)))
 
-/** Makes the service of the rooms whose objects a namespace holds. */
-export const make = <R extends Room.Any>(room: R, namespace: Namespace): Rooms.Service<R> =>
-  Rooms.make(room, (name) => open(namespace, name))
+/**
+ * Makes the service of the rooms whose objects a namespace holds. As with {@link layer}, the type of a
+ * `DurableObjectNamespace` must name their class. Anything else with its method is taken as it is.
+ */
+export const make = <R extends Room.Any, const N extends Namespace>(
+  room: R,
+  namespace: N & Holds<N, R, N, never, N>
+): Rooms.Service<R> => Rooms.make(room, (name) => open(namespace, name))
 
 // The methods of `RoomObject` that are called here.
 interface Stub {

@@ -35,15 +35,14 @@ import * as Rooms from "../services/Rooms.ts"
 /** How the rooms are served. */
 export interface Options<E, R> {
   /** Where: a path with the parameter `room`. `/rooms/:room`, unless given. */
-  readonly path?: `/${string}:room${string}`
+  readonly path?: `/${string}:room${string}` | undefined
   /**
    * Lets a request in, with what the room may believe about it (see `Claims`), or refuses it. A `Problem` is the
    * response; any other error is the app's to handle. Everybody is let in, unless given.
    */
-  readonly authorize?: (
-    request: HttpServerRequest.HttpServerRequest,
-    room: string
-  ) => Effect.Effect<Claims.Claims, E, R>
+  readonly authorize?:
+    | ((request: HttpServerRequest.HttpServerRequest, room: string) => Effect.Effect<Claims.Claims, E, R>)
+    | undefined
 }
 
 /** Serves the rooms of a definition. The response to an upgrade passes through as the runtime made it. */

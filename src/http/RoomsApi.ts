@@ -99,7 +99,7 @@ export const layerClient = (
 /** Where the API is. */
 export interface Options {
   /** Before the paths of all endpoints: `/api`, unless given. */
-  readonly prefix?: `/${string}`
+  readonly prefix?: `/${string}` | undefined
 }
 
 const errors = [BadRequest, InternalServerError, ServiceUnavailable] as const

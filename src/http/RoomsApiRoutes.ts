@@ -36,7 +36,7 @@ export interface Options<E, R> extends RoomsApi.Options {
    */
   readonly authorize: (request: Request, room: string) => Effect.Effect<unknown, E, R>
   /** Bytes that the body of a request may have: 1,048,576, unless given. */
-  readonly bodyBytes?: number
+  readonly bodyBytes?: number | undefined
 }
 
 /** Answers a request to the API. The URL is the request's, unless given: an app may have removed a part of it. */

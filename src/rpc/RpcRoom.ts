@@ -194,13 +194,13 @@ export const make = <
   group: RpcGroup.RpcGroup<Rpcs>,
   options: {
     /** What is kept for a connection while the object sleeps, beside its streams; nothing, unless given. */
-    readonly state?: Schema.Codec<State, unknown>
+    readonly state?: Schema.Codec<State, unknown> | undefined
     /** Methods that may be called from outside, by other Workers: see `Rooms`. */
-    readonly methods?: ReadonlyArray<Methods> & Calls.Free<Methods>
+    readonly methods?: (ReadonlyArray<Methods> & Calls.Free<Methods>) | undefined
     /** Calls of one connection that may be in flight: 128, unless given. One more dies at once. */
-    readonly calls?: number
+    readonly calls?: number | undefined
     /** Pushed streams that one connection may have open: 256, unless given, or as many as fit in its attachment. */
-    readonly streams?: number
+    readonly streams?: number | undefined
   } = {}
 ): RpcRoom<Name, Rpcs, State, Methods> => {
   const key = Context.Service<Identifier<Name>, Service<Rpcs, State>>(`effect-dormouse/RpcRoom/${name}`)

@@ -29,7 +29,7 @@ contract(
   "rooms in workerd",
   Effect.sync(() => ({
     // SAFETY: the service is that of the definition.
-    rooms: (room: Room.Any) => DurableRooms.make(room, env.LOBBY) as any,
+    rooms: (room: Room.Any) => DurableRooms.make(room, env.LOBBY as DurableRooms.Namespace) as any,
     broken: DurableRooms.make(Lobby, env.BROKEN_LOBBY),
     client: (response) =>
       Effect.gen(function*() {

@@ -166,6 +166,22 @@ it("rooms are reached where they are provided, by a binding that there is", () =
   )
 })
 
+it("a namespace is made rooms of whose objects it holds, as its type says", () => {
+  const { BANKS, ECHOES, OTHERS, UNTYPED } = {} as Cloudflare.Env
+  compiles(
+    DurableRooms.make(Bank, BANKS),
+    DurableRooms.make(Other, OTHERS),
+    // @ts-expect-error: these are the objects of another room
+    DurableRooms.make(Bank, OTHERS),
+    // @ts-expect-error: these are no objects of a room
+    DurableRooms.make(Bank, ECHOES),
+    // @ts-expect-error: nothing says whose objects these are
+    DurableRooms.make(Bank, UNTYPED),
+    // @ts-expect-error: this is no namespace
+    DurableRooms.make(Bank, {})
+  )
+})
+
 it("routes need their rooms, and a path with a room", () => {
   const routes = RoomRoutes.layer(Bank)
   const rooms = MemoryRooms.layer(Bank, BankLive)
