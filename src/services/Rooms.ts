@@ -281,7 +281,7 @@ export class InvalidReply extends Schema.TaggedError<InvalidReply>()("InvalidRep
   detail: Schema.String
 }) {
   override get message() {
-    return `The answer to ${this.method} is none that it gives. ${this.detail}`
+    return `The answer to ${this.method} has the wrong form. ${this.detail}`
   }
 }
 

@@ -98,7 +98,7 @@ it.effect("the counting broadcaster takes the place of the room's (EX-2)", () =>
       })
     )
     const frames = Metric.counter("frames")
-    const room = yield* MemoryRoom.make(Counter, Layer.merge(CounterLive, Counting))
+    const room = yield* MemoryRoom.make(Counter, Layer.provideMerge(CounterLive, Counting))
     const [ada, bob] = [yield* room.connect(), yield* room.connect()]
     yield* ada.send({ add: 1 })
     assert.deepStrictEqual(yield* bob.received, [{ total: 1, people: 2 }])

@@ -97,7 +97,7 @@ const listen = (host: string, port: number) =>
       })
   )
 
-/** The address is taken, or is none of this machine. */
+/** The address is taken, or this machine does not have it. */
 class NotListening extends Data.TaggedError("NotListening")<{
   readonly host: string
   readonly port: number
@@ -139,7 +139,7 @@ const main = (): void => {
   })
   if (values.help) return console.log(help)
   const port = Number(values.port)
-  if (!/^\d+$/.test(values.port) || port > 65_535) throw new Error(`"${values.port}" is no port.`)
+  if (!/^\d+$/.test(values.port) || port > 65_535) throw new Error(`"${values.port}" is not a port.`)
   const fiber = Effect.runFork(serve(values.host, port).pipe(Effect.provide(Logger.layer([Logger.consoleJson]))))
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => fiber.interruptUnsafe())
   fiber.addObserver((exit) => {
