@@ -88,6 +88,28 @@ it.effect("who is interrupted while it waits leaves the box, and holds up nobody
     assert.deepStrictEqual(log, ["running", "next", "behind"])
   }))
 
+it.effect("whoever begins its turn, and whoever gives its place up, gives its bytes back (LC-15, LC-16)", () =>
+  Effect.gen(function*() {
+    const mailbox = Mailbox.make<object>({ mailboxBytes: 10 })
+    const gates = [yield* Deferred.make<void>(), yield* Deferred.make<void>()] as const
+    const { turn } = makeTurns()
+    const fork = <A>(turn: Effect.Effect<A> | undefined) => Effect.forkChild(turn!, { startImmediately: true })
+    const first = yield* fork(mailbox.take(key, 1, turn("first", Deferred.await(gates[0]))))
+    const second = yield* fork(mailbox.take(key, 6, turn("second", Deferred.await(gates[1]))))
+    yield* fork(mailbox.take(key, 4, turn("third")))
+    assert.isUndefined(mailbox.take(key, 1, turn("too much")))
+    yield* Deferred.succeed(gates[0], undefined)
+    yield* Fiber.join(first)
+    assert.isUndefined(mailbox.take(key, 7, turn("too much")))
+    const fourth = yield* fork(mailbox.take(key, 6, turn("fourth")))
+    assert.isUndefined(mailbox.take(key, 1, turn("too much")))
+    yield* Fiber.interrupt(fourth)
+    assert.isUndefined(mailbox.take(key, 7, turn("too much")))
+    assert.isDefined(mailbox.take(key, 6, turn("fits")))
+    yield* Deferred.succeed(gates[1], undefined)
+    assert.strictEqual(yield* Fiber.join(second), "second")
+  }))
+
 it.effect("ten thousand turns that end at once are passed on without a deep stack (LC-3)", () =>
   Effect.gen(function*() {
     const mailbox = Mailbox.make<object>({ mailboxMessages: Infinity })

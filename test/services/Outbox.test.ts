@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
+import { vi } from "vitest"
 import * as Audience from "../../src/domain/Audience.ts"
 import type * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
@@ -89,6 +90,8 @@ const Step = Schema.Struct({
     "except",
     "label",
     "bytes",
+    "bytes for one",
+    "bytes for a label",
     "pause",
     "flush",
     "enter",
@@ -101,10 +104,11 @@ const Step = Schema.Struct({
 
 it.effect.prop(
   "however messages are addressed and whoever comes and goes, nobody misses one or sees them out of order (OB-2)",
-  { plan: Schema.Array(Step).check(Schema.isMaxLength(40)) },
-  ({ plan }) =>
+  // Of small frames, most messages fill one.
+  { plan: Schema.Array(Step).check(Schema.isMaxLength(40)), frameBytes: Schema.Literals([3, 12, 65_536]) },
+  ({ frameBytes, plan }) =>
     Effect.gen(function*() {
-      const room = yield* MemoryRoom.make(Numbers, NumbersLive)
+      const room = yield* MemoryRoom.make(Numbers, NumbersLive, { frameBytes })
       const numbers = <A, E>(
         use: (numbers: Room.Service<number | string | Uint8Array, undefined>) => Effect.Effect<A, E>
       ) => room.run(Numbers.use(use))
@@ -140,13 +144,15 @@ it.effect.prop(
         else if (what === "flush") yield* room.run(Outbox.Outbox.useSync((outbox) => outbox.flush()))
         else if (what === "all") yield* say(index, there)
         else if (what === "bytes") yield* say(new Uint8Array([index]), there)
-        else if (what === "label") {
-          yield* say(index, there.filter(({ isLabelled }) => isLabelled), { to: Audience.label("x") })
+        else if (what === "label" || what === "bytes for a label") {
+          const message = what === "label" ? index : new Uint8Array([index])
+          yield* say(message, there.filter(({ isLabelled }) => isLabelled), { to: Audience.label("x") })
         } else if (one !== undefined) {
           if (what === "except") yield* say(index, there.filter((member) => member !== one), { except: one.id })
-          else if (what === "one") {
-            one.expected.push(index)
-            yield* numbers((numbers) => numbers.send(one.id, index))
+          else if (what === "one" || what === "bytes for one") {
+            const message = what === "one" ? index : new Uint8Array([index])
+            one.expected.push(message)
+            yield* numbers((numbers) => numbers.send(one.id, message))
           } else if (what === "leave") {
             one.how = "left"
             yield* one.client.close(1000)
@@ -218,6 +224,205 @@ it.effect("what is for single clients costs each of them its own, and not everyb
     assert.isAbove(few, 0)
     assert.isAtMost(yield* looks(200), 4 * few + 50)
   }))
+
+// A room whose outbox is flushed by nobody else: a look at a client's inbox shows what has left by then.
+const unflushed = Effect.fnUntraced(function*(
+  options: MemoryRoom.Options,
+  ...clients: ReadonlyArray<readonly [url: string, headers: Record<string, string>]>
+) {
+  const Unflushed = Layer.effect(
+    Outbox.Outbox,
+    Effect.map(Outbox.Outbox, (outbox) => ({ ...outbox, flush: () => {} }))
+  )
+  const room = yield* MemoryRoom.make(Numbers, Layer.provideMerge(NumbersLive, Unflushed), options)
+  const connected = yield* Effect.forEach(clients, ([url, headers]) => room.connect(url, { headers }))
+  const connections = yield* room.run(Numbers.use((room) => room.connections()))
+  yield* macrotasks
+  const run = <A, E>(
+    use: (room: Room.Service<number | string | Uint8Array, undefined>) => Effect.Effect<A, E>
+  ) => room.run(Numbers.use(use))
+  return {
+    room,
+    run,
+    clients: connected,
+    ids: connections.map(({ id }) => id),
+    send: (id: ConnectionId.ConnectionId | undefined, number: number) => run((room) => room.send(id!, number)),
+    all: (number: number) => run((room) => room.broadcast(number)),
+    labelled: (number: number) => run((room) => room.broadcast(number, { to: Audience.label("x") }))
+  }
+})
+
+// No step of the test ends its turn by itself.
+const inOneTurn = Effect.provideService(Scheduler.PreventSchedulerYield, true)
+
+const macrotask = Effect.promise(() => new Promise((done) => setImmediate(done)))
+
+it.effect("what is collected leaves with the next macrotask, and one without anything ends that (OB-1)", () =>
+  Effect.gen(function*() {
+    const { all, clients: [client], labelled } = yield* unflushed({}, ["/?label=x", ndjson])
+    for (const say of [all, labelled]) {
+      const leaves = (...frames: ReadonlyArray<string>) =>
+        Effect.map(client!.receivedFrames, (received) => assert.deepStrictEqual(received, frames))
+      yield* say(1)
+      yield* leaves("1")
+      yield* say(2)
+      yield* say(3)
+      yield* leaves()
+      yield* macrotask
+      yield* leaves("2\n3")
+      yield* say(4)
+      yield* leaves()
+      yield* macrotask
+      yield* leaves("4")
+      yield* macrotask
+      yield* say(5)
+      yield* leaves("5")
+      yield* macrotasks
+    }
+  }).pipe(inOneTurn))
+
+it.effect("what fills a frame leaves at once, whoever it is for (OB-1, OB-4)", () =>
+  Effect.gen(function*() {
+    const { all, clients: [client, other], ids: [id], labelled, send } = yield* unflushed(
+      { frameBytes: 4 },
+      ["/?label=x", ndjson],
+      ["/", ndjson]
+    )
+    for (const say of [all, labelled, (number: number) => send(id, number)]) {
+      yield* say(1)
+      yield* say(22)
+      assert.deepStrictEqual(yield* client!.receivedFrames, ["1"])
+      yield* say(33)
+      assert.deepStrictEqual(yield* client!.receivedFrames, ["22", "33"])
+      yield* say(4)
+      assert.deepStrictEqual(yield* client!.receivedFrames, [])
+      yield* macrotasks
+      assert.deepStrictEqual(yield* client!.receivedFrames, ["4"])
+    }
+    assert.deepStrictEqual(yield* other!.receivedFrames, ["1", "22", "33", "4"])
+  }).pipe(inOneTurn))
+
+it.effect("what fills a frame leaves once, also where some of it was for fewer (OB-2, OB-4)", () =>
+  Effect.gen(function*() {
+    const { all, clients, ids: [id], labelled, send } = yield* unflushed(
+      { frameBytes: 3 },
+      ["/?label=x", ndjson],
+      ["/", ndjson]
+    )
+    for (const say of [labelled, (number: number) => send(id, number)]) {
+      yield* all(0)
+      yield* all(1)
+      yield* say(2)
+      yield* say(3)
+      yield* say(4)
+      yield* all(567)
+      yield* macrotasks
+      const received = yield* Effect.forEach(clients, (client) => client.received)
+      assert.deepStrictEqual(received, [[0, 1, 2, 3, 4, 567], [0, 1, 567]])
+    }
+  }).pipe(inOneTurn))
+
+it.effect("what is for one leaves when the turn ends, and what is for everybody waits on (OB-1)", () =>
+  Effect.gen(function*() {
+    const { all, clients: [client], ids: [id], send } = yield* unflushed({}, ["/", ndjson], ["/", ndjson])
+    const turn = Effect.promise(() => Promise.resolve())
+    yield* all(0)
+    yield* macrotasks
+    assert.deepStrictEqual(yield* client!.receivedFrames, ["0"])
+    yield* send(id, 1)
+    yield* send(id, 2)
+    yield* send(id, 3)
+    assert.deepStrictEqual(yield* client!.receivedFrames, ["1"])
+    yield* turn
+    assert.deepStrictEqual(yield* client!.receivedFrames, ["2\n3"])
+    yield* send(id, 4)
+    assert.deepStrictEqual(yield* client!.receivedFrames, ["4"])
+    yield* all(5)
+    assert.deepStrictEqual(yield* client!.receivedFrames, ["5"])
+    yield* all(6)
+    yield* turn
+    assert.deepStrictEqual(yield* client!.receivedFrames, [])
+    // Behind what waits for it, and that does not wait any more.
+    yield* send(id, 7)
+    assert.deepStrictEqual(yield* client!.receivedFrames, ["6", "7"])
+    yield* all(8)
+    yield* macrotasks
+    assert.deepStrictEqual(yield* client!.receivedFrames, ["8"])
+  }).pipe(inOneTurn))
+
+it.effect("what has waited for 5 ms leaves with the next event, and no sooner (OB-1)", () =>
+  Effect.gen(function*() {
+    const { all, clients: [client, speaker], labelled } = yield* unflushed({}, ["/?label=x", ndjson], ["/", {}])
+    yield* Effect.acquireRelease(
+      Effect.sync(() => vi.useFakeTimers({ toFake: ["Date"], now: 1_000_000 })),
+      () => Effect.sync(() => vi.useRealTimers())
+    )
+    // An event that says nothing.
+    const event = speaker!.sendFrame("null")
+    for (const say of [all, labelled]) {
+      yield* say(1)
+      yield* say(2)
+      vi.setSystemTime(Date.now() + 3)
+      yield* say(3)
+      vi.setSystemTime(Date.now() + 1)
+      yield* event
+      assert.deepStrictEqual(yield* client!.receivedFrames, ["1"])
+      vi.setSystemTime(Date.now() + 1)
+      yield* event
+      assert.deepStrictEqual(yield* client!.receivedFrames, ["2\n3"])
+      // It counts from the first of what waits now.
+      yield* say(4)
+      vi.setSystemTime(Date.now() + 4)
+      yield* event
+      assert.deepStrictEqual(yield* client!.receivedFrames, [])
+      yield* macrotasks
+      assert.deepStrictEqual(yield* client!.receivedFrames, ["4"])
+    }
+  }).pipe(inOneTurn))
+
+it.effect("what leaves for others does not make the outbox wait for those who take joined frames (OB-1)", () =>
+  Effect.gen(function*() {
+    const { all, clients: [plain], labelled, room } = yield* unflushed({}, ["/?label=x", {}])
+    yield* all(1)
+    const client = yield* room.connect("/", { headers: ndjson })
+    yield* labelled(2)
+    yield* all(3)
+    assert.deepStrictEqual(yield* client.receivedFrames, ["3"])
+    assert.deepStrictEqual(yield* plain!.receivedFrames, ["1", "2", "3"])
+  }).pipe(inOneTurn))
+
+it.effect("a client that does not read counts as failed, and is let go by the macrotask that finds it so (BC-2, OB-5)", () =>
+  Effect.gen(function*() {
+    const { all, clients: [reads, plain, joins], run } = yield* unflushed(
+      { bufferBytes: 1 },
+      ["/", ndjson],
+      ["/", {}],
+      ["/?label=x", ndjson]
+    )
+    yield* Effect.forEach([plain!, joins!], (client) => client.stall)
+    const count = run((room) => room.count())
+    // What waits is not above the bound yet.
+    assert.deepStrictEqual(yield* all(1), { delivered: 3, failed: 0 })
+    yield* macrotasks
+    assert.deepStrictEqual(yield* all(2), { delivered: 3, failed: 0 })
+    yield* macrotasks
+    assert.deepStrictEqual(
+      yield* run((room) => room.broadcast(3, { to: Audience.label("x") })),
+      { delivered: 0, failed: 1 }
+    )
+    yield* Effect.yieldNow
+    assert.strictEqual(yield* count, 2)
+    assert.deepStrictEqual(yield* all(4), { delivered: 1, failed: 1 })
+    yield* Effect.yieldNow
+    assert.strictEqual(yield* count, 1)
+    assert.deepStrictEqual(yield* reads!.received, [1, 2, 4])
+    const slow = yield* unflushed({ bufferBytes: 0 }, ["/", ndjson])
+    yield* slow.clients[0]!.stall
+    yield* slow.all(1)
+    yield* slow.all(2)
+    yield* macrotask
+    assert.strictEqual(yield* slow.run((room) => room.count()), 0)
+  }).pipe(inOneTurn))
 
 it.effect("a flush that finds nothing sends nothing (OB-1)", () =>
   Effect.gen(function*() {
