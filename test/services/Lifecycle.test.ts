@@ -128,7 +128,7 @@ it.effect("who fails in open, or is interrupted there, is not to be found any mo
           open: ({ id }) =>
             Effect.andThen(
               Effect.sync(() => ids.push(id)),
-              Effect.suspend(() =>
+              Effect.suspend((): Effect.Effect<never, unknown> =>
                 ids.length === 1 ? Effect.fail("no") : ids.length === 2 ? Effect.never : Problem.make(409, "Not now.")
               )
             )
