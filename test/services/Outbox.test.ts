@@ -482,6 +482,13 @@ it.effect("the bounds are options (OB-4)", () =>
     const client = yield* room.connect("/", { headers: ndjson })
     yield* room.run(Numbers.use((room) => Effect.forEach([1, 22, 33, 44], (number) => room.broadcast(number))))
     assert.deepStrictEqual(yield* client.receivedFrames, ["1", "22\n33", "44"])
+    const small = yield* MemoryRoom.make(Numbers, NumbersLive, { frameBytes: 4 })
+    const other = yield* small.connect("/", { headers: ndjson })
+    yield* small.run(Numbers.use((room) => Effect.forEach([1, 2, 3, 4], (number) => room.broadcast(number))))
+    assert.deepStrictEqual(yield* other.receivedFrames, ["1", "2\n3", "4"])
+    // One that alone is more leaves alone, and with nothing before it.
+    yield* small.run(Numbers.use((room) => Effect.forEach([1, 23456, 7], (number) => room.broadcast(number))))
+    assert.deepStrictEqual((yield* other.receivedFrames).at(-2), "23456")
   }))
 
 it.effect("a client that does not read is closed with 4008, and the others feel nothing (OB-5)", () =>
