@@ -66,7 +66,7 @@ const reasonOf = (reply: unknown) => (reply as { readonly reason?: { readonly _t
 
 it.effect("a method's payload, its value and its error travel as their schemas encode them (RO-5)", () =>
   Effect.gen(function*() {
-    const { call, logged, room } = yield* setup()
+    const { call, logged } = yield* setup()
     assert.deepStrictEqual(yield* call("tomorrow", at.toISOString()), success("1970-01-02T00:00:00.000Z"))
     assert.deepStrictEqual(yield* call("tomorrow", "1969-01-01T00:00:00.000Z"), {
       _tag: "Failure",
