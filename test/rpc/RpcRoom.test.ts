@@ -77,6 +77,26 @@ it.effect("calls that come while a room starts overlap once it has, and can be i
     assert.sameMembers(answered, [1, 2, 3])
   }))
 
+it.effect("the calls of who leaves hold the object no longer, whatever they are (RP-6, RP-10)", () =>
+  Effect.gen(function*() {
+    for (const leave of ["close", "drop"] as const) {
+      const room = yield* MemoryRoom.make(Ticker.room, TickerLive)
+      const client = yield* room.connect()
+      const frames = [
+        { _tag: "Request", id: 1, tag: "Never", payload: null, headers: [] },
+        { _tag: "Request", id: 2, tag: "Count", payload: { to: 1_000_000 }, headers: [] }
+      ]
+      const waiting = yield* Effect.forEach(
+        frames,
+        (frame) => Effect.forkChild(client.sendFrame(JSON.stringify(frame)), { startImmediately: true })
+      )
+      yield* Effect.yieldNow
+      assert.isTrue(waiting.every((fiber) => fiber.pollUnsafe() === undefined))
+      yield* leave === "close" ? client.close(1000) : client.drop
+      for (const fiber of waiting) yield* Fiber.join(fiber)
+    }
+  }))
+
 it.effect("a room is called from outside, and pushes what it is told (RP-5)", () =>
   Effect.gen(function*() {
     const rooms = yield* Rooms.key(Ticker.room)
