@@ -257,6 +257,68 @@ it.effect("a close is answered where its frame came, and not where the connectio
     assert.deepStrictEqual(left, [[4000, true], [1006, false], [1005, true]])
   }))
 
+it.effect("the lines of a frame are handled one after the other, and a frame of nothing is no message (LC-3, PL-1)", () =>
+  Effect.gen(function*() {
+    const gate = yield* Deferred.make<void>()
+    const began: Array<number> = []
+    const room = yield* MemoryRoom.make(
+      Numbers,
+      Numbers.toLayer({
+        message: (_, number) =>
+          Effect.andThen(Effect.sync(() => began.push(number)), number === 0 ? Deferred.await(gate) : Effect.void)
+      })
+    )
+    const client = yield* room.connect("/", ndjson)
+    const sending = yield* fork(client.sendFrame("0\n1\n2"))
+    assert.deepStrictEqual(began, [0])
+    yield* Deferred.succeed(gate, undefined)
+    yield* Fiber.join(sending)
+    assert.deepStrictEqual(began, [0, 1, 2])
+    yield* client.sendFrame("\n")
+    assert.deepStrictEqual(yield* client.receivedFrames, [])
+    yield* client.sendFrame("")
+    assert.deepStrictEqual((yield* client.receivedFrames).map(codeOf), ["InvalidMessage"])
+  }))
+
+it.effect("a handler that dies is no refusal, whatever the room's errors are (PL-5)", () =>
+  Effect.gen(function*() {
+    const Mild = Room.make("mild", {
+      receive: Schema.Literals(["die", "fail"]),
+      send: Schema.Int,
+      error: Schema.Undefined
+    })
+    const room = yield* MemoryRoom.make(
+      Mild,
+      Mild.toLayer({ message: (_, how) => how === "die" ? Effect.die("broken") : Effect.fail(undefined) })
+    )
+    const client = yield* room.connect()
+    yield* client.send("die").pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+    yield* client.send("fail")
+    assert.deepStrictEqual((yield* client.receivedFrames).map(codeOf), ["Internal", "Refused"])
+  }))
+
+it.effect("where a connection that we close cannot be forgotten, that is logged (LC-4, LC-6)", () =>
+  Effect.gen(function*() {
+    const { layer, lines } = makeLog()
+    const room = yield* MemoryRoom.make(Numbers, Layer.merge(Numbers.toLayer({}), layer))
+    const client = yield* room.connect()
+    yield* room.run(Effect.gen(function*() {
+      const registry = yield* ConnectionRegistry.ConnectionRegistry
+      const [connection] = yield* registry.list()
+      Object.defineProperty(yield* registry.find(connection!.id), "serializeAttachment", {
+        value: () => {
+          throw new Error("broken")
+        }
+      })
+      yield* Numbers.use((room) => room.close(connection!.id))
+      yield* Effect.yieldNow
+      assert.deepStrictEqual(lines, [
+        ["The room's handler failed", "Error", { event: "close", connection: connection!.id }]
+      ])
+    }))
+    assert.strictEqual((yield* client.closed)?.code, 1000)
+  }))
+
 it.effect("in a room without an order the lines of a frame overlap, and messages that wait for each other end (LC-3)", () =>
   Effect.gen(function*() {
     const Loose = Room.make("loose", { receive: Schema.Int, send: Schema.Int, order: "none" })
