@@ -72,6 +72,9 @@ export const contract = (title: string, makeWorld: Effect.Effect<World, never, S
         for (const span of [...of("Room.message"), ...of("Room.close")]) {
           assert.deepStrictEqual(span.attributes, { room, connection: id })
         }
+        for (const span of [...of("Room.connect"), ...of("Room.alarm")]) {
+          assert.deepStrictEqual(span.attributes, { room })
+        }
         // What a handler does is inside.
         assert.strictEqual(of("own")[0]?.parent, of("Room.message")[0]?.spanId)
       }))

@@ -337,6 +337,7 @@ it.effect("in a room without an order the lines of a frame overlap, and messages
     const client = yield* room.connect("/", ndjson)
     const first = yield* fork(client.sendFrame("1\n2"))
     assert.deepStrictEqual(seen, [])
+    assert.isUndefined(first.pollUnsafe())
     yield* client.sendFrame("1\n3")
     yield* Fiber.join(first)
     assert.sameMembers(seen, [3, 1, 1, 2])
