@@ -1,4 +1,5 @@
 import { assert, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -79,6 +80,8 @@ it.effect("who is interrupted while it waits leaves the box, and holds up nobody
     const given = yield* fork(mailbox.take(key, 5, turn("given up")))
     assert.isUndefined(mailbox.take(key, 6, turn("too much")))
     yield* Fiber.interrupt(given)
+    const exit = yield* Fiber.await(given)
+    assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
     const next = yield* fork(mailbox.take(key, 10, turn("next", Deferred.await(gate))))
     const behind = yield* fork(mailbox.last(key, turn("behind")))
     assert.deepStrictEqual(log, ["running"])

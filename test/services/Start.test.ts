@@ -93,12 +93,15 @@ it.effect("who comes while a start hangs waits for twenty seconds, and leaves no
     assert.strictEqual(vi.getTimerCount(), 0)
     const waiting = yield* fork(room.connect())
     vi.advanceTimersByTime(19_999)
+    // For a minute it is given the time that it takes.
+    yield* TestClock.adjust(59_999)
+    const late = yield* fork(room.connect())
     yield* Effect.replicateEffect(Effect.yieldNow, 10)
-    assert.isUndefined(waiting.pollUnsafe())
+    assert.deepStrictEqual([waiting.pollUnsafe(), late.pollUnsafe()], [undefined, undefined])
     yield* Deferred.succeed(gate, undefined)
-    yield* Fiber.join(waiting)
+    yield* Effect.forEach([waiting, late], Fiber.join)
     assert.strictEqual(vi.getTimerCount(), 0)
-    assert.strictEqual(yield* room.run(Words.use((words) => words.count())), 1)
+    assert.strictEqual(yield* room.run(Words.use((words) => words.count())), 2)
   }))
 
 it.effect("what is run in a room that is starting waits for it, and finds its services (AP-2)", () =>
@@ -197,5 +200,43 @@ it.effect("an alarm that is removed while it rings, and fails, is over (LC-18)",
     yield* TestClock.adjust("1 day")
     assert.strictEqual(rang, 1)
     assert.strictEqual(lines.length, 1)
+  }).pipe(Effect.provide(layer))
+})
+
+it.effect("an alarm that is set and removed while it rings, and fails, is over, too (LC-18)", () => {
+  const { layer } = makeLog()
+  return Effect.gen(function*() {
+    let rang = 0
+    const room = yield* MemoryRoom.make(
+      Words,
+      Words.toLayer({
+        alarm: Effect.gen(function*() {
+          rang++
+          const alarm = yield* Alarm.Alarm
+          yield* alarm.set(60_000)
+          yield* alarm.clear
+          return yield* Effect.fail("not now")
+        })
+      })
+    )
+    yield* room.run(Alarm.Alarm.use((alarm) => alarm.set(1_000)))
+    yield* TestClock.adjust("1 day")
+    assert.strictEqual(rang, 1)
+  }).pipe(Effect.provide(layer))
+})
+
+it.effect("an alarm that succeeds at its last repetition is not lost (LC-18)", () => {
+  const { layer, lines } = makeLog()
+  return Effect.gen(function*() {
+    let rang = 0
+    const room = yield* MemoryRoom.make(
+      Words,
+      Words.toLayer({ alarm: Effect.suspend(() => ++rang < 7 ? Effect.fail("not now") : Effect.void) })
+    )
+    yield* room.run(Alarm.Alarm.use((alarm) => alarm.set(1_000)))
+    yield* TestClock.adjust("1 day")
+    assert.strictEqual(rang, 7)
+    assert.strictEqual(lines.length, 6)
+    assert.strictEqual(new Set(lines).size, 1)
   }).pipe(Effect.provide(layer))
 })
