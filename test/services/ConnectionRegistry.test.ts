@@ -126,6 +126,33 @@ it.effect("who was closed and does not answer is in no audience, whichever was l
     assert.deepStrictEqual(yield* counts, [2, 2, 0, 2, 2])
   }))
 
+it.effect("who was closed is not found after a sleep, whoever asks first (LC-6, CR-2)", () =>
+  Effect.gen(function*() {
+    const { clients: [mute], ids: [id], room, run } = yield* setup("/")
+    yield* mute!.mute
+    yield* room.run(Notes.use((room) => room.close(id!)))
+    const find = reasonOf(run((registry) => registry.find(id!)))
+    yield* room.evict
+    assert.strictEqual(yield* find, "UnknownConnection")
+    yield* room.evict
+    yield* mute!.send("still here")
+    assert.strictEqual(yield* find, "UnknownConnection")
+    assert.strictEqual(yield* run((registry) => registry.count(Audience.all)), 0)
+    assert.strictEqual(yield* find, "UnknownConnection")
+  }))
+
+it.effect("who is closing has not left before it is forgotten (CR-3)", () =>
+  Effect.gen(function*() {
+    const { clients: [mute], look, room, run } = yield* setup("/")
+    yield* mute!.mute
+    yield* look(0, (_, socket) => socket.close(1000))
+    yield* room.evict
+    const [socket] = yield* room.run(Sockets.Sockets.useSync((sockets) => sockets.list()))
+    assert.isFalse(yield* run((registry) => Effect.sync(() => registry.isForgotten(socket!))))
+    assert.isTrue(yield* run((registry) => registry.forget(socket!)))
+    assert.isTrue(yield* run((registry) => Effect.sync(() => registry.isForgotten(socket!))))
+  }))
+
 it.effect("a state of another version is a typed error at the look, and only there (ST-3, LC-12)", () =>
   Effect.gen(function*() {
     for (
@@ -187,6 +214,7 @@ it.effect("who enters was admitted, once; who is abandoned leaves nothing (LC-2,
         const socket = fresh()
         const admitted = yield* registry.admit(socket, "plain", admission)
         assert.deepStrictEqual(admitted.labels, ["x", "y"])
+        assert.deepStrictEqual((yield* registry.admit(fresh(), "plain", { state: { note: "" } })).labels, [])
         assert.strictEqual(registry.socketOf(admitted.id), socket)
         assert.strictEqual(yield* registry.find(admitted.id), socket)
         assert.strictEqual(yield* registry.count(Audience.all), 1)
@@ -225,6 +253,7 @@ it.effect("a socket of no connection is listed nowhere, and what asks who it is 
         assert.strictEqual(registry.strike(stranger), 1)
         assert.strictEqual(registry.speaking("plain").length, 1)
         assert.strictEqual(registry.speaking("ndjson").length, 0)
+        assert.isTrue(yield* registry.forget(stranger))
       })
     )
     assert.isTrue(yield* look(0, (registry, socket) => registry.isSpeaking(socket, "plain")))
