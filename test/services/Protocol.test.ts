@@ -97,3 +97,18 @@ it.effect("a text and a binary room close on what they cannot answer, and go on 
     // It answers no `ping` by itself.
     assert.strictEqual(yield* reason(yield* texts.connect(), "ping"), "The frame does not fit the room.")
   }))
+
+it("what a JSON room tells the sender of a frame that it refuses is an `Error` with one of its codes (PL-1, PL-5)", () => {
+  const isError = Schema.is(Plain.Error)
+  const protocol = Plain.make(Room.make("tells", { receive: Schema.Int, send: Schema.Int }))
+  for (const code of ["InvalidMessage", "UnsupportedFrame", "Refused", "NotReady", "Internal"] as const) {
+    const complaint = protocol.complain({ code, message: "why", error: 1 })
+    const told: unknown = complaint._tag === "Frame" ? JSON.parse(String(complaint.frame)) : undefined
+    assert.deepStrictEqual(told, { _tag: "Error", code, message: "why", error: 1 })
+    assert.isTrue(isError(told), code)
+  }
+  for (const other of [{ code: "", message: "" }, { code: "Internal" }, { message: "" }]) {
+    assert.isFalse(isError({ _tag: "Error", ...other }))
+  }
+  assert.isFalse(isError({ _tag: "", code: "Internal", message: "" }))
+})
