@@ -126,13 +126,14 @@ export const make = (
   // The members. The runtime is asked again only when somebody has entered or left.
   let members: Members = { plain: [], ndjson: [] }
   let version: number | undefined
+  // Of the members for whom something waits.
+  let flushed: number | undefined
 
-  // What was collected is for those who are in the room now.
   const present = (): Members => {
     const { registry } = assembly
-    if (version !== registry.version()) {
-      flush()
-      version = registry.version()
+    upToDate()
+    if (version !== flushed) {
+      version = flushed
       members = { plain: registry.speaking(Protocol.plain), ndjson: registry.speaking(Protocol.ndjson) }
     }
     return members
@@ -248,7 +249,10 @@ export const make = (
 
   // Who entered since is to get nothing of what was collected before.
   const upToDate = () => {
-    if (version !== assembly.registry.version()) flush()
+    const now = assembly.registry.version()
+    if (flushed === now) return
+    flush()
+    flushed = now
   }
 
   const serve = (socket: Sockets.Socket, frame: Protocol.Frame) => {
