@@ -347,7 +347,7 @@ it.effect("what is for one leaves when the turn ends, and what is for everybody 
     assert.deepStrictEqual(yield* client!.receivedFrames, ["8"])
   }).pipe(inOneTurn))
 
-it.effect("what has waited for 5 ms leaves with the next event, and no sooner (OB-1)", () =>
+it.effect("what has waited for 20 ms leaves with the next event, and no sooner (OB-1)", () =>
   Effect.gen(function*() {
     const { all, clients: [client, speaker], labelled } = yield* unflushed({}, ["/?label=x", ndjson], ["/", {}])
     yield* Effect.acquireRelease(
@@ -359,9 +359,9 @@ it.effect("what has waited for 5 ms leaves with the next event, and no sooner (O
     for (const say of [all, labelled]) {
       yield* say(1)
       yield* say(2)
-      vi.setSystemTime(Date.now() + 3)
+      vi.setSystemTime(Date.now() + 12)
       yield* say(3)
-      vi.setSystemTime(Date.now() + 1)
+      vi.setSystemTime(Date.now() + 7)
       yield* event
       assert.deepStrictEqual(yield* client!.receivedFrames, ["1"])
       vi.setSystemTime(Date.now() + 1)
@@ -369,7 +369,7 @@ it.effect("what has waited for 5 ms leaves with the next event, and no sooner (O
       assert.deepStrictEqual(yield* client!.receivedFrames, ["2\n3"])
       // It counts from the first of what waits now.
       yield* say(4)
-      vi.setSystemTime(Date.now() + 4)
+      vi.setSystemTime(Date.now() + 19)
       yield* event
       assert.deepStrictEqual(yield* client!.receivedFrames, [])
       yield* macrotasks
