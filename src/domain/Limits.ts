@@ -17,6 +17,9 @@ export const closeReasonBytes = 123
 /** UTF-8 bytes of an auto-response's request and of its response. */
 export const autoResponseBytes = 2_048
 
+/** Bytes of a text, a blob or a row in storage. */
+export const storedBytes = 2_000_000
+
 /** Sockets of one object. */
 export const socketsPerObject = 32_768
 

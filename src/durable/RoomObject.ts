@@ -16,9 +16,11 @@ import * as OneTurn from "../services/OneTurn.ts"
 import * as Room from "../services/Room.ts"
 import * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as Sockets from "../services/Sockets.ts"
+import * as Storage from "../services/Storage.ts"
 import * as Bindings from "./Bindings.ts"
 import * as DurableAlarm from "./DurableAlarm.ts"
 import * as DurableSockets from "./DurableSockets.ts"
+import * as DurableStorage from "./DurableStorage.ts"
 import * as ObjectContext from "./ObjectContext.ts"
 import * as RequestClaims from "./RequestClaims.ts"
 
@@ -133,6 +135,7 @@ const given = (ctx: DurableObjectState, env: Cloudflare.Env) =>
   Context.make(Sockets.Sockets, DurableSockets.make(ctx)).pipe(
     Context.add(Bindings.Bindings, env),
     Context.add(Alarm.Alarm, DurableAlarm.make(ctx)),
+    Context.add(Storage.Storage, DurableStorage.make(ctx)),
     Context.add(ObjectContext.ObjectContext, ctx),
     Context.add(Scheduler.Scheduler, OneTurn.scheduler),
     Context.add(Logger.CurrentLoggers, loggers)

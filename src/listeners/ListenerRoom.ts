@@ -21,6 +21,7 @@ import * as OneTurn from "../services/OneTurn.ts"
 import type * as Room from "../services/Room.ts"
 import * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as Sockets from "../services/Sockets.ts"
+import * as Storage from "../services/Storage.ts"
 import * as ListenerSockets from "./ListenerSockets.ts"
 
 /** How a room runs. */
@@ -29,6 +30,15 @@ export interface Options extends RoomRuntime.Options {
   readonly name?: string | undefined
   /** What the room holds from when its alarm is set until it has rung; nothing, unless given. */
   readonly whileAlarm?: Effect.Effect<unknown, never, Scope.Scope> | undefined
+  /** The room's storage; nothing can be stored, unless given. */
+  readonly storage?: KeptStorage | undefined
+  /** Keeps the time of the alarm over a restart of the process. */
+  readonly keptAlarm?: ClockAlarm.Kept | undefined
+}
+
+/** What a room stores, apart from its alarm. */
+export interface KeptStorage extends Omit<Storage.Storage["Service"], "clear"> {
+  readonly clear: () => void
 }
 
 /** A room over standard sockets. `App` is what its layer provides beside the room. */
@@ -56,7 +66,7 @@ export interface ListenerRoom<R extends Room.Any, App = never> {
 export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
   room: R,
   live: Layer.Layer<App, E, RoomRuntime.Services<R>>,
-  { name = "listeners", whileAlarm, ...options }: Options = {}
+  { keptAlarm, name = "listeners", storage = none, whileAlarm, ...options }: Options = {}
 ): Effect.fn.Return<ListenerRoom<R, App>, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const surroundings = yield* Effect.context()
@@ -71,7 +81,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
   }, options.bufferBytes ?? 1_048_576)
   const ring = (repetition: number) =>
     Effect.suspend((): Effect.Effect<void, unknown> => runtime.inside(runtime.alarm(repetition)))
-  const alarm = yield* ClockAlarm.make(ring, whileAlarm)
+  const alarm = yield* ClockAlarm.make(ring, whileAlarm, keptAlarm)
 
   // All are closed before the first has left. So none of them is told that the others leave.
   const goAway = Effect.suspend(() => {
@@ -93,7 +103,8 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
       given: surroundings.pipe(
         Context.add(Scheduler.Scheduler, OneTurn.scheduler),
         Context.add(Sockets.Sockets, sockets),
-        Context.add(Alarm.Alarm, alarm)
+        Context.add(Alarm.Alarm, alarm),
+        Context.add(Storage.Storage, { ...storage, clear: Effect.andThen(Effect.sync(storage.clear), alarm.clear) })
       ),
       name,
       options,
@@ -108,6 +119,12 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
     run: runtime.run
   }
 })
+
+const noStorage = (): never => {
+  throw new Error("This room has no storage.")
+}
+
+const none = { exec: noStorage, transaction: noStorage, clear: () => undefined }
 
 // As the outbox lets go of who does not read what the room sends.
 const letGo = (socket: Sockets.Socket) =>

@@ -16,6 +16,7 @@
  * ```
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -35,11 +36,21 @@ import type * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as Rooms from "../services/Rooms.ts"
 import * as ListenerRoom from "./ListenerRoom.ts"
 import * as NodeSocket from "./NodeSocket.ts"
+import * as NodeStorage from "./NodeStorage.ts"
 import * as NodeUpgrade from "./NodeUpgrade.ts"
 
 /** Marks the rooms in Node of one definition among those of others. */
 export interface NodeRooms<in out Name extends string> {
   readonly _nodeRooms: (name: Name) => Name
+}
+
+/** How rooms run. */
+export interface Options extends RoomRuntime.Options {
+  /**
+   * A directory for what the rooms store, one file for each. It is made if it is not there, and one process uses it at a
+   * time. Unless given, what they store is lost with the process.
+   */
+  readonly directory?: string | undefined
 }
 
 /** Rooms by name. `App` is what their layer provides beside the room, built for each room. */
@@ -84,7 +95,7 @@ export const key = <R extends Room.Any>(room: R): Context.Service<NodeRooms<Room
 export const layer = <R extends Room.Any, App, E, RIn>(
   room: R,
   live: Layer.Layer<App, E, RIn>,
-  options?: RoomRuntime.Options
+  options?: Options
 ): Layer.Layer<
   Rooms.Rooms<Room.Name<R>> | NodeRooms<Room.Name<R>>,
   never,
@@ -105,7 +116,7 @@ export const layer = <R extends Room.Any, App, E, RIn>(
 export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>(
   room: R,
   live: Layer.Layer<App, E, RIn>,
-  options?: RoomRuntime.Options
+  { directory, ...options }: Options = {}
 ): Effect.fn.Return<Service<R, App>, never, Exclude<RIn, RoomRuntime.Services<R>> | Scope.Scope> {
   const surroundings = yield* Effect.context<Exclude<RIn, RoomRuntime.Services<R>>>()
   // SAFETY: what the layer needs beside the services of a room is what stands around here, and a room starts in that.
@@ -126,19 +137,37 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
     }
   })
 
+  const storages = NodeStorage.make(directory)
+
   // Closes last: a connection ends after its room has said goodbye.
   const run = yield* FiberSet.makeRuntime()
   const rooms: RcMap.RcMap<string, ListenerRoom.ListenerRoom<R, App>> = yield* RcMap.make({
     // The services of the first caller do not matter: a room starts in the services that all rooms share.
     lookup: (name: string) =>
       Effect.updateContext(
-        ListenerRoom.make(room, own, { ...options, name, whileAlarm: Effect.suspend(() => RcMap.get(rooms, name)) }),
+        Effect.suspend(() => {
+          const kept = storages.of(name)
+          const whileAlarm = Effect.suspend(() => RcMap.get(rooms, name))
+          // Closed after the room has ended.
+          return Effect.andThen(
+            Effect.addFinalizer(() => Effect.sync(directory === undefined ? () => undefined : kept.storage.close)),
+            ListenerRoom.make(room, own, { ...options, ...kept, name, whileAlarm })
+          )
+        }),
         (context: Context.Context<Scope.Scope>) =>
           Context.add(surroundings, Scope.Scope, Context.get(context, Scope.Scope))
       ),
     // As long as the longest pause after a start that failed: with the room, the pause would be forgotten.
     idleTimeToLive: "30 seconds"
   })
+  // A room whose alarm was set before the last end of the process starts when it is due.
+  for (const { at, room } of storages.alarms()) {
+    yield* Clock.currentTimeMillis.pipe(
+      Effect.flatMap((now) => Effect.sleep(Math.max(0, at - now))),
+      Effect.andThen(Effect.scoped(RcMap.get(rooms, room))),
+      Effect.forkScoped
+    )
+  }
   const end = yield* Deferred.make<void>()
   yield* Effect.addFinalizer(() => Deferred.succeed(end, undefined))
 

@@ -23,6 +23,7 @@ import type * as Problem from "../domain/Problem.ts"
 import * as Protocol from "../services/Protocol.ts"
 import type * as Room from "../services/Room.ts"
 import * as RoomRuntime from "../services/RoomRuntime.ts"
+import * as Storage from "../services/Storage.ts"
 import * as MemoryRuntime from "./MemoryRuntime.ts"
 
 /** What a room's layer, and an effect that is run in the room, may use. */
@@ -76,6 +77,11 @@ export interface MemoryRoom<R extends Room.Any, App = never> {
   ) => Effect.Effect<Client<Room.Receive<R>, Room.Send<R>>, Problem.Problem>
   /** The object sleeps and wakes: every service is built again, and the connections stay. */
   readonly evict: Effect.Effect<void>
+  /**
+   * The object crashes, as it does with a deploy, and starts again: every connection breaks off without a word, and the
+   * storage and the alarm stay.
+   */
+  readonly crash: Effect.Effect<void>
   /** Runs an effect inside the room. */
   readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<R>>) => Effect.Effect<A, E>
   /** Answers a call of `MemoryRooms`. */
@@ -103,7 +109,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
   // Each life of the object has its own scope, which is never closed: an object that sleeps runs no finalizers.
   const start = Effect.suspend(() => {
     const runtime = RoomRuntime.make<R, App, E, MemoryRuntime.MemoryRuntime>(room, live, {
-      given: Context.merge(surroundings, ports),
+      given: Context.merge(surroundings, Context.add(ports, Storage.Storage, memory.storage())),
       name,
       options,
       scope: Scope.forkUnsafe(scope)
@@ -161,6 +167,12 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
       yield* life.inside(life.end)
       yield* memory.evict
       life = yield* start
+      yield* memory.settle
+    }),
+    crash: Effect.gen(function*() {
+      yield* memory.crash
+      life = yield* start
+      yield* memory.settle
     }),
     run: (effect) => Effect.suspend(() => life.run(effect)).pipe(Effect.tap(memory.settle)),
     call: (method, payload, trace) =>

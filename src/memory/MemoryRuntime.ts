@@ -1,9 +1,9 @@
 /**
  * A runtime in memory that keeps the rules of the real one: the sockets of one object with their tags and attachments,
- * its alarm, and its sleep.
+ * its alarm, its storage, its sleep and its crash.
  *
- * Use it through `MemoryRoom` to test a room, and directly to test a service. As in the real runtime, the sockets and
- * the alarm outlive an eviction, and the services do not.
+ * Use it through `MemoryRoom` to test a room, and directly to test a service. As in the real runtime, the sockets, the
+ * alarm and the storage outlive an eviction, and the services do not. Of a crash, the alarm and the storage are left.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -15,6 +15,8 @@ import * as Alarm from "../services/Alarm.ts"
 import * as ClockAlarm from "../services/ClockAlarm.ts"
 import type * as Protocol from "../services/Protocol.ts"
 import * as Sockets from "../services/Sockets.ts"
+import * as Storage from "../services/Storage.ts"
+import * as SqliteStorage from "./SqliteStorage.ts"
 
 /** The events of an object, as the runtime delivers them. */
 export interface Events {
@@ -53,12 +55,17 @@ export class MemoryRuntime extends Context.Service<MemoryRuntime, {
   readonly listen: (events: Events) => Effect.Effect<void>
   /** The object sleeps. Afterwards it sees every socket as a new object. */
   readonly evict: Effect.Effect<void>
+  /** The object crashes: every connection breaks off, and nobody tells the object. What still runs can store nothing. */
+  readonly crash: Effect.Effect<void>
+  /** The storage, as the object sees it until it crashes. */
+  readonly storage: () => Storage.Storage["Service"]
   /** Handles the events that the object itself has caused, like the answer to a close. */
   readonly settle: Effect.Effect<void>
 }>()("effect-dormouse/memory/MemoryRuntime") {
-  static readonly layer: Layer.Layer<MemoryRuntime | Alarm.Alarm | Sockets.Sockets> = Layer.effectContext(
-    Effect.suspend(() => make)
-  )
+  static readonly layer: Layer.Layer<MemoryRuntime | Alarm.Alarm | Sockets.Sockets | Storage.Storage> = Layer
+    .effectContext(
+      Effect.suspend(() => make)
+    )
 }
 
 // What the runtime holds for a connection. `MemorySocket` is a view of it that an eviction replaces.
@@ -233,7 +240,30 @@ const make = Effect.gen(function*() {
     })
   })
 
+  const breakOff = (link: Link) => {
+    link.clientGone = true
+    link.closed ??= { code: CloseCode.abnormal, reason: "", wasClean: false }
+    link.readyState = CLOSED
+  }
+
   const alarm = yield* ClockAlarm.make((repetition) => handled((events) => events.alarm(repetition)))
+
+  const sqlite = SqliteStorage.make()
+  yield* Effect.addFinalizer(() => Effect.sync(sqlite.close))
+  let crashes = 0
+
+  const storage = (): Storage.Storage["Service"] => {
+    const born = crashes
+    const alive = <A>(use: () => A): A => {
+      if (crashes !== born) throw new Error("The object has crashed.")
+      return use()
+    }
+    return {
+      exec: (...statement) => alive(() => sqlite.exec(...statement)),
+      transaction: (body) => alive(() => sqlite.transaction(body)),
+      clear: Effect.andThen(Effect.sync(() => alive(sqlite.clear)), alarm.clear)
+    }
+  }
 
   return Context.make(MemoryRuntime, {
     connect: () => {
@@ -259,6 +289,13 @@ const make = Effect.gen(function*() {
     evict: Effect.sync(() => {
       for (const link of links) view(link)
     }),
+    crash: Effect.sync(() => {
+      crashes++
+      pending.length = 0
+      links.forEach(breakOff)
+      links.clear()
+    }),
+    storage,
     settle
   }).pipe(
     Context.add(Sockets.Sockets, {
@@ -283,6 +320,7 @@ const make = Effect.gen(function*() {
         autoResponse = Limits.autoResponse(request, response)
       }
     }),
-    Context.add(Alarm.Alarm, alarm)
+    Context.add(Alarm.Alarm, alarm),
+    Context.add(Storage.Storage, storage())
   )
 })

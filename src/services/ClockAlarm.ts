@@ -1,5 +1,5 @@
 /**
- * An alarm in memory, for runtimes without one. It follows the `Clock`, and is lost with the process.
+ * An alarm for runtimes without one. It follows the `Clock`, and is lost with the process, unless its time is kept.
  *
  * It rings at least once, as the runtime's own does: a ring that fails is repeated after 2, 4, 8 … seconds, six times,
  * unless the alarm is set again in between.
@@ -12,13 +12,22 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Alarm from "./Alarm.ts"
 
+/** Keeps the time of an alarm, in milliseconds since 1970, until it has rung. */
+export interface Kept {
+  readonly read: () => number | undefined
+  readonly write: (at: number | undefined) => void
+}
+
+const nowhere: Kept = { read: () => undefined, write: () => undefined }
+
 /**
- * Makes an alarm that runs `ring` at its time. `hold` is acquired when the alarm is set, and released when `ring` has
+ * Makes an alarm that runs `ring` at its time, or at a time that was kept. `hold` is acquired when the alarm is set, and released when `ring` has
  * ended or the alarm is removed. Closing the scope removes the alarm.
  */
 export const make = Effect.fnUntraced(function*(
   ring: (repetition: number) => Effect.Effect<void, unknown>,
-  hold: Effect.Effect<unknown, never, Scope.Scope> = Effect.void
+  hold: Effect.Effect<unknown, never, Scope.Scope> = Effect.void,
+  kept: Kept = nowhere
 ): Effect.fn.Return<Alarm.Alarm["Service"], never, Scope.Scope> {
   const scope = yield* Effect.scope
   let waiting: { readonly at: number; fiber: Fiber.Fiber<void> | undefined } | undefined
@@ -29,6 +38,7 @@ export const make = Effect.fnUntraced(function*(
     changes++
     const last = waiting
     waiting = undefined
+    kept.write(undefined)
     return last?.fiber === undefined ? Effect.void : Fiber.interrupt(last.fiber)
   })
 
@@ -44,7 +54,12 @@ export const make = Effect.fnUntraced(function*(
         const before = changes
         return Effect.flatMap(
           Effect.exit(ring(failures)),
-          (exit) => Exit.isFailure(exit) && changes === before ? repeat(failures + 1) : Effect.void
+          (exit) => {
+            if (changes !== before) return Effect.void
+            if (Exit.isFailure(exit) && failures < Alarm.repetitions) return repeat(failures + 1)
+            kept.write(undefined)
+            return Effect.void
+          }
         )
       })
       return hold.pipe(
@@ -63,13 +78,17 @@ export const make = Effect.fnUntraced(function*(
   const repeat = (failures: number) =>
     Effect.flatMap(
       Clock.currentTimeMillis,
-      (now) => failures > Alarm.repetitions ? Effect.void : schedule(now + 2 ** failures * 1_000, failures)
+      (now) => schedule(now + 2 ** failures * 1_000, failures)
     )
+
+  const last = kept.read()
+  if (last !== undefined) yield* schedule(last, 0)
 
   return Alarm.Alarm.of({
     set: (at) =>
       Effect.suspend(() => {
         changes++
+        kept.write(at)
         return schedule(at, 0)
       }),
     get: Effect.sync(() => Option.fromUndefinedOr(waiting?.at)),

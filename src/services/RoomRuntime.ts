@@ -27,9 +27,10 @@ import type * as Protocol from "./Protocol.ts"
 import * as Room from "./Room.ts"
 import * as Sockets from "./Sockets.ts"
 import * as Spans from "./Spans.ts"
+import type * as Storage from "./Storage.ts"
 
 /** The ports of a room: what a runtime offers. */
-export type Ports = Alarm.Alarm | Sockets.Sockets
+export type Ports = Alarm.Alarm | Sockets.Sockets | Storage.Storage
 
 /** What a room's layer, and an effect that is run in a room, may use in every runtime. */
 export type Services<R extends Room.Any> =

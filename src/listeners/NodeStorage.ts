@@ -1,0 +1,83 @@
+/**
+ * The storages of the rooms of a process: in memory, or each in a file of a directory.
+ *
+ * A file also keeps the name of its room and the time of its alarm. So a process that starts knows which rooms have
+ * something to do, and when.
+ */
+import { createHash } from "node:crypto"
+import { existsSync, mkdirSync, readdirSync } from "node:fs"
+import { join } from "node:path"
+import * as SqliteStorage from "../memory/SqliteStorage.ts"
+import type * as ClockAlarm from "../services/ClockAlarm.ts"
+
+/** The storage of one room. */
+export interface RoomStorage {
+  readonly storage: SqliteStorage.SqliteStorage
+  /** Keeps the time of the room's alarm; `undefined` in memory. */
+  readonly keptAlarm: ClockAlarm.Kept | undefined
+}
+
+/** The storages of the rooms of a process. */
+export interface NodeStorage {
+  /** The storage of a room. Memory keeps it until it is cleared, and a directory for ever. */
+  readonly of: (room: string) => RoomStorage
+  /** The rooms whose alarm is set, and its time in milliseconds since 1970. */
+  readonly alarms: () => ReadonlyArray<{ readonly room: string; readonly at: number }>
+}
+
+/** Keeps the storages in memory, or in a directory, which is made if it is not there. */
+export const make = (directory?: string): NodeStorage => directory === undefined ? inMemory() : inFiles(directory)
+
+const inMemory = (): NodeStorage => {
+  const rooms = new Map<string, SqliteStorage.SqliteStorage>()
+  return {
+    of: (room) => {
+      const storage = rooms.get(room) ?? SqliteStorage.make()
+      rooms.set(room, storage)
+      return { storage, keptAlarm: undefined }
+    },
+    alarms: () => []
+  }
+}
+
+const inFiles = (directory: string): NodeStorage => {
+  mkdirSync(directory, { recursive: true })
+  return {
+    of: (room) => {
+      const path = join(directory, `${fileName(room)}.sqlite`)
+      const storage = SqliteStorage.make(path)
+      return {
+        storage,
+        keptAlarm: {
+          read: () => existsSync(path) ? alarmIn(storage)?.at : undefined,
+          write: (at) => {
+            // A room that has stored nothing needs no file.
+            if (at === undefined && !existsSync(path)) return
+            storage.exec("CREATE TABLE IF NOT EXISTS dormouse_room (room TEXT PRIMARY KEY, alarm REAL)")
+            storage.exec("INSERT OR REPLACE INTO dormouse_room VALUES (?, ?)", room, at ?? null)
+          }
+        }
+      }
+    },
+    alarms: () =>
+      readdirSync(directory).filter((file) => file.endsWith(".sqlite")).flatMap((file) => {
+        const storage = SqliteStorage.make(join(directory, file))
+        const alarm = alarmIn(storage)
+        storage.close()
+        return alarm ?? []
+      })
+  }
+}
+
+const alarmIn = ({ exec }: SqliteStorage.SqliteStorage) => {
+  if (exec("SELECT 1 FROM sqlite_master WHERE name = 'dormouse_room'").length === 0) return undefined
+  const [kept] = exec("SELECT room, alarm AS at FROM dormouse_room WHERE alarm IS NOT NULL")
+  // SAFETY: `write` has put them there.
+  return kept as { readonly room: string; readonly at: number } | undefined
+}
+
+// A file system may take `Lobby` and `lobby` for the same. No room's name has an `@`.
+const fileName = (room: string): string =>
+  room === room.toLowerCase()
+    ? room
+    : `${room.toLowerCase()}@${createHash("sha256").update(room).digest("hex").slice(0, 16)}`

@@ -1,0 +1,127 @@
+/**
+ * The storage of a room outside of Cloudflare: Node's own SQLite, in memory or in a file.
+ *
+ * It keeps the rules of a Durable Object's storage, errors included. Unlike there, statements of one turn are not
+ * joined: whoever needs all or nothing uses `transaction`.
+ */
+import { rmSync } from "node:fs"
+import type { DatabaseSync, StatementSync } from "node:sqlite"
+import * as Limits from "../domain/Limits.ts"
+import type * as Storage from "../services/Storage.ts"
+
+/** A database that is opened by its first statement. */
+export interface SqliteStorage extends Omit<Storage.Storage["Service"], "clear"> {
+  /** Closes the database. The next statement opens it again. */
+  readonly close: () => void
+  /** Deletes the database. The next statement makes a new one. */
+  readonly clear: () => void
+}
+
+const memory = ":memory:"
+
+/** Statements that stay prepared. */
+const prepared = 256
+
+/** Makes the storage that a file keeps; without a path, memory keeps it until it is closed. */
+export const make = (path = memory): SqliteStorage => {
+  let database: DatabaseSync | undefined
+  const statements = new Map<string, StatementSync>()
+  let depth = 0
+
+  const open = (): DatabaseSync => {
+    if (database !== undefined) return database
+    // A room that stores nothing does without it, and runs on an older Node.
+    const sqlite = process.getBuiltinModule("node:sqlite")
+    if (sqlite === undefined) throw new Error("This Node has no SQLite: a room that stores something needs Node 24.")
+    const opened = new sqlite.DatabaseSync(path)
+    opened.limits.length = Limits.storedBytes
+    opened.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+    return database = opened
+  }
+
+  const prepare = (text: string): StatementSync => {
+    const known = statements.get(text)
+    if (known !== undefined) return known
+    if (ofTransactions.test(text)) throw new Error("A transaction is begun by `transaction` alone.")
+    const statement = open().prepare(text)
+    if (statements.size >= prepared) statements.clear()
+    statements.set(text, statement)
+    return statement
+  }
+
+  const exec = (text: string, ...bindings: ReadonlyArray<Storage.Binding>): ReadonlyArray<Storage.Row> => {
+    if (isEmpty(text)) throw new Error("The text has no statement.")
+    const statement = prepare(text)
+    // SQLite prepares the first statement of a text, and says how far it came.
+    const rest = text.slice(statement.sourceSQL.length)
+    if (isEmpty(rest)) {
+      if (parameters(text) !== bindings.length) throw new Error("The statement has another number of parameters.")
+      return statement.all(...bindings.map(bound)).map(toRow)
+    }
+    if (parameters(statement.sourceSQL) > 0) throw new Error("Only the last of some statements can have parameters.")
+    statement.all()
+    return exec(rest, ...bindings)
+  }
+
+  const close = () => {
+    statements.clear()
+    database?.close()
+    database = undefined
+  }
+
+  return {
+    exec,
+    transaction: (body) => {
+      const name = `dormouse_${depth}`
+      const [begin, commit, rollback] = depth === 0
+        ? ["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"]
+        : [`SAVEPOINT ${name}`, `RELEASE ${name}`, `ROLLBACK TO ${name}; RELEASE ${name}`]
+      open().exec(begin!)
+      depth++
+      try {
+        const result = body()
+        open().exec(commit!)
+        return result
+      } catch (cause) {
+        // A statement that failed may have ended the transaction itself.
+        if (database?.isTransaction) database.exec(rollback!)
+        throw cause
+      } finally {
+        depth--
+      }
+    },
+    close,
+    clear: () => {
+      close()
+      if (path !== memory) { for (const end of ["", "-wal", "-shm"]) rmSync(`${path}${end}`, { force: true }) }
+    }
+  }
+}
+
+const ofTransactions = /^\s*(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE)\b/i
+
+// Quoted texts and comments, in which a `?` is no parameter.
+const quoted = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g
+
+const isEmpty = (text: string): boolean => /^[\s;]*$/.test(text.replace(/--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g, ""))
+
+const parameters = (text: string): number => {
+  let highest = 0
+  for (const [, number] of text.replace(quoted, " ").matchAll(/\?(\d*)/g)) {
+    highest = number === "" ? highest + 1 : Math.max(highest, Number(number))
+  }
+  return highest
+}
+
+const bound = (value: Storage.Binding) => value instanceof ArrayBuffer ? new Uint8Array(value) : value
+
+const toRow = (row: Record<string, unknown>): Storage.Row => {
+  const values: Record<string, Storage.Value> = {}
+  // SAFETY: what SQLite gives beside blobs is a number, a text or null.
+  for (const [column, value] of Object.entries(row)) values[column] = fromSqlite(value as Storage.Value | Uint8Array)
+  return values
+}
+
+// A copy of its own: the database may keep more in the same buffer.
+const fromSqlite = (value: Storage.Value | Uint8Array): Storage.Value =>
+  value instanceof Uint8Array ? new Uint8Array(value).buffer : value

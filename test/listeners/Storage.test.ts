@@ -1,0 +1,98 @@
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as NodeRooms from "../../src/listeners/NodeRooms.ts"
+import * as Alarm from "../../src/services/Alarm.ts"
+import * as Storage from "../../src/services/Storage.ts"
+import { Probe, ProbeLive } from "../contract/Probe.ts"
+import { contract } from "../contract/storage.ts"
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "dormouse-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)
+
+// The rooms of a process, and what ends it.
+const start = Effect.fnUntraced(function*(directory: string | undefined) {
+  const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+  const rooms = yield* Scope.provide(NodeRooms.make(Probe, ProbeLive, { directory }), scope)
+  return { rooms, end: Scope.close(scope, Exit.void) }
+})
+
+const bound = (run: <A, E>(effect: Effect.Effect<A, E, Storage.Storage>) => Effect.Effect<A, E>) => (pages: number) =>
+  run(Effect.orDie(Storage.exec(`PRAGMA max_page_count = ${pages}`)))
+
+contract(
+  "in Node, in memory",
+  Effect.map(start(undefined), ({ rooms }) => {
+    const run = <A, E>(effect: Effect.Effect<A, E, Storage.Storage>) => rooms.run("room", effect)
+    return { run, bound: bound(run), restarts: { "the end of a room": TestClock.adjust("1 minute") } }
+  }),
+  ["the end of a room"]
+)
+
+contract(
+  "in Node, in files",
+  Effect.gen(function*() {
+    const directory = yield* folder
+    let process = yield* start(directory)
+    const run = <A, E>(effect: Effect.Effect<A, E, Storage.Storage>) =>
+      Effect.suspend(() => process.rooms.run("room", effect))
+    const scope = yield* Effect.scope
+    const restart = Effect.gen(function*() {
+      yield* process.end
+      process = yield* Scope.provide(start(directory), scope)
+    })
+    return {
+      run,
+      bound: bound(run),
+      restarts: { "the end of a room": TestClock.adjust("1 minute"), "a restart of the process": restart }
+    }
+  }),
+  ["the end of a room", "a restart of the process"]
+)
+
+it.effect("rooms whose names differ in case alone store apart (SG-7)", () =>
+  Effect.gen(function*() {
+    const directory = yield* folder
+    const { rooms } = yield* start(directory)
+    for (const name of ["lobby", "Lobby", "LOBBY", "..", "a~b"]) {
+      yield* rooms.run(name, Storage.exec("CREATE TABLE t (a)"))
+      yield* rooms.run(name, Storage.exec("INSERT INTO t VALUES (?)", name))
+    }
+    for (const name of ["lobby", "Lobby", "LOBBY", "..", "a~b"]) {
+      assert.deepStrictEqual(yield* rooms.run(name, Storage.exec("SELECT a FROM t")), [{ a: name }])
+    }
+    const files = readdirSync(directory).filter((file) => file.endsWith(".sqlite"))
+    assert.strictEqual(new Set(files.map((file) => file.toLowerCase())).size, 5)
+  }))
+
+it.effect("an alarm rings after a restart of the process, in a room that nobody has called (SG-7)", () =>
+  Effect.gen(function*() {
+    const directory = yield* folder
+    const now = yield* Effect.clockWith((clock) => Effect.succeed(clock.currentTimeMillisUnsafe()))
+    const before = yield* start(directory)
+    yield* before.rooms.run("Sleeper", Alarm.Alarm.use((alarm) => alarm.set(now + 60_000)))
+    yield* before.rooms.run("other", Storage.exec("CREATE TABLE t (a)"))
+    yield* before.end
+    const after = yield* start(directory)
+    yield* TestClock.adjust("59 seconds")
+    assert.deepStrictEqual(yield* after.rooms.run("other", Storage.exec("SELECT name FROM sqlite_master")), [
+      { name: "t" }
+    ])
+    const alarm = after.rooms.run("Sleeper", Alarm.Alarm.use((alarm) => alarm.get))
+    assert.strictEqual((yield* alarm)._tag, "Some")
+    yield* TestClock.adjust("2 seconds")
+    assert.strictEqual((yield* alarm)._tag, "None")
+    yield* after.end
+    const last = yield* start(directory)
+    assert.strictEqual(
+      (yield* last.rooms.run("Sleeper", Alarm.Alarm.use((alarm) => alarm.get)))._tag,
+      "None"
+    )
+  }))
