@@ -17,6 +17,7 @@ export const internal: ReadonlySet<string> = new Set([
   "Mailbox",
   "NodeHttp",
   "NodeSocket",
+  "NodeStorage",
   "NodeUpgrade",
   "OneTurn",
   "Plain",
@@ -24,7 +25,8 @@ export const internal: ReadonlySet<string> = new Set([
   "RoomsEndpoints",
   "RpcCalls",
   "RpcFrames",
-  "Spans"
+  "Spans",
+  "SqliteStorage"
 ])
 
 const manifest = new URL("../package.json", import.meta.url)
