@@ -36,9 +36,25 @@ export class StatementFailed extends Schema.TaggedError<StatementFailed>()("Stat
   }
 }
 
+/** Newer code has made the library's tables. They are read by no one and written by no one until it is back. */
+export class NewerTables extends Schema.TaggedError<NewerTables>()("NewerTables", {
+  part: Schema.String,
+  version: Schema.Int,
+  known: Schema.Int
+}) {
+  override get message() {
+    return `The tables of ${this.part} have version ${this.version}, and this code knows ${this.known} at most`
+  }
+}
+
+/** Why the storage did not do as it was told. */
+export const Reason = Schema.Union([ConstraintFailed, Full, TooBig, NewerTables, StatementFailed])
+
+export type Reason = typeof Reason.Type
+
 /** Why the storage did not do as it was told; `reason` tells the cases apart. Nothing of the statement was kept. */
 export class StorageError extends Schema.TaggedError<StorageError>()("StorageError", {
-  reason: Schema.Union([ConstraintFailed, Full, TooBig, StatementFailed])
+  reason: Reason
 }) {
   override get message() {
     return this.reason.message

@@ -163,6 +163,8 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
         return clientOf(client)
       }),
     evict: Effect.gen(function*() {
+      // An object sleeps when nothing is under way.
+      yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
       life.flush()
       yield* life.inside(life.end)
       yield* memory.evict

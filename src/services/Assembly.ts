@@ -2,21 +2,36 @@
  * The services of one room, as they work together.
  *
  * Each service looks here for the others when it needs them. If the room's own layer provides one of them,
- * `RoomRuntime` puts it here when the layer is built, and all others use it from then on.
+ * `RoomRuntime` puts it here when the layer is built, and all others use it from then on. The layers of what a room may
+ * have beside its handlers, like `Deadlines`, find the room here by {@link Inside}.
  */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type * as Tracer from "effect/Tracer"
+import type * as ConnectionId from "../domain/ConnectionId.ts"
+import type * as Alarm from "./Alarm.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import type * as Deadlines from "./Deadlines.ts"
 import type * as Handlers from "./Handlers.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Outbox from "./Outbox.ts"
 import type * as Protocol from "./Protocol.ts"
+import type * as Room from "./Room.ts"
 import type * as Sockets from "./Sockets.ts"
+import type * as Storage from "./Storage.ts"
 
 export interface Assembly {
+  readonly room: Room.Any
   /** The room's own name, the one in its URL. */
   readonly name: string
+  readonly storage: Storage.Storage["Service"]
   sockets: Sockets.Sockets["Service"]
+  /** The runtime's alarm. */
+  readonly port: Alarm.Alarm["Service"]
+  /** The alarm that the room's layer sets: the runtime's own, unless `Deadlines` share it. */
+  alarm: Alarm.Alarm["Service"]
   protocol: Protocol.Protocol["Service"]
   registry: ConnectionRegistry.ConnectionRegistry["Service"]
   outbox: Outbox.Outbox["Service"]
@@ -26,4 +41,40 @@ export interface Assembly {
   tracer: Tracer.Tracer | undefined
   /** The room's handlers; `undefined` until its layer is built. */
   handlers: Handlers.Handlers | undefined
+  /** The room's deadlines, if its layer has them. */
+  deadlines: Deadlines.Deadlines["Service"] | undefined
+  keepers: ReadonlyArray<Keeper>
+  /** How many connects and calls are under way. */
+  visitors: number
+  /** Runs an effect in the room's services, and in nothing that stands around whoever causes it. */
+  readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
+  /**
+   * Ends this life of the room by an effect: newcomers and calls wait for it. If it succeeds, they find a room that
+   * starts anew. If it fails, the room goes on.
+   */
+  readonly end: <E>(last: Effect.Effect<unknown, E>) => Effect.Effect<void, E>
 }
+
+/** What hears of every connection, beside the room's handlers. */
+export interface Keeper {
+  /** A connection is about to enter. If this fails, it is refused. */
+  readonly entering?: (connection: ConnectionRegistry.Connection) => Effect.Effect<unknown, unknown>
+  /** The state of a connection has changed. */
+  readonly changed?: (id: ConnectionId.ConnectionId, state: string | undefined) => Effect.Effect<unknown>
+  /** A connection has left the room, or was refused after all. */
+  readonly left?: (id: ConnectionId.ConnectionId) => Effect.Effect<unknown>
+  /** The `close` handler of a connection has run. */
+  readonly closed?: (id: ConnectionId.ConnectionId) => Effect.Effect<unknown>
+}
+
+/** Tells the keepers what happens. */
+export const tell = <E>(
+  { keepers }: Assembly,
+  what: (keeper: Keeper) => Effect.Effect<unknown, E> | undefined
+): Effect.Effect<void, E> =>
+  keepers.length === 0
+    ? Effect.void
+    : Effect.forEach(keepers, (keeper) => what(keeper) ?? Effect.void, { discard: true })
+
+/** Reaches the room from the layers that stand below its handlers. */
+export class Inside extends Context.Service<Inside, Assembly>()("effect-dormouse/services/Assembly/Inside") {}

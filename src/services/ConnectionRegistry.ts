@@ -14,7 +14,7 @@ import * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Identity from "../domain/Identity.ts"
 import * as Limits from "../domain/Limits.ts"
 import * as RoomError from "../domain/RoomError.ts"
-import type { Assembly } from "./Assembly.ts"
+import { type Assembly, tell } from "./Assembly.ts"
 import * as Sockets from "./Sockets.ts"
 
 /**
@@ -355,7 +355,7 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
         const kept = keep(socket, entry.identity, state, keptOf(socket))
         if (Result.isFailure(kept)) return Effect.fail(kept.failure)
         entry.kept = kept.success
-        return Effect.void
+        return tell(assembly, ({ changed }) => changed?.(id, kept.success.state))
       }),
     strike: (socket) => {
       const kept = keptOf(socket)

@@ -6,6 +6,7 @@ import type * as Effect from "effect/Effect"
 import type * as Claims from "../domain/Claims.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import type * as Deadlines from "./Deadlines.ts"
 
 /** The request that asks for a connection. */
 export interface ConnectRequest {
@@ -26,8 +27,15 @@ export interface Handlers {
     close: CloseCode.Close
   ) => Effect.Effect<unknown, unknown>
   readonly alarm: Effect.Effect<unknown, unknown>
+  readonly deadlines: DeadlineHandlers
+  readonly retire: Effect.Effect<unknown, unknown>
   readonly methods: Methods
 }
+
+/** The handlers of a room's deadlines, by their names. */
+export type DeadlineHandlers = Readonly<
+  Record<string, (key: string, payload: unknown, deadline: Deadlines.Deadline) => Effect.Effect<unknown, unknown>>
+>
 
 /** The handlers of a room's own methods, by their tags. */
 export type Methods = Readonly<Record<string, (payload: unknown) => Effect.Effect<unknown, unknown>>>

@@ -17,7 +17,7 @@ import * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Problem from "../domain/Problem.ts"
 import * as RoomError from "../domain/RoomError.ts"
-import type { Assembly } from "./Assembly.ts"
+import { type Assembly, tell } from "./Assembly.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Handlers from "./Handlers.ts"
 import * as Mailbox from "./Mailbox.ts"
@@ -140,7 +140,12 @@ export const make = (
       withHandlers((handlers): Effect.Effect<unknown, unknown> => {
         if (handlers === undefined) return postpone(socket, close)
         const connection = assembly.registry.connection(socket)
-        return traced("Room.close", () => handlers.close(connection, close), () => originOf(socket, connection))
+        return Effect.suspend(() =>
+          traced("Room.close", () => handlers.close(connection, close), () => originOf(socket, connection))
+        ).pipe(
+          Effect.catchCause((cause) => log("close", cause, connection.id)),
+          Effect.andThen(tell(assembly, ({ closed }) => closed?.(connection.id)))
+        )
       })
     ).pipe(Effect.catchCause((cause) => report(socket, "close", cause)), Effect.asVoid)
 
@@ -153,8 +158,9 @@ export const make = (
 
   // The room forgets the socket at once. The close handler waits for the handlers that still run for it.
   const depart = Effect.fnUntraced(function*(socket: Sockets.Socket, close: CloseCode.Close) {
-    yield* assembly.registry.identify(socket)
+    const { id } = yield* assembly.registry.identify(socket)
     if (!(yield* assembly.registry.forget(socket))) return
+    yield* tell(assembly, ({ left }) => left?.(id))
     yield* mailbox.last(socket, () => leave(socket, close))
   })
 
@@ -259,6 +265,9 @@ export const make = (
     if (!isMalformed) assembly.registry.absolve(socket)
   })
 
+  const abandoned = (id: ConnectionId.ConnectionId) =>
+    tell(assembly, ({ closed, left }) => Effect.andThen(left?.(id) ?? Effect.void, closed?.(id) ?? Effect.void))
+
   const notReady = Effect.flatMap(
     start.retryAfter,
     (seconds) => Problem.make(503, "The room could not be started.", { "retry-after": `${seconds}` })
@@ -278,9 +287,13 @@ export const make = (
     const { id } = connection
     yield* broadcaster.hold(id, Effect.suspend(() => handlers.open(connection))).pipe(
       // What was held leaves after the connection has entered.
+      Effect.tap(tell(assembly, ({ entering }) => entering?.(connection))),
       Effect.flatMap((release) => Effect.andThen(registry.enter(id), release)),
       (entering) =>
-        Effect.onExitPrimitive(entering, ({ _tag }) => _tag === "Failure" ? registry.abandon(id) : undefined),
+        Effect.onExitPrimitive(
+          entering,
+          ({ _tag }) => _tag === "Failure" ? Effect.andThen(registry.abandon(id), abandoned(id)) : undefined
+        ),
       Effect.catchCause((cause) => refuse("open", cause, id))
     )
     return handshake
@@ -325,7 +338,11 @@ export const make = (
       const { handlers } = assembly
       return handlers === undefined
         ? notReady
-        : traced("Room.alarm", () => Effect.asVoid(handlers.alarm), () => ({ attributes: { room: assembly.name } }))
+        : traced(
+          "Room.alarm",
+          () => assembly.deadlines?.fire ?? Effect.asVoid(handlers.alarm),
+          () => ({ attributes: { room: assembly.name } })
+        )
     }).pipe((alarm) =>
       Effect.onExitPrimitive(alarm, (exit) => exit._tag === "Failure" ? log("alarm", exit.cause) : undefined)
     ),

@@ -16,6 +16,7 @@
  * ```
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -30,6 +31,7 @@ import type { Assembly } from "./Assembly.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
 import type * as Calls from "./Calls.ts"
 import * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import type * as Deadlines from "./Deadlines.ts"
 import * as Handlers from "./Handlers.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Outbox from "./Outbox.ts"
@@ -54,6 +56,8 @@ export interface Any extends Context.Key<any, any> {
     readonly send: unknown
     readonly state: unknown
     readonly methods: Calls.Method
+    readonly deadlines: unknown
+    readonly needs: unknown
   }
   readonly format: Format
   readonly receive: Schema.Codec<any, unknown>
@@ -64,7 +68,21 @@ export interface Any extends Context.Key<any, any> {
   readonly methods: ReadonlyArray<Calls.Method>
   readonly autoResponse: readonly [request: string, response: string] | undefined
   readonly order: Lifecycle.Order
+  readonly deadlines: Readonly<Record<string, Schema.Codec<any, any>>>
+  readonly lifetime: Lifetime | undefined
 }
+
+/** How long a room lives. */
+export interface Lifetime {
+  /** Nobody has been there for so long: then the room ends. */
+  readonly emptyFor: Duration.Input
+}
+
+/** The schemas of what a room's deadlines carry, by their names. */
+export type DeadlineSchemas = Readonly<Record<string, Schema.Codec<any, any>>>
+
+/** What the deadlines of schemas carry. */
+export type PayloadsOf<D extends DeadlineSchemas> = { readonly [Name in keyof D]: D[Name]["Type"] }
 
 /** The name of a definition. */
 export type Name<R extends Any> = R[typeof Types]["name"]
@@ -78,6 +96,9 @@ export type Send<R extends Any> = R[typeof Types]["send"]
 /** What a room keeps for a connection. */
 export type State<R extends Any> = R[typeof Types]["state"]
 
+/** What the deadlines of a room carry, by their names. */
+export type DeadlinePayloads<R extends Any> = R[typeof Types]["deadlines"]
+
 /** What may be called in a room from outside. */
 export type Methods<R extends Any> = R[typeof Types]["methods"]
 
@@ -87,14 +108,18 @@ export interface Room<
   in out Receive,
   in out Send,
   in out State,
-  in out Methods extends Calls.Method = never
-> extends Context.Service<Identifier<Name>, Service<Send, State>> {
+  in out Methods extends Calls.Method = never,
+  in out Payloads = {},
+  out Needs = never
+> extends Context.Service<Identifier<Name>, Service<Send, State, Payloads>> {
   readonly [Types]: {
     readonly name: Name
     readonly receive: Receive
     readonly send: Send
     readonly state: State
     readonly methods: Methods
+    readonly deadlines: Payloads
+    readonly needs: Needs
   }
   readonly format: Format
   readonly receive: Schema.Codec<any, unknown>
@@ -105,20 +130,23 @@ export interface Room<
   readonly methods: ReadonlyArray<Calls.Method>
   readonly autoResponse: readonly [request: string, response: string] | undefined
   readonly order: Lifecycle.Order
+  readonly deadlines: DeadlineSchemas
+  readonly lifetime: Lifetime | undefined
   /**
    * Gives the room its handlers, as a plain object or as an effect that makes one. The effect runs once, when the layer
-   * is built. The type of the layer names the services that the effect needs, and those that the handlers need.
+   * is built. The type of the layer names the services that the effect needs, those that the handlers need, and what the
+   * definition asks for, like `Deadlines`.
    */
-  readonly toLayer: <H extends RoomHandlers<Receive, State, Methods>, E = never, R = never>(
+  readonly toLayer: <H extends RoomHandlers<Receive, State, Methods, Payloads>, E = never, R = never>(
     handlers: (H & Spelt<H>) | Effect.Effect<H & Spelt<H>, E, R>
-  ) => Layer.Layer<never, E, Exclude<R, Scope.Scope> | HandlerServices<H> | Handlers.Installation<Name>>
+  ) => Layer.Layer<never, E, Exclude<R, Scope.Scope> | HandlerServices<H> | Handlers.Installation<Name> | Needs>
 }
 
 /**
  * What a program can do to the connections of its room. Nothing here depends on what is in memory: it works the same
  * when the object has slept in between.
  */
-export interface Service<in Send, in out State> {
+export interface Service<in Send, in out State, in out Payloads = {}> {
   /** The room's own name, the one in its URL. */
   readonly name: string
   /** Sends a message to one connection. */
@@ -149,6 +177,8 @@ export interface Service<in Send, in out State> {
     id: ConnectionId.ConnectionId,
     options?: Lifecycle.CloseOptions
   ) => Effect.Effect<void, RoomError.RoomError>
+  /** The deadlines that the room declares, by their names. */
+  readonly deadlines: Deadlines.Of<Payloads>
 }
 
 /**
@@ -174,6 +204,11 @@ export interface EventHandlers<in Receive, in State> {
   ) => Effect.Effect<unknown, unknown, any>
   /** The room's alarm has fired. If the handler fails, the runtime repeats the alarm, up to six times. */
   readonly alarm?: Effect.Effect<unknown, unknown, any>
+  /**
+   * The room ends: its storage is deleted when this has succeeded. Nobody is there, and whoever comes waits for a room
+   * that starts anew. Runs at least once. If it fails, the room stays, and it is tried again.
+   */
+  readonly retire?: Effect.Effect<unknown, unknown, any>
 }
 
 /**
@@ -185,15 +220,25 @@ export type Connect<State> = (
 ) => Effect.Effect<ConnectionRegistry.Admission<State>, Problem.Problem, any>
 
 /** Everything that a room may be given. */
-export type RoomHandlers<Receive, State, Methods extends Calls.Method = never> =
+export type RoomHandlers<Receive, State, Methods extends Calls.Method = never, Payloads = {}> =
   & EventHandlers<Receive, State>
   & ([State] extends [undefined] ? { readonly connect?: Connect<State> } : { readonly connect: Connect<State> })
   & ([Methods] extends [never] ? unknown : {
     /** Answers to the calls of the room's own methods, by their tags. */
     readonly methods: Calls.Handlers<Methods>
   })
+  & ([keyof Payloads] extends [never] ? unknown : {
+    /** What the room's deadlines do when they are due, by their names. */
+    readonly deadlines: {
+      readonly [Name in keyof Payloads]: (
+        key: string,
+        payload: Payloads[Name],
+        deadline: Deadlines.Deadline<Payloads[Name]>
+      ) => Effect.Effect<unknown, unknown, any>
+    }
+  })
 
-type Misspelt<H> = Exclude<keyof H, keyof RoomHandlers<any, any, any>>
+type Misspelt<H> = Exclude<keyof H, keyof RoomHandlers<any, any, any, Record<string, any>>>
 
 // A handler whose name is misspelt would never run, so it does not compile.
 type Spelt<H> = [Misspelt<H>] extends [never] ? unknown : Record<Misspelt<H>, "A room has no such handler">
@@ -204,10 +249,14 @@ type ServicesOf<H> = H extends Effect.Effect<any, any, infer R> ? R
 
 /** What handlers need of the room's layer. */
 export type HandlerServices<H> =
-  | { [K in Exclude<keyof H, "methods">]: ServicesOf<H[K]> }[Exclude<keyof H, "methods">]
+  | { [K in Exclude<keyof H, "deadlines" | "methods">]: ServicesOf<H[K]> }[Exclude<keyof H, "deadlines" | "methods">]
   | (H extends { readonly methods: infer M } ? { [K in keyof M]: ServicesOf<M[K]> }[keyof M] : never)
+  | (H extends { readonly deadlines: infer D } ? { [K in keyof D]: ServicesOf<D[K]> }[keyof D] : never)
 
-interface Options<State, Methods extends Calls.Method> {
+/** The services that a definition asks its layer for. */
+export type Needs<D extends DeadlineSchemas> = [keyof D] extends [never] ? never : Deadlines.Deadlines
+
+interface Options<State, Methods extends Calls.Method, D extends DeadlineSchemas> {
   /** What is kept for a connection while the object sleeps; nothing, unless given. */
   readonly state?: Schema.Codec<State, unknown>
   /** Methods that may be called from outside, beside those that every room answers: see `Rooms`. */
@@ -217,6 +266,10 @@ interface Options<State, Methods extends Calls.Method> {
    * In a JSON room they are `ping` and `pong`, unless given.
    */
   readonly autoResponse?: readonly [request: string, response: string]
+  /** What the room's deadlines carry, by their names. The room's layer then needs that of `Deadlines`. */
+  readonly deadlines?: D
+  /** When the room ends by itself: never, unless given. The room's layer then needs that of `Lifetime`. */
+  readonly lifetime?: Lifetime
   /** Whether the messages of one connection wait for each other: they do, unless given. `none` turns it off. */
   readonly order?: Lifecycle.Order
 }
@@ -240,38 +293,64 @@ export const make: {
     State = undefined,
     Methods extends Calls.Method = never,
     ReceiveBytes = never,
-    SendBytes = never
+    SendBytes = never,
+    D extends DeadlineSchemas = {}
   >(
     name: Name,
-    options: Options<State, Methods> & Messages<Receive, Send, unknown> & {
+    options: Options<State, Methods, D> & Messages<Receive, Send, unknown> & {
       readonly format?: "json"
       /** The messages that are binary frames. A message that fits `send` here is sent as one. */
       readonly bytes?: Messages<ReceiveBytes, SendBytes, Bytes>
       /** The errors with which a handler may refuse a message. The sender is told, and nothing is logged. */
       readonly error?: Schema.Codec<any, unknown>
     }
-  ): Room<Name, Receive | ReceiveBytes, Send | SendBytes, State, Methods>
+  ): Room<Name, Receive | ReceiveBytes, Send | SendBytes, State, Methods, PayloadsOf<D>, Needs<D>>
   /** A room that speaks plain text. */
-  <const Name extends string, Receive, Send, State = undefined, Methods extends Calls.Method = never>(
+  <
+    const Name extends string,
+    Receive,
+    Send,
+    State = undefined,
+    Methods extends Calls.Method = never,
+    D extends DeadlineSchemas = {}
+  >(
     name: Name,
-    options: Options<State, Methods> & Messages<Receive, Send, string> & { readonly format: "text" }
-  ): Room<Name, Receive, Send, State, Methods>
+    options: Options<State, Methods, D> & Messages<Receive, Send, string> & { readonly format: "text" }
+  ): Room<Name, Receive, Send, State, Methods, PayloadsOf<D>, Needs<D>>
   /** A room that speaks bytes. */
-  <const Name extends string, Receive, Send, State = undefined, Methods extends Calls.Method = never>(
+  <
+    const Name extends string,
+    Receive,
+    Send,
+    State = undefined,
+    Methods extends Calls.Method = never,
+    D extends DeadlineSchemas = {}
+  >(
     name: Name,
-    options: Options<State, Methods> & Messages<Receive, Send, Bytes> & { readonly format: "binary" }
-  ): Room<Name, Receive, Send, State, Methods>
-} = <const Name extends string, Receive, Send, State, Methods extends Calls.Method>(
+    options: Options<State, Methods, D> & Messages<Receive, Send, Bytes> & { readonly format: "binary" }
+  ): Room<Name, Receive, Send, State, Methods, PayloadsOf<D>, Needs<D>>
+} = <const Name extends string, Receive, Send, State, Methods extends Calls.Method, D extends DeadlineSchemas = {}>(
   name: Name,
-  options: Options<State, Methods> & Messages<Receive, Send, unknown> & {
+  options: Options<State, Methods, D> & Messages<Receive, Send, unknown> & {
     readonly format?: Format
     readonly bytes?: Messages<any, any, any>
     readonly error?: Schema.Codec<any, unknown>
   }
-): Room<Name, Receive, Send, State, Methods> => {
-  const key = Context.Service<Identifier<Name>, Service<Send, State>>(`effect-dormouse/Room/${name}`)
-  const { autoResponse, bytes, error, format = "json", methods = [], order = "connection", receive, send, state } =
-    options
+): Room<Name, Receive, Send, State, Methods, PayloadsOf<D>, Needs<D>> => {
+  const key = Context.Service<Identifier<Name>, Service<Send, State, PayloadsOf<D>>>(`effect-dormouse/Room/${name}`)
+  const {
+    autoResponse,
+    bytes,
+    deadlines = {},
+    error,
+    format = "json",
+    lifetime,
+    methods = [],
+    order = "connection",
+    receive,
+    send,
+    state
+  } = options
   const definition: Omit<Any, keyof Context.Key<any, any> | typeof Types> = {
     format,
     receive,
@@ -281,7 +360,9 @@ export const make: {
     state: ConnectionRegistry.stateCodec<unknown>(state ?? Schema.Undefined),
     methods,
     autoResponse: autoResponse ?? (format === "json" ? pingPong : undefined),
-    order
+    order,
+    deadlines,
+    lifetime
   }
   return Object.assign(key, definition, {
     // SAFETY: the types are for the compiler alone.
@@ -303,11 +384,21 @@ const nothing = () => Effect.void
 // The registry and the protocol decode with the room's own schemas, so what reaches the handlers has their types.
 const erase = (handlers: unknown): Handlers.Handlers => {
   // SAFETY: see above. What they need is in the context that is installed with them.
-  const { alarm = Effect.void, close = nothing, connect = admit, message = nothing, methods = {}, open = nothing } =
-    handlers as Partial<Handlers.Handlers>
+  const {
+    alarm = Effect.void,
+    close = nothing,
+    connect = admit,
+    deadlines = {},
+    message = nothing,
+    methods = {},
+    open = nothing,
+    retire = Effect.void
+  } = handlers as Partial<Handlers.Handlers>
   return {
     alarm,
+    deadlines,
     methods,
+    retire,
     connect: checked(connect),
     open: checked(open),
     message: checked(message),
@@ -330,7 +421,7 @@ const admit = () => Effect.succeed({ state: undefined })
  *
  * @internal
  */
-export const makeService = (assembly: Assembly): Service<any, any> => {
+export const makeService = (assembly: Assembly): Service<any, any, any> => {
   // One step and not two: this runs for every message.
   const encoded = <A>(message: unknown, use: (frame: Protocol.Frame) => Effect.Effect<A, RoomError.RoomError>) =>
     Effect.suspend(() => {
@@ -348,6 +439,9 @@ export const makeService = (assembly: Assembly): Service<any, any> => {
     count: (audience = Audience.all) => assembly.registry.count(audience),
     state: (id) => assembly.registry.state(id),
     setState: (id, state) => assembly.registry.setState(id, state),
-    close: (id, options) => assembly.lifecycle.disconnect(id, options)
+    close: (id, options) => assembly.lifecycle.disconnect(id, options),
+    get deadlines() {
+      return assembly.deadlines?.named ?? {}
+    }
   }
 }

@@ -9,13 +9,14 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as CloseCode from "../domain/CloseCode.ts"
 import type * as Problem from "../domain/Problem.ts"
 import * as Alarm from "./Alarm.ts"
-import type { Assembly } from "./Assembly.ts"
+import { type Assembly, Inside } from "./Assembly.ts"
 import * as Broadcaster from "./Broadcaster.ts"
 import * as Calls from "./Calls.ts"
 import * as ConnectionRegistry from "./ConnectionRegistry.ts"
@@ -27,7 +28,7 @@ import type * as Protocol from "./Protocol.ts"
 import * as Room from "./Room.ts"
 import * as Sockets from "./Sockets.ts"
 import * as Spans from "./Spans.ts"
-import type * as Storage from "./Storage.ts"
+import * as Storage from "./Storage.ts"
 
 /** The ports of a room: what a runtime offers. */
 export type Ports = Alarm.Alarm | Sockets.Sockets | Storage.Storage
@@ -35,6 +36,7 @@ export type Ports = Alarm.Alarm | Sockets.Sockets | Storage.Storage
 /** What a room's layer, and an effect that is run in a room, may use in every runtime. */
 export type Services<R extends Room.Any> =
   | Room.Identifier<Room.Name<R>>
+  | Inside
   | Broadcaster.Broadcaster
   | ConnectionRegistry.ConnectionRegistry
   | Handlers.Installation<Room.Name<R>>
@@ -127,14 +129,21 @@ export const make = <R extends Room.Any, App, E, Given>(
 ): RoomRuntime<App | Given | Services<R>> => {
   type All = App | Given | Services<R>
 
-  const sockets = Context.get(given, Sockets.Sockets)
+  const port = Context.get(given, Alarm.Alarm)
   // SAFETY: the services that follow are put in before anything is asked of them.
   const assembly = {
+    room,
     name,
-    sockets,
+    storage: Context.get(given, Storage.Storage),
+    sockets: Context.get(given, Sockets.Sockets),
+    port,
+    alarm: port,
     protocol: Plain.make(room),
-    handlers: undefined
-  } as unknown as Assembly
+    keepers: [],
+    visitors: 0,
+    fork: (effect) => fork(effect),
+    end: (last) => end(last)
+  } as Partial<Assembly> as Assembly
   assembly.registry = ConnectionRegistry.make(assembly, room.state)
   assembly.outbox = Outbox.make(
     assembly,
@@ -156,6 +165,12 @@ export const make = <R extends Room.Any, App, E, Given>(
     new Map([
       ...given.mapUnsafe,
       [room.key, service],
+      [Inside.key, assembly],
+      [Alarm.Alarm.key, {
+        set: (at: number) => Effect.suspend(() => assembly.alarm.set(at)),
+        get: Effect.suspend(() => assembly.alarm.get),
+        clear: Effect.suspend(() => assembly.alarm.clear)
+      }],
       ...replaceable.map(([key, place]) => [key.key, assembly[place]] as const),
       [Handlers.installation(room.key).key, {
         install: (handlers: Handlers.Handlers, services: Context.Context<never>) => {
@@ -167,9 +182,11 @@ export const make = <R extends Room.Any, App, E, Given>(
 
   // SAFETY: what the layer provides is there once it is built; until then only what needs none of it is run.
   let services = house as Context.Context<All>
-  let starting: Fiber.Fiber<void, unknown> | undefined
+  let starting: Fiber.Fiber<unknown, unknown> | undefined
   let isStarted = false
   let outside = services
+  // Where the room's layer lives.
+  let lives: Scope.Closeable
   let hangs = false
   let startedAt = 0
   let failures = 0
@@ -201,7 +218,7 @@ export const make = <R extends Room.Any, App, E, Given>(
   }
 
   const build = Effect.suspend(() => {
-    const attempt = Scope.forkUnsafe(scope)
+    const attempt = lives = Scope.forkUnsafe(scope)
     return Layer.buildWithMemoMap(live, Layer.makeMemoMapUnsafe(), attempt).pipe(
       Effect.flatMap(settle),
       // One that is given up has failed, too.
@@ -220,10 +237,12 @@ export const make = <R extends Room.Any, App, E, Given>(
     )
   })
 
-  const start = (now: number) => {
+  const start = (now: number) => watch(Effect.runForkWith(house)(build), now)
+
+  // The start or the end of the room, for which events wait.
+  const watch = (fiber: Fiber.Fiber<unknown, unknown>, now: number) => {
     hangs = false
     startedAt = now
-    const fiber = Effect.runForkWith(house)(build)
     if (fiber.pollUnsafe() !== undefined) return
     starting = fiber
     fiber.addObserver(() => {
@@ -233,7 +252,7 @@ export const make = <R extends Room.Any, App, E, Given>(
 
   // `Effect.timeout` would do the same, for 0.3 KiB of every Worker. Only the first events wait so long: the others do not
   // wait for a start that hangs.
-  const ended = (start: Fiber.Fiber<void, unknown>): Effect.Effect<void> =>
+  const ended = (start: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> =>
     Effect.callback((resume) => {
       const timer = setTimeout(() => {
         hangs = true
@@ -255,7 +274,30 @@ export const make = <R extends Room.Any, App, E, Given>(
     const now = clock.currentTimeMillisUnsafe()
     if (starting !== undefined && now >= startedAt + 3 * patience) starting.interruptUnsafe()
     if (starting === undefined && !isStarted && now >= retryAt) start(now)
-    return starting === undefined || hangs ? Effect.void : ended(starting)
+    // After an end comes a start.
+    return starting === undefined || hangs ? Effect.void : Effect.andThen(ended(starting), ready)
+  })
+
+  const end = <E>(last: Effect.Effect<unknown, E>): Effect.Effect<void, E> =>
+    Effect.clockWith((clock) => {
+      if (!isStarted) return Effect.interrupt
+      isStarted = false
+      const ending = Effect.onExitPrimitive(last, ({ _tag }) => {
+        if (_tag === "Success") return forget
+        isStarted = true
+        return undefined
+      })
+      const fiber = Effect.runForkWith(services)(ending)
+      watch(fiber, clock.currentTimeMillisUnsafe())
+      return Effect.asVoid(Fiber.join(fiber))
+    })
+
+  const forget = Effect.suspend(() => {
+    installed = assembly.handlers = assembly.deadlines = undefined
+    assembly.alarm = port
+    assembly.keepers = []
+    services = outside = house as Context.Context<All>
+    return Scope.close(lives, Exit.void)
   })
 
   const inside = <A, E>(event: Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -267,12 +309,22 @@ export const make = <R extends Room.Any, App, E, Given>(
   const run = <A, E>(effect: Effect.Effect<A, E, All>): Effect.Effect<A, E> =>
     Effect.suspend(() => Effect.provideContext(effect, outside))
 
+  // The room does not end by itself while somebody is about to come in, or asks something.
+  const visit = <A, E>(event: () => Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    whenReady(() => {
+      assembly.visitors++
+      return Effect.onExitPrimitive(Effect.suspend(event), () => {
+        assembly.visitors--
+        return undefined
+      })
+    })
+
   Effect.runForkWith(house)(Effect.clockWith((clock) => Effect.sync(() => start(clock.currentTimeMillisUnsafe()))))
 
   return {
     services: () => services,
     connect: (request, socket) =>
-      whenReady(() => {
+      visit(() => {
         // The runtime keeps it through every sleep: a room that wakes need not tell it again.
         if (room.autoResponse !== undefined) assembly.sockets.autoRespond(...room.autoResponse)
         return assembly.lifecycle.connect(request, socket)
@@ -288,7 +340,7 @@ export const make = <R extends Room.Any, App, E, Given>(
             ? Effect.logError("The alarm is lost: it failed each time")
             : undefined
       ),
-    call: (method, payload, trace) => whenReady(() => calls.call(method, payload, trace)),
+    call: (method, payload, trace) => visit(() => calls.call(method, payload, trace)),
     inside,
     run: (effect) => Effect.suspend(() => isStarted ? run(effect) : Effect.andThen(ready, run(effect))),
     flush: () => assembly.outbox.flush(),

@@ -54,15 +54,16 @@ export const exec = <R extends Row = Row>(
   ...bindings: ReadonlyArray<Binding>
 ): Effect.Effect<ReadonlyArray<R>, StorageError.StorageError, Storage> =>
   Storage.use((storage) =>
-    Effect.try({
-      try: () => {
-        bindings.forEach(check)
-        // SAFETY: the caller says which columns the statement gives.
-        return storage.exec(statements, ...bindings) as ReadonlyArray<R>
-      },
-      catch: StorageError.from
+    attempt(() => {
+      bindings.forEach(check)
+      // SAFETY: the caller says which columns the statement gives.
+      return storage.exec(statements, ...bindings) as ReadonlyArray<R>
     })
   )
+
+/** What uses the port itself, as an effect with typed errors. */
+export const attempt = <A>(use: () => A): Effect.Effect<A, StorageError.StorageError> =>
+  Effect.try({ try: use, catch: StorageError.from })
 
 /**
  * Runs an effect in a transaction. If it fails, dies or is interrupted, nothing that it has stored is kept. It must not
@@ -99,8 +100,8 @@ const now = <A, E>(exit: Exit.Exit<A, E>): Exit.Exit<A, E> => {
   return exit
 }
 
-// A local workerd takes more than Cloudflare's network does.
-const check = (binding: Binding) => {
+/** Throws a `StorageError` if a binding is too big. A local workerd takes more than Cloudflare's network does. */
+export const check = (binding: Binding) => {
   const isTooBig = typeof binding === "string"
     ? binding.length * 3 > Limits.storedBytes && Limits.utf8Bytes(binding) > Limits.storedBytes
     : binding !== null && typeof binding === "object" && binding.byteLength > Limits.storedBytes

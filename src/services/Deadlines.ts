@@ -1,0 +1,522 @@
+/**
+ * Many named moments on the one alarm of a room, kept in its storage.
+ *
+ * A room declares its deadlines with the schemas of what they carry, sets them by a key, and handles them. A deadline
+ * fires at or after its time, in order of time, at least once and normally once. It outlives sleeps, crashes and
+ * deploys. If its handler fails, it is tried again after 1, 2, 4 … 32 seconds. After that it is set aside: `failed` lists
+ * it until it is set again or cancelled.
+ *
+ * The layer belongs below the room's own: {@link layer} is what the type of that one asks for.
+ *
+ * **Example** (a reminder)
+ *
+ * ```ts
+ * const Reminders = Room.make("reminders", {
+ *   receive: Schema.String,
+ *   send: Schema.String,
+ *   deadlines: { reminder: Schema.Struct({ text: Schema.String }) }
+ * })
+ *
+ * const RemindersLive = Reminders.toLayer(Effect.gen(function*() {
+ *   const room = yield* Reminders
+ *   return {
+ *     message: ({ id }, text) => room.deadlines.reminder.set(id, "1 hour", { text }),
+ *     deadlines: { reminder: (_, { text }) => room.broadcast(text) }
+ *   }
+ * })).pipe(Layer.provide(Deadlines.layer))
+ * ```
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as ConnectionId from "../domain/ConnectionId.ts"
+import * as RoomError from "../domain/RoomError.ts"
+import * as StorageError from "../domain/StorageError.ts"
+import * as Alarm from "./Alarm.ts"
+import { Inside } from "./Assembly.ts"
+import * as Spans from "./Spans.ts"
+import * as Storage from "./Storage.ts"
+import * as Tables from "./Tables.ts"
+
+/** When a deadline is due: so long from now, or at a time. What has passed is due at once. */
+export type When = Duration.Input | DateTime.DateTime
+
+/** A deadline that is set. */
+export interface Deadline<out Payload = unknown> {
+  readonly key: string
+  /** When it is due, in milliseconds since 1970. */
+  readonly at: number
+  readonly payload: Payload
+  /** The connection that it goes with, if it belongs to one. */
+  readonly connection: ConnectionId.ConnectionId | undefined
+  /** How often its handler has failed. */
+  readonly failures: number
+}
+
+/** A deadline that is set aside. What it carries is as it is stored, and need not fit the schema any more. */
+export interface Failed extends Deadline {
+  /** What the handler failed with last. */
+  readonly error: string
+}
+
+/** How a deadline is set. */
+export interface SetOptions {
+  /** The deadline belongs to this connection, and goes when it leaves. */
+  readonly connection?: ConnectionId.ConnectionId | undefined
+}
+
+/** Which deadlines are listed. */
+export interface ListOptions {
+  /** At most this many: 1,000, unless given. */
+  readonly limit?: number | undefined
+  /** Those that come after the one of this key, which is the last of the page before. It must still be set. */
+  readonly after?: string | undefined
+}
+
+/** The deadlines of one name in a room. */
+export interface Named<in out Payload> {
+  /** Sets the deadline of a key. If it is set already, it moves. */
+  readonly set: (
+    key: string,
+    when: When,
+    payload: Payload,
+    options?: SetOptions
+  ) => Effect.Effect<void, DeadlinesError>
+  /** The deadline of a key, if it is set. */
+  readonly get: (key: string) => Effect.Effect<Option.Option<Deadline<Payload>>, DeadlinesError>
+  /** Those that are set, in order of time: the first 1,000, unless the options say otherwise. */
+  readonly list: (options?: ListOptions) => Effect.Effect<ReadonlyArray<Deadline<Payload>>, DeadlinesError>
+  /** Takes a deadline back, also one that is set aside. Says whether there was one. */
+  readonly cancel: (key: string) => Effect.Effect<boolean, DeadlinesError>
+  /** Those that are set aside, as they failed: the first 1,000. */
+  readonly failed: Effect.Effect<ReadonlyArray<Failed>, DeadlinesError>
+}
+
+/** The deadlines of a room, by their names. */
+export type Of<Payloads> = { readonly [Name in keyof Payloads]: Named<Payloads[Name]> }
+
+/** What a deadline does when it is due. */
+export type Handler = (key: string, payload: string, deadline: Deadline) => Effect.Effect<unknown, unknown>
+
+export class Deadlines extends Context.Service<Deadlines, {
+  /** The deadlines that the room declares, by their names. */
+  readonly named: Of<any>
+  /** Handles moments of the library's own. Their names begin with `:`. */
+  readonly handle: (name: string, handler: Handler) => void
+  /** Sets a moment of the library's own: a time in milliseconds since 1970, and a text. */
+  readonly setAt: (
+    name: string,
+    key: string,
+    at: number,
+    payload?: string
+  ) => Effect.Effect<void, StorageError.StorageError>
+  /** The time of such a moment. */
+  readonly timeOf: (name: string, key: string) => Effect.Effect<Option.Option<number>, StorageError.StorageError>
+  /** Takes moments of the library's own back: that of a key, or all of a name. */
+  readonly drop: (name: string, key?: string) => Effect.Effect<void, StorageError.StorageError>
+  /** The alarm has fired: runs what is due. Fails if the storage does. */
+  readonly fire: Effect.Effect<void, unknown>
+}>()("effect-dormouse/services/Deadlines") {}
+
+/** How long a handler may take before it has failed. */
+const patience = "1 minute"
+
+/** How often a deadline is tried again. */
+const retries = 6
+
+/** Deadlines that are run before others get their turn. */
+const batch = 256
+
+const versions = [
+  `CREATE TABLE dormouse_deadlines (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, due INTEGER, payload TEXT NOT NULL,
+    connection TEXT, failures INTEGER NOT NULL DEFAULT 0, error TEXT, UNIQUE (name, key)
+  );
+  CREATE INDEX dormouse_deadlines_due ON dormouse_deadlines (due, id);
+  CREATE INDEX dormouse_deadlines_name ON dormouse_deadlines (name, at, id);
+  CREATE INDEX dormouse_deadlines_connection ON dormouse_deadlines (connection) WHERE connection IS NOT NULL`
+]
+
+interface Stored {
+  readonly id: number
+  readonly name: string
+  readonly key: string
+  readonly at: number
+  readonly payload: string
+  readonly connection: ConnectionId.ConnectionId | null
+  readonly failures: number
+  readonly error: string | null
+}
+
+const alarmName = ":alarm"
+
+/** The deadlines of a room, for the layer of every room that declares some, or has a journal, a lifetime or a drain. */
+export const layer: Layer.Layer<Deadlines, never, Inside | Alarm.Alarm | Storage.Storage> = Layer.effect(
+  Deadlines,
+  Effect.suspend(() => make)
+)
+
+const make = Effect.gen(function*() {
+  const assembly = yield* Inside
+  const { port, room, storage } = assembly
+
+  const newer = yield* Effect.match(Storage.attempt(() => Tables.open(storage, "deadlines", versions)), {
+    onFailure: (error) => error,
+    onSuccess: () => undefined
+  })
+  if (newer !== undefined) yield* Effect.logError("The room has no deadlines", Cause.fail(newer))
+
+  const kept = <A>(use: () => A): Effect.Effect<A, StorageError.StorageError> =>
+    newer === undefined ? Storage.attempt(use) : Effect.fail(newer)
+
+  const select = (rest: string, ...bindings: ReadonlyArray<Storage.Binding>) =>
+    // SAFETY: these are the columns of the table.
+    storage.exec(`SELECT * FROM dormouse_deadlines ${rest}`, ...bindings) as ReadonlyArray<unknown> as ReadonlyArray<
+      Stored
+    >
+
+  const number = (statement: string): number | undefined => {
+    const [row] = storage.exec(`SELECT ${statement} AS n FROM dormouse_deadlines`)
+    // SAFETY: it is a column of integers, or null.
+    return (row?.["n"] ?? undefined) as number | undefined
+  }
+
+  // One that moves is another one: what still runs for the old one leaves it alone.
+  let ids = newer === undefined ? number("max(id)") ?? 0 : 0
+
+  const put = (name: string, key: string, at: number, payload: string, connection?: ConnectionId.ConnectionId) => {
+    Storage.check(key)
+    Storage.check(payload)
+    storage.exec(
+      "INSERT OR REPLACE INTO dormouse_deadlines (id, name, key, at, due, payload, connection) VALUES (?, ?, ?, ?4, ?4, ?, ?)",
+      ++ids,
+      name,
+      key,
+      at,
+      payload,
+      connection ?? null
+    )
+  }
+
+  // What the runtime's alarm is set to, once that is known.
+  let isKnown = false
+  let armed: number | undefined
+  let isFiring = false
+
+  // An alarm that no deadline has set is the room's own, from before it had deadlines.
+  const know: Effect.Effect<void> = Effect.suspend(() =>
+    isKnown ? Effect.void : Effect.map(port.get, (set) => {
+      if (isKnown) return
+      isKnown = true
+      armed = Option.getOrUndefined(set)
+      if (armed !== undefined && armed < (number("min(due)") ?? Infinity)) put(alarmName, "", armed, "")
+    })
+  )
+
+  const arm: Effect.Effect<void> = Effect.suspend(() => {
+    if (isFiring || !isAlive()) return Effect.void
+    return Effect.flatMap(know, () => {
+      const next = number("min(due)")
+      if (next === armed) return Effect.void
+      armed = next
+      return next === undefined ? port.clear : port.set(next)
+    })
+  })
+
+  const isAlive = () => assembly.deadlines === service
+
+  const changed = <A>(use: () => A) => Effect.tap(Effect.andThen(know, kept(use)), arm)
+
+  const codecs = new Map(Object.entries(room.deadlines).map(([name, schema]) => [name, codecOf(schema)]))
+
+  const declared = (name: string): Handler => (key, text, deadline) => {
+    const codec = codecs.get(name)
+    const handle = assembly.handlers?.deadlines[name]
+    if (codec === undefined || handle === undefined) {
+      return Effect.die(new Error(`The room has no deadline of the name ${name}.`))
+    }
+    return Effect.flatMap(
+      codec.decode(text),
+      (payload) => Effect.suspend(() => handle(key, payload, { ...deadline, payload }))
+    )
+  }
+
+  const own = new Map<string, Handler>([[alarmName, () => assembly.handlers?.alarm ?? Effect.void]])
+
+  const traced = (name: string, key: string, handling: Effect.Effect<unknown, unknown>) =>
+    assembly.tracer === undefined || name === alarmName
+      ? handling
+      : Spans.within(assembly.tracer, "Room.deadline", {
+        attributes: { room: assembly.name, deadline: name, key }
+      }, handling)
+
+  const running = new Set<number>()
+
+  const handlerOf = (stored: Stored): Effect.Effect<unknown, unknown> => {
+    const { key, name, payload } = stored
+    const handler = own.get(name) ?? declared(name)
+    return traced(name, key, Effect.suspend(() => handler(key, payload, toDeadline(stored))))
+  }
+
+  const settle = Effect.fnUntraced(function*(stored: Stored, exit: Exit.Exit<unknown, unknown>) {
+    // The room has ended meanwhile, and its storage with it.
+    if (!isAlive()) return
+    const { failures, id } = stored
+    if (Exit.isSuccess(exit)) {
+      yield* kept(() => storage.exec("DELETE FROM dormouse_deadlines WHERE id = ?", id))
+      return
+    }
+    const isLast = failures >= retries
+    const now = yield* Clock.currentTimeMillis
+    yield* kept(() =>
+      storage.exec(
+        "UPDATE dormouse_deadlines SET failures = ?, due = ?, error = ? WHERE id = ?",
+        failures + 1,
+        isLast ? null : now + 1_000 * 2 ** failures,
+        Cause.pretty(exit.cause).slice(0, 1_000),
+        id
+      )
+    )
+    yield* told(isLast ? "A deadline is set aside: it failed each time" : "A deadline failed", stored, exit.cause)
+  })
+
+  const told = (what: string, { key, name }: Stored, cause: Cause.Cause<unknown>) =>
+    Effect.annotateLogs(
+      Effect.logError(what, cause),
+      name === alarmName ? { event: "alarm" } : { event: "deadline", deadline: name, key: key.slice(0, 256) }
+    )
+
+  // Whether somebody is still there for whom the deadline was set.
+  const hasOwner = ({ connection }: Stored) =>
+    connection === null || assembly.registry.socketOf(connection) !== undefined
+
+  const start = Effect.fnUntraced(function*(stored: Stored) {
+    // An earlier one may have moved it, or taken it back.
+    if (select("WHERE id = ? AND due IS NOT NULL", stored.id).length === 0) return
+    if (!hasOwner(stored)) {
+      storage.exec("DELETE FROM dormouse_deadlines WHERE id = ?", stored.id)
+      return
+    }
+    const handling = assembly.fork(Effect.exit(handlerOf(stored)))
+    const ended = handling.pollUnsafe()
+    if (ended !== undefined) return yield* Effect.flatMap(ended, (exit) => settle(stored, exit))
+    // One that takes its time goes on by itself. If the object goes meanwhile, it is run again.
+    running.add(stored.id)
+    const settling = assembly.fork(
+      Fiber.join(handling).pipe(
+        Effect.timeoutOrElse({
+          duration: patience,
+          orElse: () => Effect.as(Fiber.interrupt(handling), Exit.die(new Error("It has taken longer than a minute.")))
+        }),
+        Effect.flatMap((exit) => settle(stored, exit)),
+        Effect.catchCause((cause) => told("A deadline was not kept", stored, cause)),
+        Effect.andThen(Effect.sync(() => running.delete(stored.id))),
+        Effect.andThen(arm)
+      )
+    )
+    const isSettled = yield* Effect.timeoutOption(Fiber.await(settling), "5 seconds")
+    if (Option.isSome(isSettled) || !isAlive()) return
+    const now = yield* Clock.currentTimeMillis
+    storage.exec("UPDATE dormouse_deadlines SET due = ? WHERE id = ?", now + 90_000, stored.id)
+  })
+
+  const fireAll = Effect.gen(function*() {
+    // The alarm has rung, so it is not set any more.
+    isKnown = true
+    armed = undefined
+    // What is set meanwhile has an alarm of its own.
+    const last = ids
+    for (;;) {
+      const now = yield* Clock.currentTimeMillis
+      const due = yield* kept(() =>
+        select(`WHERE due <= ? AND id <= ? ORDER BY due, id LIMIT ${batch}`, now, last).filter(({ id }) =>
+          !running.has(id)
+        )
+      )
+      for (const stored of due) {
+        yield* start(stored)
+        if (!isAlive()) return
+      }
+      if (due.length < batch) return
+      yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+    }
+  })
+
+  const setNamed = (
+    name: string,
+    key: string,
+    at: number,
+    payload: string,
+    connection: ConnectionId.ConnectionId | undefined
+  ): Effect.Effect<void, DeadlinesError> =>
+    connection !== undefined && assembly.registry.socketOf(connection) === undefined
+      ? fail(new RoomError.UnknownConnection({ connection }))
+      : Effect.mapError(changed(() => put(name, key, at, payload, connection)), fromStorage)
+
+  const rowsOf = (name: string, { after, limit = 1_000 }: ListOptions) => {
+    const most = Math.max(0, Math.min(limit, 10_000))
+    if (after === undefined) return select("WHERE name = ? AND due IS NOT NULL ORDER BY at, id LIMIT ?", name, most)
+    const [last] = select("WHERE name = ? AND key = ?", name, after)
+    if (last === undefined) throw new DeadlinesError({ reason: new UnknownDeadline({ name, key: after }) })
+    return select(
+      "WHERE name = ? AND due IS NOT NULL AND (at, id) > (?, ?) ORDER BY at, id LIMIT ?",
+      name,
+      last.at,
+      last.id,
+      most
+    )
+  }
+
+  const namedOf = (name: string, { decode, encode }: Codec): Named<unknown> => {
+    const decoded = (stored: Stored): Effect.Effect<Deadline, DeadlinesError> =>
+      Effect.mapBoth(decode(stored.payload), {
+        onFailure: ({ message }) => invalid(name, message),
+        onSuccess: (payload) => ({ ...toDeadline(stored), payload })
+      })
+    const read = (use: () => ReadonlyArray<Stored>) => Effect.mapError(kept(use), fromStorage)
+    return {
+      set: Effect.fnUntraced(function*(key, when, payload, { connection } = {}) {
+        const now = yield* Clock.currentTimeMillis
+        const at = timeOf(when, now)
+        if (at === undefined) return yield* invalid(name, "It is no time, or one that never comes.")
+        const text = yield* Effect.mapError(encode(payload), ({ message }) => invalid(name, message))
+        yield* setNamed(name, key, at, text, connection)
+      }),
+      get: (key) =>
+        Effect.flatMap(
+          read(() => select("WHERE name = ? AND key = ? AND due IS NOT NULL", name, key)),
+          ([stored]) => stored === undefined ? Effect.succeedNone : Effect.asSome(decoded(stored))
+        ),
+      list: (options = {}) => Effect.flatMap(read(() => rowsOf(name, options)), Effect.forEach(decoded)),
+      cancel: (key) =>
+        changed(() =>
+          storage.exec("DELETE FROM dormouse_deadlines WHERE name = ? AND key = ? RETURNING id", name, key).length > 0
+        ).pipe(Effect.mapError(fromStorage)),
+      failed: Effect.map(
+        read(() => select("WHERE name = ? AND due IS NULL ORDER BY at, id LIMIT 1000", name)),
+        (rows) =>
+          rows.map((stored) => ({ ...toDeadline(stored), payload: JSON.parse(stored.payload), error: stored.error! }))
+      )
+    }
+  }
+
+  const service = Deadlines.of({
+    named: Object.fromEntries([...codecs].map(([name, codec]) => [name, namedOf(name, codec)])),
+    handle: (name, handler) => void own.set(name, handler),
+    setAt: (name, key, at, payload = "") => Effect.asVoid(changed(() => put(name, key, Math.ceil(at), payload))),
+    timeOf: (name, key) =>
+      kept(() =>
+        Option.fromUndefinedOr(
+          select("WHERE name = ? AND key = ? AND due IS NOT NULL", name, key).find(({ id }) => !running.has(id))?.at
+        )
+      ),
+    drop: (name, key) =>
+      Effect.asVoid(changed(() =>
+        key === undefined
+          ? storage.exec("DELETE FROM dormouse_deadlines WHERE name = ?", name)
+          : storage.exec("DELETE FROM dormouse_deadlines WHERE name = ? AND key = ?", name, key)
+      )),
+    fire: Effect.suspend(() => {
+      if (newer !== undefined) return Effect.asVoid(assembly.handlers?.alarm ?? Effect.void)
+      isFiring = true
+      return Effect.ensuring(
+        fireAll,
+        Effect.suspend(() => {
+          isFiring = false
+          return arm
+        })
+      )
+    })
+  })
+
+  assembly.deadlines = service
+  if (newer !== undefined) return service
+
+  // The room's own alarm is one of them.
+  assembly.alarm = Alarm.Alarm.of({
+    set: (at) => Effect.orDie(service.setAt(alarmName, "", at)),
+    get: Effect.orDie(service.timeOf(alarmName, "")),
+    clear: Effect.orDie(service.drop(alarmName))
+  })
+  assembly.keepers = [...assembly.keepers, {
+    left: (id) => Effect.ignore(changed(() => storage.exec("DELETE FROM dormouse_deadlines WHERE connection = ?", id)))
+  }]
+  // An alarm may have been given up while the room did not start. If it is one that wakes the room, it fires first.
+  assembly.fork(Effect.andThen(Effect.promise(() => new Promise((resume) => setImmediate(resume))), arm))
+  return service
+})
+
+const toDeadline = ({ at, connection, failures, key, payload }: Stored): Deadline => ({
+  key,
+  at,
+  payload,
+  connection: connection ?? undefined,
+  failures
+})
+
+interface Codec {
+  readonly encode: (payload: unknown) => Effect.Effect<string, Schema.SchemaError>
+  readonly decode: (text: string) => Effect.Effect<unknown, Schema.SchemaError>
+}
+
+const codecOf = (schema: Schema.Codec<any, any>): Codec => {
+  const codec = Schema.fromJsonString(Schema.toCodecJson(schema))
+  return { encode: Schema.encodeUnknownEffect(codec), decode: Schema.decodeUnknownEffect(codec) }
+}
+
+// The last time that a JavaScript date may have.
+const end = 8.64e15
+
+const timeOf = (when: When, now: number): number | undefined => {
+  if (Number.isNaN(when)) return undefined
+  const at = DateTime.isDateTime(when)
+    ? DateTime.toEpochMillis(when)
+    : Option.match(Duration.fromInput(when), {
+      onNone: () => NaN,
+      onSome: (duration) => now + Math.max(0, Duration.toMillis(duration))
+    })
+  return at <= end ? Math.ceil(at) : undefined
+}
+
+/** What a deadline should carry does not fit its schema, or its time never comes. */
+export class InvalidDeadline extends Schema.TaggedError<InvalidDeadline>()("InvalidDeadline", {
+  name: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `The deadline ${this.name} is wrong. ${this.detail}`
+  }
+}
+
+/** The deadline after which a page is to begin is not set. */
+export class UnknownDeadline extends Schema.TaggedError<UnknownDeadline>()("UnknownDeadline", {
+  name: Schema.String,
+  key: Schema.String
+}) {
+  override get message() {
+    return `No deadline ${this.name} of this key is set`
+  }
+}
+
+/** Why a deadline was not set, or not read; `reason` tells the cases apart. */
+export class DeadlinesError extends Schema.TaggedError<DeadlinesError>()("DeadlinesError", {
+  reason: Schema.Union([InvalidDeadline, UnknownDeadline, RoomError.UnknownConnection, StorageError.Reason])
+}) {
+  override get message() {
+    return this.reason.message
+  }
+}
+
+const fail = (reason: DeadlinesError["reason"]) => Effect.fail(new DeadlinesError({ reason }))
+
+const invalid = (name: string, detail: string) => new DeadlinesError({ reason: new InvalidDeadline({ name, detail }) })
+
+const fromStorage = ({ reason }: StorageError.StorageError) => new DeadlinesError({ reason })
