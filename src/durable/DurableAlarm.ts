@@ -12,8 +12,12 @@ export const layer = (ctx: DurableObjectState): Layer.Layer<Alarm.Alarm> => Laye
 /** Makes the service; its layer does the same. */
 export const make = ({ storage }: DurableObjectState): Alarm.Alarm["Service"] =>
   Alarm.Alarm.of({
-    // The runtime takes no time before 1970, though it takes any other that has passed.
-    set: (at) => Effect.promise(() => storage.setAlarm(Math.max(1, at))),
+    // The runtime takes no time before 1970. And it may lose an alarm that its own handler sets to the time that it rings
+    // for: what has passed is set to the next millisecond.
+    set: (at) =>
+      Effect.clockWith((clock) =>
+        Effect.promise(() => storage.setAlarm(Math.max(at, clock.currentTimeMillisUnsafe() + 1)))
+      ),
     get: Effect.map(Effect.promise(() => storage.getAlarm()), Option.fromNullOr),
     clear: Effect.promise(() => storage.deleteAlarm())
   })

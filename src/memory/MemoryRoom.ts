@@ -20,6 +20,7 @@ import * as Scope from "effect/Scope"
 import * as Claims from "../domain/Claims.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as Problem from "../domain/Problem.ts"
+import * as Awake from "../services/Awake.ts"
 import * as Protocol from "../services/Protocol.ts"
 import type * as Room from "../services/Room.ts"
 import * as RoomRuntime from "../services/RoomRuntime.ts"
@@ -84,6 +85,16 @@ export interface MemoryRoom<R extends Room.Any, App = never> {
   readonly crash: Effect.Effect<void>
   /** Runs an effect inside the room. */
   readonly run: <A, E>(effect: Effect.Effect<A, E, App | Services<R>>) => Effect.Effect<A, E>
+  /**
+   * What would keep the object awake now: timers, and handlers that have not ended, the oldest first. It is about the
+   * object since it last woke. What is under way gets some macrotasks to go on first.
+   */
+  readonly awake: Effect.Effect<ReadonlyArray<Awake.Awake>>
+  /**
+   * Fails if something would keep the object awake, with a message that names each timer and each handler. Unlike
+   * `evict` it changes nothing.
+   */
+  readonly assertSleeps: Effect.Effect<void, Awake.StaysAwake>
   /** Answers a call of `MemoryRooms`. */
   readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string>
 }
@@ -108,7 +119,8 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
 
   // Each life of the object has its own scope, which is never closed: an object that sleeps runs no finalizers.
   const start = Effect.suspend(() => {
-    const runtime = RoomRuntime.make<R, App, E, MemoryRuntime.MemoryRuntime>(room, live, {
+    const watcher = Awake.make(room)
+    const runtime = RoomRuntime.make<R, App, E, MemoryRuntime.MemoryRuntime>(room, watcher.around(live), {
       given: Context.merge(surroundings, Context.add(ports, Storage.Storage, memory.storage())),
       name,
       options,
@@ -122,11 +134,14 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
         error: (socket, cause) => inside(runtime.error(socket, cause)),
         alarm: (repetition) => inside(runtime.alarm(repetition))
       }),
-      runtime
+      { ...runtime, watcher }
     )
   })
 
   let life = yield* start
+
+  // A fiber that was forked sets its timer in a later macrotask.
+  const awake = Effect.andThen(Effect.replicateEffect(macrotask, 3), Effect.suspend(() => life.watcher.awake))
 
   // The outbox sends what it collected with the next macrotask. A look at a client's inbox does not wait for that.
   const take = ({ inbox }: MemoryRuntime.Client) => {
@@ -164,7 +179,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
       }),
     evict: Effect.gen(function*() {
       // An object sleeps when nothing is under way.
-      yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+      yield* macrotask
       life.flush()
       yield* life.inside(life.end)
       yield* memory.evict
@@ -176,11 +191,18 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
       life = yield* start
       yield* memory.settle
     }),
-    run: (effect) => Effect.suspend(() => life.run(effect)).pipe(Effect.tap(memory.settle)),
+    run: (effect) => Effect.suspend(() => life.run(life.watcher.during("run", effect))).pipe(Effect.tap(memory.settle)),
+    awake,
+    assertSleeps: Effect.flatMap(
+      awake,
+      (culprits) => culprits.length === 0 ? Effect.void : Effect.fail(new Awake.StaysAwake({ awake: culprits }))
+    ),
     call: (method, payload, trace) =>
       Effect.suspend(() => life.inside(life.call(method, payload, trace))).pipe(Effect.tap(memory.settle))
   }
 })
+
+const macrotask = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
 // The protocol as a client speaks it.
 const clientSide = (room: Room.Any) => {

@@ -30,6 +30,7 @@ export const make = Effect.fnUntraced(function*(
   kept: Kept = nowhere
 ): Effect.fn.Return<Alarm.Alarm["Service"], never, Scope.Scope> {
   const scope = yield* Effect.scope
+  const surroundings = yield* Effect.context<Scope.Scope>()
   let waiting: { readonly at: number; fiber: Fiber.Fiber<void> | undefined } | undefined
   // How often somebody has set or removed the alarm: a ring after which that happened is not repeated.
   let changes = 0
@@ -67,6 +68,8 @@ export const make = Effect.fnUntraced(function*(
         Effect.flatMap((now) => Effect.sleep(Math.max(0, at - now))),
         Effect.andThen(rings),
         Effect.scoped,
+        // The runtime waits for it, and not whoever sets it.
+        Effect.updateContext<never, never>(() => surroundings),
         Effect.forkIn(scope),
         Effect.flatMap((fiber) => {
           own.fiber = fiber

@@ -122,12 +122,12 @@ export const contract = (
         Effect.gen(function*() {
           const reasonOf = <A>(effect: Effect.Effect<A, { readonly reason: { readonly _tag: string } }, any>) =>
             run(Effect.map(Effect.flip(effect), ({ reason }) => reason._tag))
-          // @ts-expect-error: that is no note
           assert.strictEqual(
-            yield* reasonOf(Effect.flatMap(note, (note) => note.set("a", 1, { text: 1 }))),
+            yield* reasonOf(Effect.flatMap(note, (note) =>
+              // @ts-expect-error: a note has a text
+              note.set("a", 1, { text: 1 }))),
             "InvalidDeadline"
           )
-          assert.strictEqual(yield* reasonOf(set("a", "Infinity", "x")), "InvalidDeadline")
           assert.strictEqual(yield* reasonOf(set("a", NaN, "x")), "InvalidDeadline")
           assert.strictEqual(yield* reasonOf(set("a", "x".repeat(2_000_001) as "1 hour", "x")), "InvalidDeadline")
           assert.strictEqual(yield* reasonOf(set("a", 1, "x".repeat(2_000_001))), "TooBig")
@@ -152,7 +152,7 @@ export const contract = (
             (yield* run(Effect.flatMap(note, (note) => note.list()))).map(({ connection }) => connection),
             [stay!.id]
           )
-          yield* elapse(200)
+          yield* elapse(400)
           assert.deepStrictEqual(yield* run(what), [`${stay!.id}: stays`])
           assert.notStrictEqual(leave!.id, stay!.id)
         }))
@@ -160,9 +160,9 @@ export const contract = (
       test("a deadline of a connection that a crash has taken does not fire (DL-4)", ({ connect, crash, elapse, run }) =>
         Effect.gen(function*() {
           yield* (yield* connect).send("gone")
-          yield* run(set("a", 60, "stays"))
+          yield* run(set("a", 310, "stays"))
           yield* crash
-          yield* elapse(200)
+          yield* elapse(500)
           assert.deepStrictEqual(yield* run(what), ["a: stays"])
           assert.deepStrictEqual(yield* run(Effect.flatMap(note, (note) => note.list())), [])
         }))

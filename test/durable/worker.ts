@@ -8,8 +8,12 @@ import * as Redacted from "effect/Redacted"
 import * as Bindings from "../../src/durable/Bindings.ts"
 import * as ObjectContext from "../../src/durable/ObjectContext.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
+import * as Awake from "../../src/services/Awake.ts"
+import { Diary, DiaryLive } from "../contract/Diary.ts"
 import { Lobby, LobbyLive, MoodLive, Purse } from "../contract/Lobby.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
+import { Sleeper, SleeperLive } from "../contract/Sleeper.ts"
+import { Tea, TeaLive } from "../contract/Tea.ts"
 import { Traced, TracedLive, UntracedLive } from "../contract/Traced.ts"
 import { Ticker, TickerLive } from "../rpc/Ticker.ts"
 import type { FlakyRoom } from "./flaky.ts"
@@ -20,11 +24,20 @@ export { FlakyRoom } from "./flaky.ts"
 export { AwakeRoom, EchoRoom } from "./listeners.ts"
 export { AwakeStormRoom, StormRoom } from "./storm.ts"
 
+export class DiaryRoom extends RoomObject.make(Diary, DiaryLive) {}
+
 export class ProbeRoom extends RoomObject.make(Probe, ProbeLive) {}
 
 export class TracedRoom extends RoomObject.make(Traced, TracedLive) {}
 
 export class UntracedRoom extends RoomObject.make(Traced, UntracedLive) {}
+
+export class SleeperRoom extends RoomObject.make(Sleeper, Awake.watch(Sleeper, SleeperLive)) {}
+
+/** The same rooms as in production: nobody watches them. */
+export class UnwatchedRoom extends RoomObject.make(Sleeper, SleeperLive) {}
+
+export class TeaRoom extends RoomObject.make(Tea, Awake.watch(Tea, TeaLive)) {}
 
 // Starts once, and is broken ever after.
 const FailsLater = Layer.unwrap(Effect.gen(function*() {
@@ -83,11 +96,15 @@ export class ThriftyLobbyRoom extends withPurse(
 declare global {
   namespace Cloudflare {
     interface Env {
+      readonly DIARY: DurableObjectNamespace<DiaryRoom>
       readonly PROBE: DurableObjectNamespace<ProbeRoom>
       readonly TRACED: DurableObjectNamespace<TracedRoom>
       readonly UNTRACED: DurableObjectNamespace<UntracedRoom>
       readonly BROKEN: DurableObjectNamespace<BrokenRoom>
       readonly TICKER: DurableObjectNamespace<TickerRoom>
+      readonly SLEEPER: DurableObjectNamespace<SleeperRoom>
+      readonly TEA: DurableObjectNamespace<TeaRoom>
+      readonly UNWATCHED: DurableObjectNamespace<UnwatchedRoom>
       readonly AWAKE: DurableObjectNamespace
       readonly FLAKY: DurableObjectNamespace<FlakyRoom>
       readonly STORM: DurableObjectNamespace<StormRoom>

@@ -1,7 +1,9 @@
+import * as Effect from "effect/Effect"
 import { once } from "node:events"
 import { afterAll, assert, beforeAll, it } from "vitest"
 import { createTestHarness, type TestHarness } from "wrangler"
 import WebSocket from "ws"
+import * as Sleep from "../../src/durable/Sleep.ts"
 
 const root = new URL("../../examples/hibernation-server", import.meta.url).pathname
 
@@ -45,6 +47,14 @@ it("every text goes to all, and who leaves is forgotten by its id, before and af
   await sleep()
   assert.deepStrictEqual(await say("one", [a]), ["[Durable Object] message: one, connections: 1"])
   a.close()
+})
+
+it("the runtime says that a room sleeps, over the harness of Wrangler, too (SL-4)", async () => {
+  const socket = await connect()
+  await Effect.runPromise(Sleep.assertSleeps({ evict: sleep }))
+  // It sleeps already.
+  await Effect.runPromise(Sleep.assertSleeps({ evict: sleep }))
+  socket.close()
 })
 
 it("a request that is no WebSocket is answered 426 (LC-10)", async () => {
