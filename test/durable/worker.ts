@@ -9,6 +9,7 @@ import * as Bindings from "../../src/durable/Bindings.ts"
 import * as ObjectContext from "../../src/durable/ObjectContext.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
 import { Lobby, LobbyLive, MoodLive, Purse } from "../contract/Lobby.ts"
+import { MigratedLive } from "../contract/Migrated.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
 import { Traced, TracedLive, UntracedLive } from "../contract/Traced.ts"
 import { Ticker, TickerLive } from "../rpc/Ticker.ts"
@@ -21,6 +22,8 @@ export { AwakeRoom, EchoRoom } from "./listeners.ts"
 export { AwakeStormRoom, StormRoom } from "./storm.ts"
 
 export class ProbeRoom extends RoomObject.make(Probe, ProbeLive) {}
+
+export class MigratedRoom extends RoomObject.make(Probe, MigratedLive) {}
 
 export class TracedRoom extends RoomObject.make(Traced, TracedLive) {}
 
@@ -84,6 +87,7 @@ declare global {
   namespace Cloudflare {
     interface Env {
       readonly PROBE: DurableObjectNamespace<ProbeRoom>
+      readonly MIGRATED: DurableObjectNamespace<MigratedRoom>
       readonly TRACED: DurableObjectNamespace<TracedRoom>
       readonly UNTRACED: DurableObjectNamespace<UntracedRoom>
       readonly BROKEN: DurableObjectNamespace<BrokenRoom>
