@@ -2,11 +2,11 @@
  * Effect's `SqlClient` over the room's own database: the port `Storage`, in every world.
  *
  * Statements run at once, so a handler that only uses the database does not wait. What Effect has for SQL works as it
- * does elsewhere: `sql.insert`, fragments, `SqlSchema`, `SqlModel`, `Migrator`. Blobs come back as `Uint8Array`. What
- * can be bound is a text, a number, null and bytes. A row holds its columns by their names, `values` too: give each column
- * a name of its own, and none that is a number. A stream reads all its rows at once.
+ * does elsewhere: `sql.insert`, fragments, `SqlSchema`, `SqlModel`, `Migrator`. A text, a number, null and bytes can be
+ * bound; bytes come back as a `Uint8Array`. A row holds its columns by their names, `values` too: give each column a name
+ * of its own, and none that is a number. A stream reads all its rows at once.
  *
- * A transaction is the database's own. It must not wait, as in `Storage.transaction`.
+ * A transaction is the database's own. Its effect must not wait: one that does so dies, and is rolled back.
  *
  * **Example** (a room that writes down what is said)
  *
