@@ -32,8 +32,11 @@ import type * as Broadcaster from "./Broadcaster.ts"
 import type * as Calls from "./Calls.ts"
 import * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Deadlines from "./Deadlines.ts"
+import type * as Directory from "./Directory.ts"
 import * as Handlers from "./Handlers.ts"
+import type * as Journal from "./Journal.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
+import type * as RoomLifetime from "./Lifetime.ts"
 import type * as Outbox from "./Outbox.ts"
 import type * as Protocol from "./Protocol.ts"
 
@@ -254,9 +257,13 @@ export type HandlerServices<H> =
   | (H extends { readonly deadlines: infer D } ? { [K in keyof D]: ServicesOf<D[K]> }[keyof D] : never)
 
 /** The services that a definition asks its layer for. */
-export type Needs<D extends DeadlineSchemas> = [keyof D] extends [never] ? never : Deadlines.Deadlines
+export type Needs<D extends DeadlineSchemas, L, J, K> =
+  | ([keyof D] extends [never] ? never : Deadlines.Deadlines)
+  | ([L] extends [undefined] ? never : RoomLifetime.Lifetime)
+  | ([J] extends [true] ? Journal.Journal : never)
+  | ([K] extends [true] ? Directory.Directory : never)
 
-interface Options<State, Methods extends Calls.Method, D extends DeadlineSchemas> {
+interface Options<State, Methods extends Calls.Method, D extends DeadlineSchemas, L, J, K> {
   /** What is kept for a connection while the object sleeps; nothing, unless given. */
   readonly state?: Schema.Codec<State, unknown>
   /** Methods that may be called from outside, beside those that every room answers: see `Rooms`. */
@@ -269,7 +276,17 @@ interface Options<State, Methods extends Calls.Method, D extends DeadlineSchemas
   /** What the room's deadlines carry, by their names. The room's layer then needs that of `Deadlines`. */
   readonly deadlines?: D
   /** When the room ends by itself: never, unless given. The room's layer then needs that of `Lifetime`. */
-  readonly lifetime?: Lifetime
+  readonly lifetime?: L
+  /**
+   * Whether it is written down who is connected, so that the `close` handler also runs for those that a crash or a deploy
+   * has taken: it is not, unless given. The room's layer then needs that of `Journal`.
+   */
+  readonly journal?: J
+  /**
+   * Whether the room stands in a directory while somebody is there, so that `Rooms` can list it: it does not, unless
+   * given. The room's layer then needs that of a `Directory`.
+   */
+  readonly directory?: K
   /** Whether the messages of one connection wait for each other: they do, unless given. `none` turns it off. */
   readonly order?: Lifecycle.Order
 }
@@ -294,17 +311,20 @@ export const make: {
     Methods extends Calls.Method = never,
     ReceiveBytes = never,
     SendBytes = never,
-    D extends DeadlineSchemas = {}
+    D extends DeadlineSchemas = {},
+    L extends Lifetime | undefined = undefined,
+    J extends boolean = false,
+    K extends boolean = false
   >(
     name: Name,
-    options: Options<State, Methods, D> & Messages<Receive, Send, unknown> & {
+    options: Options<State, Methods, D, L, J, K> & Messages<Receive, Send, unknown> & {
       readonly format?: "json"
       /** The messages that are binary frames. A message that fits `send` here is sent as one. */
       readonly bytes?: Messages<ReceiveBytes, SendBytes, Bytes>
       /** The errors with which a handler may refuse a message. The sender is told, and nothing is logged. */
       readonly error?: Schema.Codec<any, unknown>
     }
-  ): Room<Name, Receive | ReceiveBytes, Send | SendBytes, State, Methods, PayloadsOf<D>, Needs<D>>
+  ): Room<Name, Receive | ReceiveBytes, Send | SendBytes, State, Methods, PayloadsOf<D>, Needs<D, L, J, K>>
   /** A room that speaks plain text. */
   <
     const Name extends string,
@@ -312,11 +332,14 @@ export const make: {
     Send,
     State = undefined,
     Methods extends Calls.Method = never,
-    D extends DeadlineSchemas = {}
+    D extends DeadlineSchemas = {},
+    L extends Lifetime | undefined = undefined,
+    J extends boolean = false,
+    K extends boolean = false
   >(
     name: Name,
-    options: Options<State, Methods, D> & Messages<Receive, Send, string> & { readonly format: "text" }
-  ): Room<Name, Receive, Send, State, Methods, PayloadsOf<D>, Needs<D>>
+    options: Options<State, Methods, D, L, J, K> & Messages<Receive, Send, string> & { readonly format: "text" }
+  ): Room<Name, Receive, Send, State, Methods, PayloadsOf<D>, Needs<D, L, J, K>>
   /** A room that speaks bytes. */
   <
     const Name extends string,
@@ -324,19 +347,22 @@ export const make: {
     Send,
     State = undefined,
     Methods extends Calls.Method = never,
-    D extends DeadlineSchemas = {}
+    D extends DeadlineSchemas = {},
+    L extends Lifetime | undefined = undefined,
+    J extends boolean = false,
+    K extends boolean = false
   >(
     name: Name,
-    options: Options<State, Methods, D> & Messages<Receive, Send, Bytes> & { readonly format: "binary" }
-  ): Room<Name, Receive, Send, State, Methods, PayloadsOf<D>, Needs<D>>
-} = <const Name extends string, Receive, Send, State, Methods extends Calls.Method, D extends DeadlineSchemas = {}>(
+    options: Options<State, Methods, D, L, J, K> & Messages<Receive, Send, Bytes> & { readonly format: "binary" }
+  ): Room<Name, Receive, Send, State, Methods, PayloadsOf<D>, Needs<D, L, J, K>>
+} = <const Name extends string, Receive, Send, State, Methods extends Calls.Method, D extends DeadlineSchemas, L, J, K>(
   name: Name,
-  options: Options<State, Methods, D> & Messages<Receive, Send, unknown> & {
+  options: Options<State, Methods, D, L, J, K> & Messages<Receive, Send, unknown> & {
     readonly format?: Format
     readonly bytes?: Messages<any, any, any>
     readonly error?: Schema.Codec<any, unknown>
   }
-): Room<Name, Receive, Send, State, Methods, PayloadsOf<D>, Needs<D>> => {
+): Room<Name, Receive, Send, State, Methods, PayloadsOf<D>, Needs<D, L, J, K>> => {
   const key = Context.Service<Identifier<Name>, Service<Send, State, PayloadsOf<D>>>(`effect-dormouse/Room/${name}`)
   const {
     autoResponse,
@@ -362,7 +388,8 @@ export const make: {
     autoResponse: autoResponse ?? (format === "json" ? pingPong : undefined),
     order,
     deadlines,
-    lifetime
+    // SAFETY: it is one, or not given.
+    lifetime: lifetime as Lifetime | undefined
   }
   return Object.assign(key, definition, {
     // SAFETY: the types are for the compiler alone.

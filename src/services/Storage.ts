@@ -54,11 +54,8 @@ export const exec = <R extends Row = Row>(
   ...bindings: ReadonlyArray<Binding>
 ): Effect.Effect<ReadonlyArray<R>, StorageError.StorageError, Storage> =>
   Storage.use((storage) =>
-    attempt(() => {
-      bindings.forEach(check)
-      // SAFETY: the caller says which columns the statement gives.
-      return storage.exec(statements, ...bindings) as ReadonlyArray<R>
-    })
+    // SAFETY: the caller says which columns the statement gives.
+    attempt(() => execIn(storage, statements, bindings) as ReadonlyArray<R>)
   )
 
 /** What uses the port itself, as an effect with typed errors. */
@@ -72,21 +69,37 @@ export const attempt = <A>(use: () => A): Effect.Effect<A, StorageError.StorageE
 export const transaction = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | StorageError.StorageError, R | Storage> =>
-  Storage.use((storage) =>
-    Effect.withFiber<A, E | StorageError.StorageError, R>(({ context }) => {
-      let exit: Exit.Exit<A, E> | undefined
-      try {
+  Storage.use((storage) => transactionIn(storage, effect, StorageError.from))
+
+/** Runs statements as {@link exec} does, for who has the port at hand: at once, and throwing. */
+export const execIn = (
+  storage: Storage["Service"],
+  statements: string,
+  bindings: ReadonlyArray<Binding>
+): ReadonlyArray<Row> => {
+  bindings.forEach(check)
+  return storage.exec(statements, ...bindings)
+}
+
+/** Runs an effect in a transaction as {@link transaction} does, for who has the port at hand, and its own errors. */
+export const transactionIn = <A, E, R, E2>(
+  storage: Storage["Service"],
+  effect: Effect.Effect<A, E, R>,
+  onThrow: (cause: unknown) => E2
+): Effect.Effect<A, E | E2, R> =>
+  Effect.withFiber<A, E | E2, R>(({ context }) => {
+    let exit: Exit.Exit<A, E> | undefined
+    try {
+      return storage.transaction(() => {
         // SAFETY: the context of the fiber has what the effect needs.
-        return storage.transaction(() => {
-          exit = now(Effect.runSyncExitWith(context as Context.Context<R>)(effect))
-          if (Exit.isFailure(exit)) throw new Error("The transaction is rolled back.")
-          return exit
-        })
-      } catch (cause) {
-        return exit !== undefined && Exit.isFailure(exit) ? exit : Effect.fail(StorageError.from(cause))
-      }
-    })
-  )
+        exit = now(Effect.runSyncExitWith(context as Context.Context<R>)(effect))
+        if (Exit.isFailure(exit)) throw new Error("The transaction is rolled back.")
+        return exit
+      })
+    } catch (cause) {
+      return exit !== undefined && Exit.isFailure(exit) ? exit : Effect.fail(onThrow(cause))
+    }
+  })
 
 // What waits would go on outside of the transaction.
 const now = <A, E>(exit: Exit.Exit<A, E>): Exit.Exit<A, E> => {

@@ -5,6 +5,8 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Migrator from "effect/sql/Migrator"
+import * as SqlClient from "effect/sql/SqlClient"
 import { globSync, readFileSync } from "node:fs"
 import { Chat, ChatLive } from "../../src/Chat.ts"
 import * as ConnectionId from "../../src/domain/ConnectionId.ts"
@@ -16,6 +18,8 @@ import * as Broadcaster from "../../src/services/Broadcaster.ts"
 import type * as Handlers from "../../src/services/Handlers.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
+import * as SqliteClient from "../../src/services/SqliteClient.ts"
+import * as Storage from "../../src/services/Storage.ts"
 
 const Counter = Room.make("counter", {
   receive: Schema.Struct({ add: Schema.Int }), // client → server; anything else is answered with an error
@@ -169,6 +173,51 @@ it.effect("the examples of Rooms and MemoryRooms reach who is there (EX-2)", () 
     assert.strictEqual(yield* announce("lobby", "tea is ready"), 1)
     assert.deepStrictEqual(yield* ada.received, [{ text: "tea is ready" }])
   }).pipe(Effect.provide(MemoryRooms.layer(Lobby, Lobby.toLayer(Effect.succeed({})))))
+})
+
+it.effect("Storage's example counts what a room has stored (EX-2)", () =>
+  Effect.gen(function*() {
+    const count = Effect.gen(function*() {
+      yield* Storage.exec("CREATE TABLE IF NOT EXISTS said (text TEXT)")
+      yield* Storage.exec("INSERT INTO said VALUES (?)", "hello")
+      const [row] = yield* Storage.exec<{ readonly n: number }>("SELECT count(*) AS n FROM said")
+      return row?.n
+    })
+    const room = yield* MemoryRoom.make(Chat, ChatLive)
+    assert.deepStrictEqual([yield* room.run(count), yield* room.run(count)], [1, 2])
+  }))
+
+it.effect("SqliteClient's examples write down what is said (EX-2)", () => {
+  const Minutes = Room.make("minutes", { format: "text", receive: Schema.String, send: Schema.String })
+
+  const MinutesLive = Minutes.toLayer(Effect.gen(function*() {
+    const room = yield* Minutes
+    const sql = yield* SqlClient.SqlClient
+    return {
+      message: Effect.fnUntraced(function*(_, text) {
+        yield* sql`INSERT INTO minutes ${sql.insert({ text })}`
+        const [row] = yield* sql<{ readonly n: number }>`SELECT count(*) AS n FROM minutes`
+        yield* room.broadcast(`${row?.n}: ${text}`)
+      })
+    }
+  }))
+
+  const migrate = Migrator.make({})({
+    loader: Migrator.fromRecord({
+      "1_minutes": SqlClient.SqlClient.use((sql) => sql`CREATE TABLE minutes (id INTEGER PRIMARY KEY, text TEXT)`)
+    })
+  })
+
+  const DatabaseLive = Layer.effectDiscard(migrate).pipe(Layer.provideMerge(SqliteClient.layer))
+
+  return Effect.gen(function*() {
+    const room = yield* MemoryRoom.make(Minutes, Layer.provide(MinutesLive, DatabaseLive))
+    const ada = yield* room.connect()
+    yield* ada.send("hello")
+    yield* room.evict
+    yield* ada.send("bye")
+    assert.deepStrictEqual(yield* ada.received, ["1: hello", "2: bye"])
+  })
 })
 
 it.effect("Problem's example opens for members only (EX-2)", () =>

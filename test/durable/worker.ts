@@ -11,6 +11,7 @@ import * as RoomObject from "../../src/durable/RoomObject.ts"
 import * as Awake from "../../src/services/Awake.ts"
 import { Diary, DiaryLive } from "../contract/Diary.ts"
 import { Lobby, LobbyLive, MoodLive, Purse } from "../contract/Lobby.ts"
+import { MigratedLive } from "../contract/Migrated.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
 import { Sleeper, SleeperLive } from "../contract/Sleeper.ts"
 import { Tea, TeaLive } from "../contract/Tea.ts"
@@ -27,6 +28,8 @@ export { AwakeStormRoom, StormRoom } from "./storm.ts"
 export class DiaryRoom extends RoomObject.make(Diary, DiaryLive) {}
 
 export class ProbeRoom extends RoomObject.make(Probe, ProbeLive) {}
+
+export class MigratedRoom extends RoomObject.make(Probe, MigratedLive) {}
 
 export class TracedRoom extends RoomObject.make(Traced, TracedLive) {}
 
@@ -98,6 +101,7 @@ declare global {
     interface Env {
       readonly DIARY: DurableObjectNamespace<DiaryRoom>
       readonly PROBE: DurableObjectNamespace<ProbeRoom>
+      readonly MIGRATED: DurableObjectNamespace<MigratedRoom>
       readonly TRACED: DurableObjectNamespace<TracedRoom>
       readonly UNTRACED: DurableObjectNamespace<UntracedRoom>
       readonly BROKEN: DurableObjectNamespace<BrokenRoom>

@@ -7,6 +7,7 @@ import { Archive, Chat, ChatLive } from "../../examples/ease/src/Archive.ts"
 import { Due } from "../../examples/ease/src/Due.ts"
 import { Hall, HallLive, LimiterLive, Refused } from "../../examples/ease/src/Hall.ts"
 import { Reminders, RemindersLive } from "../../examples/ease/src/Reminders.ts"
+import { ArchiveLive } from "../../examples/ease/src/Storage.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 
 it.effect("a handler uses a service that a test replaces, awake and asleep (EX-5)", () =>
@@ -23,6 +24,18 @@ it.effect("a handler uses a service that a test replaces, awake and asleep (EX-5
     yield* ada.send("still here")
     assert.deepStrictEqual(saved, ["hut: hi", "hut: still here"])
     assert.deepStrictEqual(yield* ada.received, ["hello", "hi", "still here"])
+  }))
+
+it.effect("who comes later hears what the room's database has, also after a crash (EX-5)", () =>
+  Effect.gen(function*() {
+    const room = yield* MemoryRoom.make(Chat, Layer.provide(ChatLive, ArchiveLive))
+    const ada = yield* room.connect()
+    yield* ada.send("hi")
+    yield* room.evict
+    yield* ada.send("still here")
+    yield* room.crash
+    const bob = yield* room.connect()
+    assert.deepStrictEqual(yield* bob.received, ["hi", "still here"])
   }))
 
 it.effect("who talks too fast is refused with a typed error, and nobody else is (EX-6)", () =>

@@ -5,6 +5,8 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import { readFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
+import * as ObjectApp from "../../examples/guestbook-object/src/App.ts"
+import * as ObjectEntries from "../../examples/guestbook-object/src/Entries.ts"
 import { Routes } from "../../examples/guestbook/src/App.ts"
 import { Entries, EntriesError } from "../../examples/guestbook/src/Entries.ts"
 import { Guestbook, GuestbookLive } from "../../examples/guestbook/src/Guestbook.ts"
@@ -30,41 +32,56 @@ const RoomsLive = MemoryRooms.layer(Guestbook, GuestbookLive)
 // The rooms write to the database that the routes read.
 const World = Layer.provideMerge(RoomsLive, EntriesLive)
 
+// Each room writes to the database of its own object.
+const ObjectWorld = MemoryRooms.layer(Guestbook, Layer.provide(GuestbookLive, ObjectEntries.EntriesLive))
+
+// The same visit to each of the apps.
+const visit = Effect.fnUntraced(function*(handler: (request: Request) => Promise<Response>) {
+  const fetch = (path: string, init?: RequestInit) =>
+    Effect.promise(() => handler(new Request(`https://guestbook.invalid${path}`, init)))
+  const json = (response: Response) => Effect.promise(() => response.json())
+  const books = yield* MemoryRooms.key(Guestbook)
+
+  const looked = yield* fetch("/books/hut", { headers: { upgrade: "websocket", cookie: "name=Ada" } })
+  assert.strictEqual(looked.status, 101)
+  const ada = books.client(looked)!
+  assert.strictEqual((yield* fetch("/books/hut", { headers: { upgrade: "websocket" } })).status, 401)
+
+  yield* ada.send({ sign: "It was lovely." })
+  yield* (yield* books.room("hut")).evict
+  yield* ada.send({ sign: "And it still is." })
+  assert.deepStrictEqual(yield* json(yield* fetch("/books/hut/entries")), [
+    { name: "Ada", text: "And it still is." },
+    { name: "Ada", text: "It was lovely." }
+  ])
+  assert.deepStrictEqual(yield* json(yield* fetch("/books/other/entries")), [])
+
+  const announced = yield* fetch("/books/hut/announcements", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ text: "The hut closes at six." })
+  })
+  assert.deepStrictEqual(yield* json(announced), { delivered: 1 })
+  assert.deepStrictEqual(yield* json(yield* fetch("/books/hut/looking")), ["Ada"])
+  const heard = yield* ada.received
+  assert.deepStrictEqual(heard.map((message) => message._tag), ["Signed", "Signed", "Announced"])
+})
+
+const quiet = { disableLogger: true }
+
 it.effect("what is signed in a room stands in the database that the app reads, also after a sleep (EX-3)", () =>
   Effect.gen(function*() {
     const services = yield* Effect.context<Layer.Success<typeof World>>()
-    const { handler } = HttpRouter.toWebHandler(Layer.provide(Routes, Layer.succeedContext(services)), {
-      disableLogger: true
-    })
-    const fetch = (path: string, init?: RequestInit) =>
-      Effect.promise(() => handler(new Request(`https://guestbook.invalid${path}`, init)))
-    const json = (response: Response) => Effect.promise(() => response.json())
-    const books = yield* MemoryRooms.key(Guestbook)
-
-    const looked = yield* fetch("/books/hut", { headers: { upgrade: "websocket", cookie: "name=Ada" } })
-    assert.strictEqual(looked.status, 101)
-    const ada = books.client(looked)!
-    assert.strictEqual((yield* fetch("/books/hut", { headers: { upgrade: "websocket" } })).status, 401)
-
-    yield* ada.send({ sign: "It was lovely." })
-    yield* (yield* books.room("hut")).evict
-    yield* ada.send({ sign: "And it still is." })
-    assert.deepStrictEqual(yield* json(yield* fetch("/books/hut/entries")), [
-      { name: "Ada", text: "And it still is." },
-      { name: "Ada", text: "It was lovely." }
-    ])
-    assert.deepStrictEqual(yield* json(yield* fetch("/books/other/entries")), [])
-
-    const announced = yield* fetch("/books/hut/announcements", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ text: "The hut closes at six." })
-    })
-    assert.deepStrictEqual(yield* json(announced), { delivered: 1 })
-    assert.deepStrictEqual(yield* json(yield* fetch("/books/hut/looking")), ["Ada"])
-    const heard = yield* ada.received
-    assert.deepStrictEqual(heard.map((message) => message._tag), ["Signed", "Signed", "Announced"])
+    const { handler } = HttpRouter.toWebHandler(Layer.provide(Routes, Layer.succeedContext(services)), quiet)
+    yield* visit(handler)
   }).pipe(Effect.provide(World)))
+
+it.effect("what is signed in a room is kept in the room's own database, also after a sleep (EX-8)", () =>
+  Effect.gen(function*() {
+    const services = yield* Effect.context<Layer.Success<typeof ObjectWorld>>()
+    const { handler } = HttpRouter.toWebHandler(Layer.provide(ObjectApp.Routes, Layer.succeedContext(services)), quiet)
+    yield* visit(handler)
+  }).pipe(Effect.provide(ObjectWorld)))
 
 it.effect("ten guests sign, with a fake database (EX-4)", () =>
   Effect.gen(function*() {

@@ -1,77 +1,79 @@
 import { once } from "node:events"
-import { afterAll, assert, beforeAll, it } from "vitest"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { createTestHarness, type TestHarness } from "wrangler"
 import WebSocket from "ws"
 
-const root = new URL("../../examples/guestbook", import.meta.url).pathname
+// The entries are in D1, and in each room's own object.
+describe.each(["guestbook", "guestbook-object"])("%s", (example) => {
+  let harness: TestHarness
+  let url: URL
 
-let harness: TestHarness
-let url: URL
-
-beforeAll(async () => {
-  harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml" }] })
-  ;({ url } = await harness.listen())
-  await harness.getWorker().applyD1Migrations("GUESTBOOK_DATABASE")
-})
-
-afterAll(() => harness.close())
-
-const look = async (book: string, cookie = "name=Ada") => {
-  const socket = new WebSocket(new URL(`/books/${book}`, url.href.replace(/^http/, "ws")), { headers: { cookie } })
-  await once(socket, "open")
-  return socket
-}
-
-const next = async (socket: WebSocket) => JSON.parse(String((await once(socket, "message"))[0]))
-
-const read = async (book: string, what = "entries") => (await fetch(new URL(`/books/${book}/${what}`, url))).json()
-
-const announce = async (book: string, text: string) => {
-  const response = await fetch(new URL(`/books/${book}/announcements`, url), {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ text })
+  beforeAll(async () => {
+    const root = new URL(`../../examples/${example}`, import.meta.url).pathname
+    harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml" }] })
+    ;({ url } = await harness.listen())
+    if (example === "guestbook") await harness.getWorker().applyD1Migrations("GUESTBOOK_DATABASE")
   })
-  return response.json()
-}
 
-const sleep = (book: string) =>
-  harness.getWorker().evictDurableObject("GuestbookRoom", { name: book, webSockets: "hibernate" })
+  afterAll(() => harness.close())
 
-it("what is signed over a socket is read over HTTP, and announced to who looks, awake and asleep (EX-3)", async () => {
-  const [ada, bob] = [await look("hut"), await look("hut", "name=Bob")]
-  const elsewhere = await look("elsewhere")
-  elsewhere.on("message", () => assert.fail("It was said in another book"))
-  for (const text of ["It was lovely.", "And it still is."]) {
-    const heard = Promise.all([next(ada), next(bob)])
-    ada.send(JSON.stringify({ sign: text }))
-    const signed = { _tag: "Signed", entry: { name: "Ada", text } }
-    assert.deepStrictEqual(await heard, [signed, signed])
-    await sleep("hut")
+  const look = async (book: string, cookie = "name=Ada") => {
+    const socket = new WebSocket(new URL(`/books/${book}`, url.href.replace(/^http/, "ws")), { headers: { cookie } })
+    await once(socket, "open")
+    return socket
   }
-  assert.deepStrictEqual(await read("hut"), [
-    { name: "Ada", text: "And it still is." },
-    { name: "Ada", text: "It was lovely." }
-  ])
-  assert.deepStrictEqual(await read("elsewhere"), [])
-  const heard = Promise.all([next(ada), next(bob)])
-  assert.deepStrictEqual(await announce("hut", "The hut closes at six."), { delivered: 2 })
-  assert.strictEqual((await heard)[1].text, "The hut closes at six.")
-  await sleep("hut")
-  assert.deepStrictEqual(await read("hut", "looking"), ["Ada", "Bob"])
-  for (const socket of [ada, bob, elsewhere]) socket.close()
-})
 
-it("ten requests of a Worker that just started are all answered (EX-3)", async () => {
-  const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => announce(`book-${index}`, "hello")))
-  assert.deepStrictEqual(answers, Array.from({ length: 10 }, () => ({ delivered: 0 })))
-})
+  const next = async (socket: WebSocket) => JSON.parse(String((await once(socket, "message"))[0]))
 
-it("who has no name is turned away before the upgrade (LC-9, HT-2)", async () => {
-  const socket = new WebSocket(new URL("/books/hut", url.href.replace(/^http/, "ws")))
-  const [, response] = await once(socket, "unexpected-response")
-  assert.strictEqual(response.statusCode, 401)
-  assert.strictEqual(response.headers["content-type"], "application/problem+json")
-  socket.on("error", () => undefined)
-  socket.terminate()
+  const read = async (book: string, what = "entries") => (await fetch(new URL(`/books/${book}/${what}`, url))).json()
+
+  const announce = async (book: string, text: string) => {
+    const response = await fetch(new URL(`/books/${book}/announcements`, url), {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ text })
+    })
+    return response.json()
+  }
+
+  const sleep = (book: string) =>
+    harness.getWorker().evictDurableObject("GuestbookRoom", { name: book, webSockets: "hibernate" })
+
+  it("what is signed is read over HTTP, and announced to who looks, awake and asleep (EX-3, EX-8)", async () => {
+    const [ada, bob] = [await look("hut"), await look("hut", "name=Bob")]
+    const elsewhere = await look("elsewhere")
+    elsewhere.on("message", () => assert.fail("It was said in another book"))
+    for (const text of ["It was lovely.", "And it still is."]) {
+      const heard = Promise.all([next(ada), next(bob)])
+      ada.send(JSON.stringify({ sign: text }))
+      const signed = { _tag: "Signed", entry: { name: "Ada", text } }
+      assert.deepStrictEqual(await heard, [signed, signed])
+      await sleep("hut")
+    }
+    assert.deepStrictEqual(await read("hut"), [
+      { name: "Ada", text: "And it still is." },
+      { name: "Ada", text: "It was lovely." }
+    ])
+    assert.deepStrictEqual(await read("elsewhere"), [])
+    const heard = Promise.all([next(ada), next(bob)])
+    assert.deepStrictEqual(await announce("hut", "The hut closes at six."), { delivered: 2 })
+    assert.strictEqual((await heard)[1].text, "The hut closes at six.")
+    await sleep("hut")
+    assert.deepStrictEqual(await read("hut", "looking"), ["Ada", "Bob"])
+    for (const socket of [ada, bob, elsewhere]) socket.close()
+  })
+
+  it("ten requests of a Worker that just started are all answered (EX-3)", async () => {
+    const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => announce(`book-${index}`, "hello")))
+    assert.deepStrictEqual(answers, Array.from({ length: 10 }, () => ({ delivered: 0 })))
+  })
+
+  it("who has no name is turned away before the upgrade (LC-9, HT-2)", async () => {
+    const socket = new WebSocket(new URL("/books/hut", url.href.replace(/^http/, "ws")))
+    const [, response] = await once(socket, "unexpected-response")
+    assert.strictEqual(response.statusCode, 401)
+    assert.strictEqual(response.headers["content-type"], "application/problem+json")
+    socket.on("error", () => undefined)
+    socket.terminate()
+  })
 })

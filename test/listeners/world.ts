@@ -29,7 +29,7 @@ export interface Server {
 /** Listens on a free port until the scope closes. A request's path is the room's name. */
 export const serve = Effect.fnUntraced(function*<E>(
   live: Layer.Layer<never, E, RoomRuntime.Services<typeof Probe>> = ProbeLive,
-  options?: RoomRuntime.Options
+  options?: NodeRooms.Options
 ): Effect.fn.Return<Server, never, Scope.Scope> {
   // Node takes headers of 16 KiB unless told otherwise, and workerd more.
   const server = http.createServer({ maxHeaderSize: 65_536 })

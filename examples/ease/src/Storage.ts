@@ -1,24 +1,23 @@
 /**
- * The archive and the reminders in the SQLite database of a room's object.
+ * The archive and the reminders in the room's own database.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as ObjectContext from "../../../src/durable/ObjectContext.ts"
+import * as Storage from "../../../src/services/Storage.ts"
 import { Archive } from "./Archive.ts"
-import { Due, type Kept } from "./Due.ts"
+import { Due } from "./Due.ts"
 
 export const ArchiveLive = Layer.effect(
   Archive,
-  ObjectContext.ObjectContext.useSync(({ storage: { sql } }) => {
-    sql.exec("CREATE TABLE IF NOT EXISTS archive (id INTEGER PRIMARY KEY, room TEXT, text TEXT)")
+  Storage.Storage.useSync(({ exec }) => {
+    exec("CREATE TABLE IF NOT EXISTS archive (id INTEGER PRIMARY KEY, room TEXT, text TEXT)")
     return Archive.of({
-      save: (room, text) =>
-        Effect.sync(() => void sql.exec("INSERT INTO archive (room, text) VALUES (?, ?)", room, text)),
+      save: (room, text) => Effect.sync(() => void exec("INSERT INTO archive (room, text) VALUES (?, ?)", room, text)),
       last: (room) =>
         Effect.sync(() =>
-          sql.exec<{ readonly text: string }>("SELECT text FROM archive WHERE room = ? ORDER BY id DESC LIMIT 20", room)
-            .toArray().map(({ text }) => text).toReversed()
+          exec("SELECT text FROM archive WHERE room = ? ORDER BY id DESC LIMIT 20", room)
+            .map(({ text }) => String(text)).toReversed()
         )
     })
   })
@@ -26,19 +25,20 @@ export const ArchiveLive = Layer.effect(
 
 export const DueLive = Layer.effect(
   Due,
-  ObjectContext.ObjectContext.useSync(({ storage: { sql } }) => {
-    sql.exec("CREATE TABLE IF NOT EXISTS due (id INTEGER PRIMARY KEY, at INTEGER, text TEXT)")
+  Storage.Storage.useSync(({ exec }) => {
+    exec("CREATE TABLE IF NOT EXISTS due (id INTEGER PRIMARY KEY, at INTEGER, text TEXT)")
     return Due.of({
-      add: (at, text) => Effect.sync(() => void sql.exec("INSERT INTO due (at, text) VALUES (?, ?)", at, text)),
+      add: (at, text) => Effect.sync(() => void exec("INSERT INTO due (at, text) VALUES (?, ?)", at, text)),
       until: (now) =>
-        Effect.sync(() => sql.exec<Row>("SELECT id, text FROM due WHERE at <= ? ORDER BY at, id", now).toArray()),
-      remove: (id) => Effect.sync(() => void sql.exec("DELETE FROM due WHERE id = ?", id)),
+        Effect.sync(() =>
+          exec("SELECT id, text FROM due WHERE at <= ? ORDER BY at, id", now)
+            .map(({ id, text }) => ({ id: Number(id), text: String(text) }))
+        ),
+      remove: (id) => Effect.sync(() => void exec("DELETE FROM due WHERE id = ?", id)),
       next: Effect.sync(() => {
-        const { next } = sql.exec<{ readonly next: number | null }>("SELECT min(at) AS next FROM due").one()
-        return Option.fromNullOr(next)
+        const [row] = exec("SELECT min(at) AS next FROM due")
+        return row?.["next"] == null ? Option.none() : Option.some(Number(row["next"]))
       })
     })
   })
 )
-
-type Row = Pick<Kept, "id" | "text">

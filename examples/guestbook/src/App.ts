@@ -12,7 +12,7 @@ import * as Rooms from "../../../src/services/Rooms.ts"
 import { Entries } from "./Entries.ts"
 import { Announced, Guestbook } from "./Guestbook.ts"
 
-const Params = HttpRouter.schemaPathParams(Schema.Struct({ book: Schema.String }))
+export const Params = HttpRouter.schemaPathParams(Schema.Struct({ book: Schema.String }))
 
 const Announcement = HttpRouter.schemaJson(Schema.Struct({ body: Schema.Struct({ text: Schema.String }) }))
 
@@ -62,5 +62,8 @@ const Look = RoomRoutes.layer(Guestbook, {
       : Effect.succeed({ name: cookies["name"] })
 })
 
+/** What only the rooms are asked. */
+export const RoomsRoutes = Layer.mergeAll(Announce, Looking, Look)
+
 /** All routes. They need the entries, and the rooms of the guestbook. */
-export const Routes = Layer.mergeAll(Read, Announce, Looking, Look)
+export const Routes = Layer.merge(Read, RoomsRoutes)

@@ -15,7 +15,10 @@ export const Guestbook = Room.make("guestbook", {
   receive: Schema.Struct({ sign: Schema.NonEmptyString }),
   send: Schema.Union([Signed, Announced]),
   state: Schema.Struct({ name: Schema.String }),
-  methods: [Rpc.make("looking", { success: Schema.Array(Schema.String) })]
+  methods: [
+    Rpc.make("looking", { success: Schema.Array(Schema.String) }),
+    Rpc.make("entries", { success: Schema.Array(Entry) })
+  ]
 })
 
 export const GuestbookLive = Guestbook.toLayer(Effect.gen(function*() {
@@ -33,7 +36,8 @@ export const GuestbookLive = Guestbook.toLayer(Effect.gen(function*() {
         book.connections().pipe(
           Effect.map((connections) => connections.map(({ state: { name } }) => name)),
           Effect.orDie
-        )
+        ),
+      entries: () => Effect.orDie(entries.list(book.name))
     }
   }
 }))
