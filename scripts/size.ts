@@ -19,7 +19,8 @@ const workers = [
   {
     title: "The seed example",
     entry: "examples/hibernation-server/src/worker.ts",
-    limit: 44 * KiB,
+    // What it weighed before rooms could store anything, and 1 KiB.
+    limit: 44_966 + KiB,
     // Who imports no API and no routes carries none.
     without: ["src/http", "effect/http", "effect/http-api"]
   }

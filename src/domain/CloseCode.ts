@@ -42,11 +42,17 @@ export const serviceRestart = 1012
 /** The server is overloaded. */
 export const tryAgainLater = 1013
 
+/** The room is being emptied, so that it can move: the reason says within which window to come back. */
+export const drain = 4001
+
 /** The client does not read what it is sent. */
 export const slow = 4008
 
 /** The client sends more than the room gets done. */
 export const overrun = 4009
+
+/** The room has ended. */
+export const ended = 4500
 
 /** Frame after frame is no message of the room. */
 export const malformed = 4509
@@ -69,14 +75,32 @@ export const table = {
   internalError: { code: internalError, reconnect: true, meaning: "the server failed" },
   serviceRestart: { code: serviceRestart, reconnect: true, meaning: "the server restarts" },
   tryAgainLater: { code: tryAgainLater, reconnect: true, meaning: "the server is overloaded" },
+  drain: {
+    code: drain,
+    reconnect: true,
+    meaning: "the room is being emptied: come back within the window that the reason names"
+  },
   slow: { code: slow, reconnect: true, meaning: "the client does not read what it is sent" },
   overrun: { code: overrun, reconnect: true, meaning: "the client sends more than the room gets done" },
+  ended: { code: ended, reconnect: false, meaning: "the room has ended" },
   malformed: { code: malformed, reconnect: false, meaning: "frame after frame is no message of the room" }
 } as const satisfies Record<string, {
   readonly code: number
   readonly reconnect: boolean
   readonly meaning: string
 }>
+
+/** The reason of a close with {@link drain}: the window is in milliseconds. */
+export const drainReason = (window: number): string => `Come back within ${Math.round(window)} ms.`
+
+/**
+ * The window of a close with {@link drain}, in milliseconds. A client that comes back at a random time within it does
+ * not come with all the others at once.
+ */
+export const drainWindow = ({ code, reason }: Pick<Close, "code" | "reason">): number | undefined => {
+  const [, window] = (code === drain && /within (\d{1,9}) ms/.exec(reason)) || []
+  return window === undefined ? undefined : Number(window)
+}
 
 /** How a connection ended. */
 export interface Close {

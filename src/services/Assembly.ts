@@ -12,6 +12,7 @@ import type * as Tracer from "effect/Tracer"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import type * as Alarm from "./Alarm.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
+import type * as Calls from "./Calls.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Deadlines from "./Deadlines.ts"
 import type * as Handlers from "./Handlers.ts"
@@ -44,15 +45,19 @@ export interface Assembly {
   /** The room's deadlines, if its layer has them. */
   deadlines: Deadlines.Deadlines["Service"] | undefined
   keepers: ReadonlyArray<Keeper>
-  /** How many connects and calls are under way. */
-  visitors: number
+  /** Answers to built-in calls that the room's layer brings. */
+  answers: Map<string, Calls.Answer>
+  /** How many connects are under way. */
+  arriving: number
+  /** Connections that have left, and whose `close` handler has not ended. */
+  readonly leaving: Set<ConnectionId.ConnectionId>
   /** Runs an effect in the room's services, and in nothing that stands around whoever causes it. */
   readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
   /**
-   * Ends this life of the room by an effect: newcomers and calls wait for it. If it succeeds, they find a room that
-   * starts anew. If it fails, the room goes on.
+   * Ends the room, in which nobody is: runs its `retire` handler and deletes its storage. Newcomers and calls wait, and
+   * find a room that starts anew. If the handler fails, this does so too, and the room goes on.
    */
-  readonly end: <E>(last: Effect.Effect<unknown, E>) => Effect.Effect<void, E>
+  readonly end: Effect.Effect<void, unknown>
 }
 
 /** What hears of every connection, beside the room's handlers. */
@@ -65,6 +70,8 @@ export interface Keeper {
   readonly left?: (id: ConnectionId.ConnectionId) => Effect.Effect<unknown>
   /** The `close` handler of a connection has run. */
   readonly closed?: (id: ConnectionId.ConnectionId) => Effect.Effect<unknown>
+  /** Runs when the room has started, before any event. */
+  readonly started?: Effect.Effect<unknown>
 }
 
 /** Tells the keepers what happens. */
@@ -72,9 +79,9 @@ export const tell = <E>(
   { keepers }: Assembly,
   what: (keeper: Keeper) => Effect.Effect<unknown, E> | undefined
 ): Effect.Effect<void, E> =>
-  keepers.length === 0
-    ? Effect.void
-    : Effect.forEach(keepers, (keeper) => what(keeper) ?? Effect.void, { discard: true })
+  keepers.length === 0 ? Effect.void : Effect.gen(function*() {
+    for (const keeper of keepers) yield* what(keeper) ?? Effect.void
+  })
 
 /** Reaches the room from the layers that stand below its handlers. */
 export class Inside extends Context.Service<Inside, Assembly>()("effect-dormouse/services/Assembly/Inside") {}

@@ -26,8 +26,14 @@ export interface Method {
   readonly errorSchema: Schema.Codec<any, any>
 }
 
-/** What every room answers. A method that a room declares has another name. */
-export type BuiltIn = "broadcast" | "close" | "connections" | "fetch" | "send"
+/** What only some rooms answer: `Deadlines` bring `drain`, and `Lifetime` brings `destroy`. */
+export type Brought = "destroy" | "drain"
+
+/** Answers a built-in call. */
+export type Answer = (payload: any) => Effect.Effect<unknown, RoomError.RoomError>
+
+/** What `Rooms` may ask of every room. A method that a room declares has another name. */
+export type BuiltIn = "broadcast" | "close" | "connections" | "destroy" | "drain" | "fetch" | "send"
 
 /** Refuses methods whose tag is taken. */
 export type Free<Methods extends Method> = [Extract<Methods["_tag"], BuiltIn>] extends [never] ? unknown : never
@@ -59,6 +65,9 @@ export interface BuiltIns {
   readonly send: Carried & { readonly id: ConnectionId.ConnectionId }
   readonly connections: ConnectionRegistry.ListOptions
   readonly close: Lifecycle.CloseOptions & { readonly who: ConnectionId.ConnectionId | Audience.Audience }
+  /** In milliseconds. */
+  readonly drain: { readonly over: number }
+  readonly destroy: {}
 }
 
 /** Answers the calls of a room. */
@@ -136,7 +145,9 @@ const makeAnswer = (
   })
 
   const builtIns: {
-    readonly [Name in keyof BuiltIns]: (payload: BuiltIns[Name]) => Effect.Effect<unknown, RoomError.RoomError>
+    readonly [Name in Exclude<keyof BuiltIns, Brought>]: (
+      payload: BuiltIns[Name]
+    ) => Effect.Effect<unknown, RoomError.RoomError>
   } = {
     broadcast: (payload) => withMessage(payload, (message) => service.broadcast(message, payload)),
     send: (payload) => withMessage(payload, (message) => service.send(payload.id, message)),
@@ -150,10 +161,12 @@ const makeAnswer = (
       typeof who === "string" ? Effect.map(service.close(who, options), () => 1) : closeAll({ who, ...options }, who)
   }
 
-  const callBuiltIn = (name: keyof BuiltIns, payload: unknown): Effect.Effect<Reply> =>
-    // SAFETY: it is `Rooms` that made the payload; from anything else this is a defect, which is answered as one.
-    Effect.map(Effect.result(builtIns[name](payload as never)), (result): Reply =>
-      Result.isFailure(result) ? refused(result.failure.reason) : { _tag: "Success", value: result.success })
+  const callBuiltIn = (answer: Answer, payload: unknown): Effect.Effect<Reply> =>
+    Effect.map(
+      Effect.result(answer(payload)),
+      (result): Reply =>
+        Result.isFailure(result) ? refused(result.failure.reason) : { _tag: "Success", value: result.success }
+    )
 
   const callOwn = (name: string, payload: unknown): Effect.Effect<Reply> => {
     const method = codecs(room).methods.get(name)
@@ -173,9 +186,13 @@ const makeAnswer = (
         : { _tag: "Success", value: Result.getOrThrow(method.success(result.success)) })
   }
 
-  return (name: string, payload: unknown): Effect.Effect<Reply> =>
-    // SAFETY: see above.
-    Object.hasOwn(builtIns, name) ? callBuiltIn(name as keyof BuiltIns, payload) : callOwn(name, payload)
+  return (name: string, payload: unknown): Effect.Effect<Reply> => {
+    // SAFETY: it is `Rooms` that made the payload; from anything else this is a defect, which is answered as one.
+    const answer = Object.hasOwn(builtIns, name)
+      ? builtIns[name as keyof typeof builtIns] as Answer
+      : assembly.answers.get(name)
+    return answer === undefined ? callOwn(name, payload) : callBuiltIn(answer, payload)
+  }
 }
 
 // The fields of a reason are JSON as they are. What the runtime said stays inside: the caller learns the reason.

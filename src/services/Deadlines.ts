@@ -42,6 +42,7 @@ import * as RoomError from "../domain/RoomError.ts"
 import * as StorageError from "../domain/StorageError.ts"
 import * as Alarm from "./Alarm.ts"
 import { Inside } from "./Assembly.ts"
+import * as Drain from "./Drain.ts"
 import * as Spans from "./Spans.ts"
 import * as Storage from "./Storage.ts"
 import * as Tables from "./Tables.ts"
@@ -122,6 +123,8 @@ export class Deadlines extends Context.Service<Deadlines, {
   readonly timeOf: (name: string, key: string) => Effect.Effect<Option.Option<number>, StorageError.StorageError>
   /** Takes moments of the library's own back: that of a key, or all of a name. */
   readonly drop: (name: string, key?: string) => Effect.Effect<void, StorageError.StorageError>
+  /** Empties the room in waves. Succeeds with how many will be closed. */
+  readonly drain: (options: Drain.Options) => Effect.Effect<number, StorageError.StorageError>
   /** The alarm has fired: runs what is due. Fails if the storage does. */
   readonly fire: Effect.Effect<void, unknown>
 }>()("effect-dormouse/services/Deadlines") {}
@@ -408,8 +411,7 @@ const make = Effect.gen(function*() {
     }
   }
 
-  const service = Deadlines.of({
-    named: Object.fromEntries([...codecs].map(([name, codec]) => [name, namedOf(name, codec)])),
+  const moments: Pick<Deadlines["Service"], "drop" | "handle" | "setAt" | "timeOf"> = {
     handle: (name, handler) => void own.set(name, handler),
     setAt: (name, key, at, payload = "") => Effect.asVoid(changed(() => put(name, key, Math.ceil(at), payload))),
     timeOf: (name, key) =>
@@ -423,7 +425,13 @@ const make = Effect.gen(function*() {
         key === undefined
           ? storage.exec("DELETE FROM dormouse_deadlines WHERE name = ?", name)
           : storage.exec("DELETE FROM dormouse_deadlines WHERE name = ? AND key = ?", name, key)
-      )),
+      ))
+  }
+
+  const service: Deadlines["Service"] = Deadlines.of({
+    ...moments,
+    drain: Drain.make(assembly, moments),
+    named: Object.fromEntries([...codecs].map(([name, codec]) => [name, namedOf(name, codec)])),
     fire: Effect.suspend(() => {
       if (newer !== undefined) return Effect.asVoid(assembly.handlers?.alarm ?? Effect.void)
       isFiring = true
@@ -438,6 +446,7 @@ const make = Effect.gen(function*() {
   })
 
   assembly.deadlines = service
+  assembly.answers.set("drain", (options) => Effect.orDie(service.drain(options)))
   if (newer !== undefined) return service
 
   // The room's own alarm is one of them.

@@ -2,9 +2,9 @@
  * Every opened connection gets its close, also if a crash has taken it.
  *
  * The runtime tells nobody which sockets go with a crash, a deploy or an `abort`. A room with `journal: true` writes down
- * who enters, and strikes out who has left. With its next start, and at the latest a minute later, it finds those whose
- * socket has gone. It runs their `close` with 1006, once each, in the order in which they have entered, with their last
- * state.
+ * who enters, and strikes out who has left. A second after its next start, and at the latest a minute after the crash,
+ * it finds those whose socket has gone. It runs their `close` with 1006, once each, in the order in which they have
+ * entered, with their last state.
  *
  * This costs a row when somebody enters and leaves, and one for each change of a state. While somebody is there, an alarm
  * wakes the room every minute: nothing else would, after a crash.
@@ -19,11 +19,191 @@
  * }).pipe(Layer.provide(Journal.layer))
  * ```
  */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Audience from "../domain/Audience.ts"
+import * as CloseCode from "../domain/CloseCode.ts"
+import type * as ConnectionId from "../domain/ConnectionId.ts"
+import * as Identity from "../domain/Identity.ts"
+import type * as Alarm from "./Alarm.ts"
+import { Inside, tell } from "./Assembly.ts"
+import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import * as Deadlines from "./Deadlines.ts"
+import * as Spans from "./Spans.ts"
+import * as Storage from "./Storage.ts"
+import * as Tables from "./Tables.ts"
 
-/** Marks a room that keeps a journal. */
+/** Knows who has entered, and has not had its close. */
 export class Journal extends Context.Service<Journal, {
   /** How many connections stand in the journal. */
   readonly count: Effect.Effect<number>
 }>()("effect-dormouse/services/Journal") {}
+
+const name = ":journal"
+
+/** The time between two looks, in milliseconds. With a start and its settling time it is less than a minute. */
+const pause = 55_000
+
+/**
+ * How long after a start somebody may be missing, in milliseconds. A socket whose close wakes the object is not listed
+ * any more when the object starts, and its event is to come.
+ */
+const settling = 1_000
+
+const versions = [
+  `CREATE TABLE dormouse_journal (
+    n INTEGER PRIMARY KEY, connection TEXT NOT NULL UNIQUE, identity TEXT NOT NULL, state TEXT
+  )`
+]
+
+interface Stored {
+  readonly connection: ConnectionId.ConnectionId
+  readonly identity: string
+  readonly state: string | null
+}
+
+const make = Effect.gen(function*() {
+  const assembly = yield* Inside
+  const { handle, setAt, timeOf } = yield* Deadlines.Deadlines
+  const { room, storage } = assembly
+
+  const opened = yield* Effect.result(Storage.attempt(() => Tables.open(storage, "journal", versions)))
+  if (Result.isFailure(opened)) {
+    yield* Effect.logError("The room keeps no journal", Cause.fail(opened.failure))
+    return Journal.of({ count: Effect.succeed(0) })
+  }
+
+  const count = (): number => {
+    const [row] = storage.exec("SELECT count(*) AS n FROM dormouse_journal")
+    // SAFETY: it is a count.
+    return row?.["n"] as number
+  }
+
+  const write = ({ id, labels, protocol, state, user }: ConnectionRegistry.Connection) => {
+    const encoded = Result.getOrThrow(room.state.encode(state))
+    storage.exec(
+      "INSERT OR REPLACE INTO dormouse_journal (connection, identity, state) VALUES (?, ?, ?)",
+      id,
+      JSON.stringify({ user, labels, protocol }),
+      encoded === undefined ? null : JSON.stringify(encoded)
+    )
+  }
+
+  let isWatching = Option.isSome(yield* Effect.orElseSucceed(timeOf(name, ""), Option.none))
+
+  const lookIn = (millis: number) => Effect.flatMap(Clock.currentTimeMillis, (now) => setAt(name, "", now + millis))
+
+  // Looks again after a while, as long as somebody stands in the journal.
+  const watch = Effect.suspend(() => {
+    isWatching = count() > 0
+    return isWatching ? lookIn(pause) : Effect.void
+  })
+
+  // While a socket is closing, the close of its connection is to come, unless an earlier life has seen it.
+  const isLost = ({ connection }: Stored) => {
+    if (assembly.leaving.has(connection)) return false
+    const sockets = assembly.sockets.list(Identity.connectionTag(connection))
+    return sockets.every((socket) => assembly.registry.isForgotten(socket))
+  }
+
+  const connectionOf = ({ connection, identity, state }: Stored): ConnectionRegistry.Connection => {
+    // SAFETY: `write` has written it.
+    const { labels, protocol, user } = JSON.parse(identity) as Identity.Identity
+    return {
+      id: connection,
+      user,
+      labels,
+      protocol,
+      get state() {
+        return Result.getOrThrow(room.state.decode(state === null ? undefined : JSON.parse(state)))
+      }
+    }
+  }
+
+  const lost: CloseCode.Close = { code: CloseCode.abnormal, reason: "", wasClean: false }
+
+  const close = Effect.fnUntraced(function*(stored: Stored) {
+    const { handlers, tracer } = assembly
+    if (handlers === undefined) return
+    const { connection: id } = stored
+    yield* tell(assembly, ({ left }) => left?.(id))
+    const closing = Effect.suspend(() => handlers.close(connectionOf(stored), lost))
+    const attributes = { room: assembly.name, connection: id }
+    yield* (tracer === undefined ? closing : Spans.within(tracer, "Room.close", { attributes }, closing)).pipe(
+      Effect.catchCause((cause) =>
+        Effect.annotateLogs(Effect.logError("The room's handler failed", cause), { event: "close", connection: id })
+      )
+    )
+    yield* tell(assembly, ({ closed }) => closed?.(id))
+  })
+
+  let isLooking = false
+
+  // Most often it holds those who are there, and nobody else.
+  const isRight = () => count() === assembly.registry.open(Audience.all).length
+
+  const look = Effect.suspend(() => {
+    if (isLooking || isRight()) return Effect.void
+    isLooking = true
+    return Storage.attempt(() =>
+      // SAFETY: these are columns of the table.
+      (storage.exec("SELECT connection, identity, state FROM dormouse_journal ORDER BY n") as ReadonlyArray<
+        unknown
+      > as ReadonlyArray<Stored>).filter(isLost)
+    ).pipe(
+      Effect.flatMap(Effect.forEach(close, { discard: true })),
+      Effect.ensuring(Effect.sync(() => {
+        isLooking = false
+      }))
+    )
+  }).pipe(Effect.catchCause((cause) => Effect.logError("The journal was not read", cause)))
+
+  const startedAt = yield* Clock.currentTimeMillis
+
+  handle(name, () =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      now < startedAt + settling && !isRight()
+        ? lookIn(settling)
+        : Effect.andThen(look, watch)))
+
+  // Who was there before the room had a journal.
+  if (opened.success === 0) {
+    yield* assembly.registry.list({ limit: Infinity }).pipe(
+      Effect.tap((connections) => Storage.attempt(() => connections.forEach(write))),
+      Effect.catchCause((cause) => Effect.logError("The journal begins without those who are there", cause))
+    )
+  }
+
+  assembly.keepers = [...assembly.keepers, {
+    // Its `open` may have changed the state.
+    entering: (connection) =>
+      Effect.flatMap(
+        assembly.registry.state(connection.id),
+        (state) => Storage.attempt(() => write({ ...connection, state }))
+      ).pipe(
+        Effect.andThen(Effect.suspend(() => isWatching ? Effect.void : watch))
+      ),
+    changed: (id, state) =>
+      Storage.attempt(() =>
+        storage.exec("UPDATE dormouse_journal SET state = ? WHERE connection = ?", state ?? null, id)
+      ).pipe(Effect.catchCause((cause) => Effect.logError("The journal has an older state", cause))),
+    closed: (id) =>
+      Storage.attempt(() => storage.exec("DELETE FROM dormouse_journal WHERE connection = ?", id)).pipe(
+        Effect.catchCause((cause) => Effect.logError("The journal still has who has left", cause))
+      ),
+    started: Effect.suspend(() => isRight() ? Effect.void : lookIn(settling)).pipe(
+      Effect.catchCause((cause) => Effect.logError("Nobody looks at the journal", cause))
+    )
+  }]
+
+  return Journal.of({ count: Effect.sync(count) })
+})
+
+/** The journal of a room, for the layer of every room that has one. */
+export const layer: Layer.Layer<Journal, never, Inside | Alarm.Alarm | Storage.Storage> = Layer.effect(Journal, make)
+  .pipe(Layer.provide(Deadlines.layer))

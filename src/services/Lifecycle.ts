@@ -144,7 +144,10 @@ export const make = (
           traced("Room.close", () => handlers.close(connection, close), () => originOf(socket, connection))
         ).pipe(
           Effect.catchCause((cause) => log("close", cause, connection.id)),
-          Effect.andThen(tell(assembly, ({ closed }) => closed?.(connection.id)))
+          Effect.andThen(Effect.suspend(() => {
+            assembly.leaving.delete(connection.id)
+            return tell(assembly, ({ closed }) => closed?.(connection.id))
+          }))
         )
       })
     ).pipe(Effect.catchCause((cause) => report(socket, "close", cause)), Effect.asVoid)
@@ -160,6 +163,7 @@ export const make = (
   const depart = Effect.fnUntraced(function*(socket: Sockets.Socket, close: CloseCode.Close) {
     const { id } = yield* assembly.registry.identify(socket)
     if (!(yield* assembly.registry.forget(socket))) return
+    assembly.leaving.add(id)
     yield* tell(assembly, ({ left }) => left?.(id))
     yield* mailbox.last(socket, () => leave(socket, close))
   })

@@ -27,12 +27,14 @@ import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import type * as Problem from "../domain/Problem.ts"
 import * as RoomError from "../domain/RoomError.ts"
+import type * as StorageError from "../domain/StorageError.ts"
 import type { Assembly } from "./Assembly.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
 import type * as Calls from "./Calls.ts"
 import * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Deadlines from "./Deadlines.ts"
 import type * as Directory from "./Directory.ts"
+import type * as Drain from "./Drain.ts"
 import * as Handlers from "./Handlers.ts"
 import type * as Journal from "./Journal.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
@@ -182,6 +184,11 @@ export interface Service<in Send, in out State, in out Payloads = {}> {
   ) => Effect.Effect<void, RoomError.RoomError>
   /** The deadlines that the room declares, by their names. */
   readonly deadlines: Deadlines.Of<Payloads>
+  /**
+   * Closes everybody in waves with 4001, so that they do not come back all at once. Succeeds with how many will be
+   * closed; who enters meanwhile stays. The room's layer needs that of `Deadlines`.
+   */
+  readonly drain: (options: Drain.Options) => Effect.Effect<number, StorageError.StorageError, Deadlines.Deadlines>
 }
 
 /**
@@ -467,6 +474,8 @@ export const makeService = (assembly: Assembly): Service<any, any, any> => {
     state: (id) => assembly.registry.state(id),
     setState: (id, state) => assembly.registry.setState(id, state),
     close: (id, options) => assembly.lifecycle.disconnect(id, options),
+    // The type says that they are there.
+    drain: (options) => Effect.suspend(() => assembly.deadlines!.drain(options)),
     get deadlines() {
       return assembly.deadlines?.named ?? {}
     }

@@ -140,9 +140,11 @@ export const make = <R extends Room.Any, App, E, Given>(
     alarm: port,
     protocol: Plain.make(room),
     keepers: [],
-    visitors: 0,
+    answers: new Map(),
+    arriving: 0,
     fork: (effect) => fork(effect),
-    end: (last) => end(last)
+    leaving: new Set(),
+    end: Effect.suspend(() => end)
   } as Partial<Assembly> as Assembly
   assembly.registry = ConnectionRegistry.make(assembly, room.state)
   assembly.outbox = Outbox.make(
@@ -214,7 +216,17 @@ export const make = <R extends Room.Any, App, E, Given>(
     const overdue = postponed
     postponed = []
     for (const event of overdue) fork(event)
+    for (const { started } of assembly.keepers) if (started !== undefined) fork(started)
     return Effect.void
+  }
+
+  // Nothing is left of a start that failed, nor of a room that has ended.
+  const forget = () => {
+    installed = assembly.handlers = assembly.deadlines = undefined
+    assembly.alarm = port
+    assembly.keepers = []
+    assembly.answers.clear()
+    services = outside = house as Context.Context<All>
   }
 
   const build = Effect.suspend(() => {
@@ -225,7 +237,7 @@ export const make = <R extends Room.Any, App, E, Given>(
       (building) =>
         Effect.onExitPrimitive(building, (exit) => {
           if (exit._tag === "Success") return undefined
-          installed = undefined
+          forget()
           return Effect.clockWith((clock) => {
             retryAt = clock.currentTimeMillisUnsafe() + pauses[Math.min(failures++, pauses.length - 1)]! * 1_000
             return Effect.andThen(
@@ -278,26 +290,23 @@ export const make = <R extends Room.Any, App, E, Given>(
     return starting === undefined || hangs ? Effect.void : Effect.andThen(ended(starting), ready)
   })
 
-  const end = <E>(last: Effect.Effect<unknown, E>): Effect.Effect<void, E> =>
-    Effect.clockWith((clock) => {
-      if (!isStarted) return Effect.interrupt
-      isStarted = false
-      const ending = Effect.onExitPrimitive(last, ({ _tag }) => {
-        if (_tag === "Success") return forget
+  const end: Effect.Effect<void, unknown> = Effect.clockWith((clock) => {
+    const { handlers, storage } = assembly
+    if (!isStarted || handlers === undefined) return Effect.interrupt
+    isStarted = false
+    assembly.handlers = undefined
+    const ending = Effect.onExitPrimitive(
+      Effect.andThen(Effect.suspend(() => handlers.retire), storage.clear),
+      ({ _tag }) => {
+        if (_tag === "Success") return Effect.andThen(Effect.sync(forget), Scope.close(lives, Exit.void))
         isStarted = true
+        assembly.handlers = handlers
         return undefined
-      })
-      const fiber = Effect.runForkWith(services)(ending)
-      watch(fiber, clock.currentTimeMillisUnsafe())
-      return Effect.asVoid(Fiber.join(fiber))
-    })
-
-  const forget = Effect.suspend(() => {
-    installed = assembly.handlers = assembly.deadlines = undefined
-    assembly.alarm = port
-    assembly.keepers = []
-    services = outside = house as Context.Context<All>
-    return Scope.close(lives, Exit.void)
+      }
+    )
+    const fiber = Effect.runForkWith(services)(ending)
+    watch(fiber, clock.currentTimeMillisUnsafe())
+    return Effect.flatMap(Fiber.await(fiber), (exit) => exit)
   })
 
   const inside = <A, E>(event: Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -309,25 +318,19 @@ export const make = <R extends Room.Any, App, E, Given>(
   const run = <A, E>(effect: Effect.Effect<A, E, All>): Effect.Effect<A, E> =>
     Effect.suspend(() => Effect.provideContext(effect, outside))
 
-  // The room does not end by itself while somebody is about to come in, or asks something.
-  const visit = <A, E>(event: () => Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    whenReady(() => {
-      assembly.visitors++
-      return Effect.onExitPrimitive(Effect.suspend(event), () => {
-        assembly.visitors--
-        return undefined
-      })
-    })
-
   Effect.runForkWith(house)(Effect.clockWith((clock) => Effect.sync(() => start(clock.currentTimeMillisUnsafe()))))
 
   return {
     services: () => services,
     connect: (request, socket) =>
-      visit(() => {
+      whenReady(() => {
         // The runtime keeps it through every sleep: a room that wakes need not tell it again.
         if (room.autoResponse !== undefined) assembly.sockets.autoRespond(...room.autoResponse)
-        return assembly.lifecycle.connect(request, socket)
+        assembly.arriving++
+        return Effect.onExitPrimitive(assembly.lifecycle.connect(request, socket), () => {
+          assembly.arriving--
+          return undefined
+        })
       }),
     message: (socket, frame) => Effect.suspend(() => assembly.lifecycle.message(socket, frame)),
     close: (socket, close) => Effect.suspend(() => assembly.lifecycle.close(socket, close)),
@@ -340,7 +343,7 @@ export const make = <R extends Room.Any, App, E, Given>(
             ? Effect.logError("The alarm is lost: it failed each time")
             : undefined
       ),
-    call: (method, payload, trace) => visit(() => calls.call(method, payload, trace)),
+    call: (method, payload, trace) => whenReady(() => calls.call(method, payload, trace)),
     inside,
     run: (effect) => Effect.suspend(() => isStarted ? run(effect) : Effect.andThen(ready, run(effect))),
     flush: () => assembly.outbox.flush(),

@@ -16,6 +16,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -29,6 +30,7 @@ import * as RoomName from "../domain/RoomName.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
 import type * as Calls from "./Calls.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import type * as Drain from "./Drain.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Outbox from "./Outbox.ts"
 import type * as Room from "./Room.ts"
@@ -45,6 +47,12 @@ export interface Service<in out R extends Room.Any> {
    * The room of a name: 1–128 of the characters `A–Z a–z 0–9 . _ ~ -`. It starts with its first call.
    */
   readonly get: (name: string) => Remote<R>
+  /**
+   * Ends the room of a name: closes everybody with 4500, runs its `retire` handler, and deletes its storage. If that
+   * handler fails, the storage stays, and the call fails. Whoever comes afterwards finds a room that starts anew. The
+   * room's layer must have that of `Lifetime`.
+   */
+  readonly destroy: (name: string) => Effect.Effect<void, RoomsError>
 }
 
 /** A room as it is called from outside. */
@@ -71,6 +79,11 @@ export interface BuiltIns<in Send, out State> {
     who: ConnectionId.ConnectionId | Audience.Audience,
     options?: Lifecycle.CloseOptions
   ) => Effect.Effect<number, RoomsError>
+  /**
+   * Closes everybody in waves with 4001, so that they do not come back all at once. Succeeds with how many will be
+   * closed; who enters meanwhile stays. The room's layer must have that of `Deadlines`.
+   */
+  readonly drain: (options: Drain.Options) => Effect.Effect<number, RoomsError>
   /**
    * Hands a request for a WebSocket to the room, with the claims that the app makes about it. Succeeds with the
    * response: pass a 101 on as it is. Nothing in the request itself is a claim.
@@ -164,7 +177,7 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
         : fail(new RoomError.InvalidMessage({ detail: encoded.failure.message }))
     }
 
-    const builtIns: BuiltIns<Send, State> = {
+    const builtIns: BuiltIns<Send, State> & Pick<Service<R>, "destroy"> = {
       broadcast: (message, { except, to } = {}) =>
         encodedMessage(message, (carried) => callBuiltIn("broadcast", { ...carried, to, except }, decodeDelivery)),
       send: (id, message) =>
@@ -175,6 +188,8 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
         CloseCode.isSendable(code ?? CloseCode.normal)
           ? callBuiltIn("close", { who, code, reason }, decodeCount)
           : fail(new RoomError.InvalidClose({ code: code!, reason: reason ?? "" })),
+      drain: ({ over }) => callBuiltIn("drain", { over: Duration.toMillis(over) }, decodeCount),
+      destroy: () => callBuiltIn("destroy", {}, decodeNothing),
       fetch: (request, claims = Claims.none) =>
         traced(name, "fetch", (trace) => link.fetch(trace === undefined ? request : withTrace(request, trace), claims))
     }
@@ -189,13 +204,13 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
       }
     }
     // SAFETY: there is one function a method, of its schemas.
-    return { ...own, ...builtIns } as unknown as Remote<R>
+    return { ...own, ...builtIns } as unknown as Remote<R> & Pick<Service<R>, "destroy">
   }
 
-  return {
-    get: (name) =>
-      remote(RoomName.is(name) ? open(name) : nowhere(new RoomsError({ reason: new InvalidRoomName({ name }) })), name)
-  }
+  const get = (name: string) =>
+    remote(RoomName.is(name) ? open(name) : nowhere(new RoomsError({ reason: new InvalidRoomName({ name }) })), name)
+
+  return { get, destroy: (name) => get(name).destroy(name) }
 }
 
 const read = (text: string): Calls.Reply | undefined => {

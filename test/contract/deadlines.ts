@@ -10,26 +10,11 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as Alarm from "../../src/services/Alarm.ts"
-import type * as RoomRuntime from "../../src/services/RoomRuntime.ts"
 import * as Storage from "../../src/services/Storage.ts"
 import { Diary, ran } from "./Diary.ts"
+import type { StoredWorld } from "./StoredWorld.ts"
 
-export interface DeadlinesWorld {
-  readonly run: <A, E>(effect: Effect.Effect<A, E, RoomRuntime.Services<typeof Diary>>) => Effect.Effect<A, E>
-  readonly connect: Effect.Effect<
-    {
-      readonly send: (text: string) => Effect.Effect<void>
-      readonly close: Effect.Effect<void>
-    },
-    unknown,
-    Scope.Scope
-  >
-  /** Lets so many milliseconds pass. */
-  readonly elapse: (millis: number) => Effect.Effect<void>
-  readonly evict: Effect.Effect<void>
-  /** The object goes with all its connections, and its storage stays. */
-  readonly crash: Effect.Effect<void>
-}
+type DeadlinesWorld = StoredWorld<typeof Diary>
 
 const note = Diary.useSync(({ deadlines }) => deadlines.note)
 const set = (key: string, when: import("../../src/services/Deadlines.ts").When, text: string) =>
@@ -143,7 +128,7 @@ export const contract = (
 
       test("a deadline of a connection goes with it (DL-4)", ({ connect, elapse, run }) =>
         Effect.gen(function*() {
-          const [stays, leaves] = [yield* connect, yield* connect]
+          const [stays, leaves] = [yield* connect(), yield* connect()]
           yield* stays.send("stays")
           yield* leaves.send("leaves")
           const [stay, leave] = yield* run(Diary.use((room) => room.connections()))
@@ -159,7 +144,7 @@ export const contract = (
 
       test("a deadline of a connection that a crash has taken does not fire (DL-4)", ({ connect, crash, elapse, run }) =>
         Effect.gen(function*() {
-          yield* (yield* connect).send("gone")
+          yield* (yield* connect()).send("gone")
           yield* run(set("a", 310, "stays"))
           yield* crash
           yield* elapse(500)
@@ -226,15 +211,15 @@ export const contract = (
           assert.deepStrictEqual((yield* run(what)).slice(4), ["c: c"])
         }))
 
-      test("tables of newer code are left alone, and the room goes on (DL-8)", ({ connect, elapse, evict, run }) =>
+      test("tables of newer code are left alone, and the room goes on (DL-8)", ({ connect, crash, elapse, run }) =>
         Effect.gen(function*() {
           yield* run(set("a", 10, "a"))
           yield* run(Storage.exec("UPDATE dormouse_tables SET version = 99 WHERE part = 'deadlines'"))
-          yield* evict
+          yield* crash
           const error = yield* run(Effect.flip(set("b", 10, "b")))
           assert.strictEqual(error.reason._tag, "NewerTables")
           yield* elapse(100)
-          yield* connect
+          yield* connect()
           assert.strictEqual(yield* run(Diary.use((room) => room.count())), 1)
           assert.strictEqual(
             (yield* run(Storage.exec("SELECT * FROM dormouse_deadlines WHERE failures = 0"))).length,

@@ -9,7 +9,10 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Problem from "../../src/domain/Problem.ts"
 import type * as RoomObject from "../../src/durable/RoomObject.ts"
+import type * as Room from "../../src/services/Room.ts"
+import type * as RoomRuntime from "../../src/services/RoomRuntime.ts"
 import { Ask, type Probe, Told } from "../contract/Probe.ts"
+import type { StoredWorld } from "../contract/StoredWorld.ts"
 import type { Client, Services, World } from "../contract/World.ts"
 
 /** An object of the probe's room. */
@@ -65,6 +68,51 @@ export const connect = Effect.fnUntraced(function*(
     closed: Queue.take(closes)
   }
 })
+
+/** The world of one object, for the contracts of stored things. Time is real. After a crash a stub is broken. */
+export const stored = <R extends Room.Any>(stub: () => DurableObjectStub): StoredWorld<R> => {
+  type Instance = Pick<RoomObject.RoomObject<R>, "call" | "run">
+  // SAFETY: every object of this Worker is one of a room.
+  const inside = <A>(use: (room: Instance) => Promise<A>): Effect.Effect<A> =>
+    Effect.promise(() => runInDurableObject(stub(), (room) => use(room as unknown as Instance)))
+  const pause = (millis: number) => Effect.promise(() => new Promise((resume) => setTimeout(resume, millis)))
+  const evicted = (webSockets: "close" | "hibernate") =>
+    Effect.promise(async () => {
+      await runInDurableObject(stub(), () => {})
+      await evictDurableObject(stub(), { webSockets })
+    })
+  return {
+    run: <A, E>(effect: Effect.Effect<A, E, RoomRuntime.Services<R>>) =>
+      Effect.flatten(inside<Exit.Exit<A, E>>((room) => room.run(Effect.exit(effect)))),
+    connect: Effect.fnUntraced(function*(query = "") {
+      const response = yield* Effect.promise(() =>
+        stub().fetch(`https://room.invalid/${query}`, { headers: { upgrade: "websocket" } })
+      )
+      const socket = response.webSocket
+      if (socket === null) {
+        const { detail, status } = (yield* Effect.promise(() => response.json())) as { detail: string; status: number }
+        return yield* Problem.make(status, detail)
+      }
+      let closed: { readonly code: number; readonly reason: string } | undefined
+      socket.addEventListener("close", ({ code, reason }) => {
+        closed = { code, reason }
+      })
+      socket.accept()
+      yield* Effect.addFinalizer(() => Effect.sync(() => socket.close()))
+      return {
+        send: (text: string) => Effect.andThen(Effect.sync(() => socket.send(JSON.stringify(text))), pause(20)),
+        close: Effect.andThen(Effect.sync(() => socket.close(1000)), pause(20)),
+        // From inside there is no other way to break off.
+        drop: Effect.andThen(Effect.sync(() => socket.close()), pause(20)),
+        closed: Effect.andThen(pause(20), Effect.sync(() => closed))
+      }
+    }),
+    call: (method, payload = "") => inside((room) => room.call(method, payload)),
+    elapse: (millis) => pause(millis + 20),
+    evict: evicted("hibernate"),
+    crash: evicted("close")
+  }
+}
 
 /** The world of one object. */
 export const make = (stub: Stub): World => ({

@@ -2,19 +2,26 @@
  * A server in plain Node as the world of a contract suite: real sockets over TCP, behind `ws`.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
 import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import WebSocket from "ws"
 import * as Problem from "../../src/domain/Problem.ts"
 import * as NodeRooms from "../../src/listeners/NodeRooms.ts"
 import * as NodeSocket from "../../src/listeners/NodeSocket.ts"
+import type * as Room from "../../src/services/Room.ts"
 import type * as RoomRuntime from "../../src/services/RoomRuntime.ts"
 import { Ask, Probe, ProbeLive, Told } from "../contract/Probe.ts"
+import type { StoredWorld } from "../contract/StoredWorld.ts"
 import type { Client, World } from "../contract/World.ts"
 
 const encode = Schema.encodeSync(Schema.fromJsonString(Ask))
@@ -92,6 +99,60 @@ export const connect = Effect.fnUntraced(function*(
     // What is under way has arrived by then.
     rest: Effect.andThen(Effect.promise(() => new Promise((done) => setTimeout(done, 20))), Queue.clear(frames)),
     closed: Queue.take(closes)
+  }
+})
+
+/** A room in a process that ends and starts again, for the contracts of stored things. Nothing sleeps. */
+export const stored = Effect.fnUntraced(function*<R extends Room.Any, E>(
+  room: R,
+  live: Layer.Layer<never, E, RoomRuntime.Services<R>>
+): Effect.fn.Return<StoredWorld<R>, never, Scope.Scope> {
+  const directory = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "dormouse-"))),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+  )
+  const outer = yield* Effect.scope
+  const begin = Effect.gen(function*() {
+    const scope = yield* Scope.fork(outer)
+    const server = http.createServer()
+    yield* Scope.addFinalizer(scope, Effect.sync(() => server.close()))
+    const rooms = yield* Scope.provide(NodeRooms.make(room, live, { directory }), scope)
+    server.on("upgrade", (request, socket, head) => rooms.upgrade("room", request, socket, head))
+    server.listen(0, "127.0.0.1")
+    yield* Effect.promise(() => once(server, "listening"))
+    // SAFETY: it listens on TCP.
+    const { port } = server.address() as AddressInfo
+    return { rooms, port, end: Scope.close(scope, Exit.void) }
+  })
+  let process = yield* begin
+  const pause = Effect.promise(() => new Promise((resume) => setTimeout(resume, 20)))
+  return {
+    run: (effect) => Effect.suspend(() => process.rooms.run("room", effect)),
+    connect: Effect.fnUntraced(function*(query = "") {
+      const socket = new WebSocket(`ws://127.0.0.1:${process.port}/${query}`)
+      let closed: { readonly code: number; readonly reason: string } | undefined
+      socket.on("close", (code, reason) => {
+        closed = { code, reason: String(reason) }
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => socket.close()))
+      const refused = once(socket, "unexpected-response").then(([, { statusCode }]) => Number(statusCode))
+      const status = yield* Effect.promise(() => Promise.race([once(socket, "open").then(() => 101), refused]))
+      if (status !== 101) return yield* Problem.make(status, "The room has refused.")
+      return {
+        send: (text) => Effect.andThen(Effect.sync(() => socket.send(JSON.stringify(text))), pause),
+        close: Effect.andThen(Effect.sync(() => socket.close(1000)), pause),
+        drop: Effect.andThen(Effect.sync(() => socket.terminate()), pause),
+        closed: Effect.andThen(pause, Effect.sync(() => closed))
+      }
+    }),
+    call: (method, payload = "") =>
+      Effect.orDie(Effect.suspend(() => process.rooms.open("room").call(method, payload))),
+    elapse: (millis) => Effect.andThen(TestClock.adjust(millis), pause),
+    evict: Effect.void,
+    crash: Effect.gen(function*() {
+      yield* process.end
+      process = yield* begin
+    })
   }
 })
 
