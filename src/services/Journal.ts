@@ -204,6 +204,7 @@ const make = Effect.gen(function*() {
   return Journal.of({ count: Effect.sync(count) })
 })
 
-/** The journal of a room, for the layer of every room that has one. */
-export const layer: Layer.Layer<Journal, never, Inside | Alarm.Alarm | Storage.Storage> = Layer.effect(Journal, make)
-  .pipe(Layer.provide(Deadlines.layer))
+/** The journal of a room, for the layer of every room that has one. It brings `Deadlines`. */
+export const layer: Layer.Layer<Deadlines.Deadlines | Journal, never, Inside | Alarm.Alarm | Storage.Storage> = Layer
+  .effect(Journal, make)
+  .pipe(Layer.provideMerge(Deadlines.layer))

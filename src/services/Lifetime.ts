@@ -95,8 +95,9 @@ const make = Effect.gen(function*() {
   return Lifetime.of({ end })
 })
 
-/** The end of a room, for the layer of every room that has a `lifetime`. */
-export const layer: Layer.Layer<Lifetime, never, Inside | Alarm.Alarm | Storage.Storage> = Layer.effect(
-  Lifetime,
-  make
-).pipe(Layer.provide(Deadlines.layer))
+/** The end of a room, for the layer of every room that has a `lifetime`. It brings `Deadlines`. */
+export const layer: Layer.Layer<Deadlines.Deadlines | Lifetime, never, Inside | Alarm.Alarm | Storage.Storage> = Layer
+  .effect(
+    Lifetime,
+    make
+  ).pipe(Layer.provideMerge(Deadlines.layer))

@@ -10,6 +10,7 @@ import * as ObjectContext from "../../src/durable/ObjectContext.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
 import * as Awake from "../../src/services/Awake.ts"
 import { Diary, DiaryLive } from "../contract/Diary.ts"
+import { Inn, InnLive } from "../contract/Inn.ts"
 import { Ledger, LedgerLive } from "../contract/Ledger.ts"
 import { Lobby, LobbyLive, MoodLive, Purse } from "../contract/Lobby.ts"
 import { MigratedLive } from "../contract/Migrated.ts"
@@ -27,6 +28,8 @@ export { AwakeRoom, EchoRoom } from "./listeners.ts"
 export { AwakeStormRoom, StormRoom } from "./storm.ts"
 
 export class DiaryRoom extends RoomObject.make(Diary, DiaryLive) {}
+
+export class InnRoom extends RoomObject.make(Inn, InnLive) {}
 
 export class LedgerRoom extends RoomObject.make(Ledger, LedgerLive) {}
 
@@ -103,6 +106,7 @@ declare global {
   namespace Cloudflare {
     interface Env {
       readonly DIARY: DurableObjectNamespace<DiaryRoom>
+      readonly INN: DurableObjectNamespace<InnRoom>
       readonly LEDGER: DurableObjectNamespace<LedgerRoom>
       readonly PROBE: DurableObjectNamespace<ProbeRoom>
       readonly MIGRATED: DurableObjectNamespace<MigratedRoom>
