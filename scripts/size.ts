@@ -13,7 +13,7 @@ const workers = [
   {
     title: "The deployed Worker",
     entry: "src/worker.ts",
-    limit: 60 * KiB,
+    limit: 64 * KiB,
     without: ["effect/http", "effect/http-api"]
   },
   {

@@ -2,9 +2,11 @@
  * The room that the deployed Worker serves: a chat in which everybody has a name.
  */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as ConnectionId from "./domain/ConnectionId.ts"
 import * as Problem from "./domain/Problem.ts"
+import * as Deadlines from "./services/Deadlines.ts"
 import * as Room from "./services/Room.ts"
 
 // A character is a code point. An emoji is one character, though it is stored as two UTF-16 units.
@@ -58,24 +60,27 @@ export const Chat = Room.make("chat", {
   state: Schema.Struct({ name: Schema.String })
 })
 
-/** The chat's handlers. */
-export const ChatLive = Chat.toLayer(Effect.gen(function*() {
-  const room = yield* Chat
-  return {
-    connect: (request) =>
-      Schema.decodeEffect(Name)(new URL(request.url).searchParams.get("name")?.trim() || "anonymous").pipe(
-        Effect.map((name) => ({ state: { name } })),
-        Effect.mapError(() => Problem.make(400, "A name has at most 64 characters."))
-      ),
-    open: Effect.fnUntraced(function*({ id, state: { name } }) {
-      const connections = (yield* room.count()) + 1
-      yield* room.send(id, new Welcome({ connection: id, name, connections }))
-      yield* room.broadcast(new Joined({ connection: id, name, connections }))
-    }),
-    message: ({ id, state: { name } }, { text }) => room.broadcast(new Said({ connection: id, name, text })),
-    close: Effect.fnUntraced(function*({ id, state: { name } }, { code, reason }) {
-      const connections = yield* room.count()
-      yield* room.broadcast(new Left({ connection: id, name, connections, code, reason }))
-    })
-  }
-}))
+/** The chat's handlers. It can be drained. */
+export const ChatLive = Layer.provide(
+  Chat.toLayer(Effect.gen(function*() {
+    const room = yield* Chat
+    return {
+      connect: (request) =>
+        Schema.decodeEffect(Name)(new URL(request.url).searchParams.get("name")?.trim() || "anonymous").pipe(
+          Effect.map((name) => ({ state: { name } })),
+          Effect.mapError(() => Problem.make(400, "A name has at most 64 characters."))
+        ),
+      open: Effect.fnUntraced(function*({ id, state: { name } }) {
+        const connections = (yield* room.count()) + 1
+        yield* room.send(id, new Welcome({ connection: id, name, connections }))
+        yield* room.broadcast(new Joined({ connection: id, name, connections }))
+      }),
+      message: ({ id, state: { name } }, { text }) => room.broadcast(new Said({ connection: id, name, text })),
+      close: Effect.fnUntraced(function*({ id, state: { name } }, { code, reason }) {
+        const connections = yield* room.count()
+        yield* room.broadcast(new Left({ connection: id, name, connections, code, reason }))
+      })
+    }
+  })),
+  Deadlines.layer
+)

@@ -108,7 +108,7 @@ const build = <R extends Room.Any>(
   room: R,
   { prefix = RoomsEndpoints.prefix }: Options = {}
 ) => {
-  const { connections, disconnect, disconnectAll, publish } = RoomsEndpoints.make(room)
+  const { connections, disconnect, disconnectAll, drain, publish } = RoomsEndpoints.make(room)
   return HttpApi.make("effect-dormouse/RoomsApi").add(
     HttpApiGroup.make("rooms").add(
       HttpApiEndpoint.post("publish", publish.path, {
@@ -129,6 +129,13 @@ const build = <R extends Room.Any>(
       HttpApiEndpoint.delete("disconnectAll", disconnectAll.path, { ...disconnectAll, error: errors }).annotate(
         OpenApi.Description,
         "Closes the connections of a user or of a label; one of the two must be given. Tells how many it closed."
+      ),
+      HttpApiEndpoint.post("drain", drain.path, {
+        ...drain,
+        error: [...errors, ContentTooLarge, UnsupportedMediaType]
+      }).annotate(
+        OpenApi.Description,
+        "Closes everybody in waves with 4001, over a time in milliseconds, so that they do not come back all at once. Tells how many it will close."
       )
     ).prefix(prefix).middleware(Authorization)
   ).annotate(OpenApi.Title, "Rooms")
@@ -143,8 +150,8 @@ const build = <R extends Room.Any>(
 export type RoomsApi<R extends Room.Any> = ReturnType<typeof build<R>>
 
 /**
- * Makes the API of the rooms of a definition: the group `rooms` with `publish`, `connections`, `disconnect` (one) and
- * `disconnectAll` (of a user or a label). A property that is not declared is refused, in a message too. So a typing
+ * Makes the API of the rooms of a definition: the group `rooms` with `publish`, `connections`, `disconnect` (one),
+ * `disconnectAll` (of a user or a label) and `drain`. A property that is not declared is refused, in a message too. So a typing
  * error never publishes to everybody.
  */
 export const make: <R extends Room.Any>(room: R, options?: Options) => RoomsApi<R> = build

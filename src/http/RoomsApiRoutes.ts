@@ -73,7 +73,7 @@ export const make = <R extends Room.Any, E = never, RIn = never>(
 ): Effect.Effect<Handler<Exclude<E, Problem.Problem>, RIn>, never, Rooms.Rooms<Room.Name<R>>> =>
   Effect.map(Rooms.key(room), (rooms) => {
     const { authorize, bodyBytes = 1_048_576, prefix = RoomsEndpoints.prefix } = options
-    const { connections, disconnect, disconnectAll, publish } = RoomsEndpoints.make(room)
+    const { connections, disconnect, disconnectAll, drain, publish } = RoomsEndpoints.make(room)
 
     const routes = [
       route(
@@ -102,7 +102,11 @@ export const make = <R extends Room.Any, E = never, RIn = never>(
       ),
       route(disconnectAll, ({ params, query: { code, reason, ...query } }) =>
         // The schema of the query demands an audience.
-        Effect.map(rooms.get(params.room).close(audienceOf(query)!, { code, reason }), (closed) => ({ closed })))
+        Effect.map(rooms.get(params.room).close(audienceOf(query)!, { code, reason }), (closed) => ({ closed }))),
+      route(
+        drain,
+        ({ params, payload }) => Effect.map(rooms.get(params.room).drain(payload), (closing) => ({ closing }))
+      )
     ]
 
     return (request, url = request.url) => {

@@ -88,5 +88,13 @@ export const make = <R extends Room.Any>(room: R) => ({
       Schema.makeFilter((query) => given(query) === 1 ? undefined : "a user or a label, one of the two")
     ),
     success: Closed
+  },
+  drain: {
+    method: "POST",
+    path: "/rooms/:room/drain",
+    params,
+    // In milliseconds, a day at most.
+    payload: Schema.Struct({ over: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 86_400_000 })) }),
+    success: Schema.Struct({ closing: Schema.Int })
   }
 } as const)

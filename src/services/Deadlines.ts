@@ -29,13 +29,14 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
+import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import * as RoomError from "../domain/RoomError.ts"
@@ -486,8 +487,9 @@ const end = 8.64e15
 
 const timeOf = (when: When, now: number): number | undefined => {
   if (Number.isNaN(when)) return undefined
-  const at = DateTime.isDateTime(when)
-    ? DateTime.toEpochMillis(when)
+  // The module of dates weighs 1 KiB, for one property.
+  const at = Predicate.hasProperty(when, "epochMilliseconds")
+    ? Number(when.epochMilliseconds)
     : Option.match(Duration.fromInput(when), {
       onNone: () => NaN,
       onSome: (duration) => now + Math.max(0, Duration.toMillis(duration))

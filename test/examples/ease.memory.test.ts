@@ -4,7 +4,6 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { Archive, Chat, ChatLive } from "../../examples/ease/src/Archive.ts"
-import { Due } from "../../examples/ease/src/Due.ts"
 import { Hall, HallLive, LimiterLive, Refused } from "../../examples/ease/src/Hall.ts"
 import { Reminders, RemindersLive } from "../../examples/ease/src/Reminders.ts"
 import { ArchiveLive } from "../../examples/ease/src/Storage.ts"
@@ -65,7 +64,7 @@ it.effect("who talks too fast is refused with a typed error, and nobody else is 
 
 it.effect("several messages on one alarm are told in the order of their moments, also after a sleep (EX-7)", () =>
   Effect.gen(function*() {
-    const room = yield* MemoryRoom.make(Reminders, Layer.provide(RemindersLive, Due.layerMemory()))
+    const room = yield* MemoryRoom.make(Reminders, RemindersLive)
     const ada = yield* room.connect()
     yield* ada.send({ text: "last", seconds: 60 })
     yield* ada.send({ text: "first", seconds: 20 })

@@ -397,7 +397,8 @@ it.effect("the document names every path, with what it takes and every status th
       "post /api/rooms/{room}/publications": "200 400 401 413 415 500 503",
       "get /api/rooms/{room}/connections": "200 400 401 404 500 503",
       "delete /api/rooms/{room}/connections": "200 400 401 500 503",
-      "delete /api/rooms/{room}/connections/{connection}": "200 400 401 404 500 503"
+      "delete /api/rooms/{room}/connections/{connection}": "200 400 401 404 500 503",
+      "post /api/rooms/{room}/drain": "200 400 401 413 415 500 503"
     })
     assert.deepStrictEqual(json.components.securitySchemes, { bearer: { type: "http", scheme: "Bearer" } })
     const room = json.paths["/api/rooms/{room}/connections"].get.parameters[0]

@@ -87,6 +87,25 @@ for (const [state, isAsleep] of states) {
       assertProblem(await ask("DELETE", path), 400)
       assert.strictEqual((await read(ask("GET", path))).length, 1)
     })
+
+    it("drains a room in waves, and who enters meanwhile stays (AI-10)", async () => {
+      const room = worker.room()
+      const clients = [await worker.joinRaw(room), await worker.joinRaw(room), await worker.joinRaw(room)]
+      await sleep(room)
+      const path = `/api/rooms/${room}/drain`
+      assert.deepStrictEqual(await read(ask("POST", path, { body: { over: 2_000 } })), { closing: 3 })
+      const newcomer = await worker.join(room)
+      await sleep(room)
+      for (const { closeFrame } of clients) {
+        assert.deepStrictEqual(await closeFrame, closePayload(4001, "Come back within 1000 ms."))
+      }
+      assert.strictEqual((await read(ask("GET", `/api/rooms/${room}/connections`))).length, 1)
+      newcomer.say("still here")
+      assert.strictEqual((await newcomer.next("Said")).text, "still here")
+      for (const body of [{}, { over: -1 }, { over: "1 second" }, { over: 1e9 }]) {
+        assertProblem(await ask("POST", path, { body }), 400)
+      }
+    })
   })
 }
 
@@ -124,7 +143,7 @@ it("the document is there for everybody (AI-8)", async () => {
   const document = await read(worker.ask("/openapi.json"))
   assert.strictEqual(document.openapi, "3.1.0")
   assert.strictEqual(document.info.title, "Dormouse")
-  assert.strictEqual(Object.keys(document.paths).length, 3)
+  assert.strictEqual(Object.keys(document.paths).length, 4)
   const { body, status } = await worker.ask("/openapi.json", { method: "HEAD" })
   assert.deepStrictEqual([status, body], [200, ""])
   assertProblem(await worker.ask("/openapi.json", { method: "POST" }), 405)

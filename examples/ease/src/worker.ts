@@ -11,13 +11,13 @@ import * as RoomObject from "../../../src/durable/RoomObject.ts"
 import { Chat, ChatLive } from "./Archive.ts"
 import { Hall, HallLive, LimiterLive } from "./Hall.ts"
 import { Reminders, RemindersLive } from "./Reminders.ts"
-import { ArchiveLive, DueLive } from "./Storage.ts"
+import { ArchiveLive } from "./Storage.ts"
 
 export class ChatRoom extends RoomObject.make(Chat, Layer.provide(ChatLive, ArchiveLive)) {}
 
 export class HallRoom extends RoomObject.make(Hall, Layer.provide(HallLive, LimiterLive)) {}
 
-export class RemindersRoom extends RoomObject.make(Reminders, Layer.provide(RemindersLive, DueLive)) {}
+export class RemindersRoom extends RoomObject.make(Reminders, RemindersLive) {}
 
 interface Env {
   readonly CHATS: DurableObjectNamespace<ChatRoom>
