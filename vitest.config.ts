@@ -27,7 +27,7 @@ export default defineConfig({
       // The same contracts against the real runtime, from inside.
       {
         plugins: [cloudflareTest({ wrangler: { configPath: "./test/durable/wrangler.toml" } })],
-        test: { name: "workerd", include: ["test/durable/**/*.test.ts"], hookTimeout: 60_000 }
+        test: { name: "workerd", include: ["test/durable/**/*.test.ts"], testTimeout: 20_000, hookTimeout: 60_000 }
       },
       // The Worker and the examples as they are deployed, from outside, over TCP and in a browser.
       {

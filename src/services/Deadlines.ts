@@ -85,7 +85,7 @@ export interface ListOptions {
 
 /** The deadlines of one name in a room. */
 export interface Named<in out Payload> {
-  /** Sets the deadline of a key. If it is set already, it moves. */
+  /** Sets the deadline of a key, of at most 1,024 characters. If it is set already, it moves. */
   readonly set: (
     key: string,
     when: When,
@@ -138,6 +138,12 @@ const retries = 6
 
 /** Deadlines that are run before others get their turn. */
 const batch = 256
+
+/** Handlers that may go on side by side. */
+const most = 64
+
+/** Characters of a key. */
+const keyLength = 1_024
 
 const versions = [
   `CREATE TABLE dormouse_deadlines (
@@ -197,7 +203,6 @@ const make = Effect.gen(function*() {
   let ids = newer === undefined ? number("max(id)") ?? 0 : 0
 
   const put = (name: string, key: string, at: number, payload: string, connection?: ConnectionId.ConnectionId) => {
-    Storage.check(key)
     Storage.check(payload)
     storage.exec(
       "INSERT OR REPLACE INTO dormouse_deadlines (id, name, key, at, due, payload, connection) VALUES (?, ?, ?, ?4, ?4, ?, ?)",
@@ -216,12 +221,13 @@ const make = Effect.gen(function*() {
   let isFiring = false
 
   // An alarm that no deadline has set is the room's own, from before it had deadlines.
+  const first = newer === undefined ? number("min(due)") ?? Infinity : 0
   const know: Effect.Effect<void> = Effect.suspend(() =>
     isKnown ? Effect.void : Effect.map(port.get, (set) => {
       if (isKnown) return
       isKnown = true
       armed = Option.getOrUndefined(set)
-      if (armed !== undefined && armed < (number("min(due)") ?? Infinity)) put(alarmName, "", armed, "")
+      if (armed !== undefined && armed < first) put(alarmName, "", armed, "")
     })
   )
 
@@ -237,7 +243,15 @@ const make = Effect.gen(function*() {
 
   const isAlive = () => assembly.deadlines === service
 
-  const changed = <A>(use: () => A) => Effect.tap(Effect.andThen(know, kept(use)), arm)
+  // The runtime's alarm follows by itself: a transaction cannot wait for it.
+  const changed = <A>(use: () => A) =>
+    Effect.tap(
+      kept(use),
+      () =>
+        Effect.sync(() =>
+          void assembly.fork(Effect.catchCause(arm, (cause) => Effect.logError("The alarm was not set", cause)))
+        )
+    )
 
   const codecs = new Map(Object.entries(room.deadlines).map(([name, schema]) => [name, codecOf(schema)]))
 
@@ -266,7 +280,8 @@ const make = Effect.gen(function*() {
 
   const handlerOf = (stored: Stored): Effect.Effect<unknown, unknown> => {
     const { key, name, payload } = stored
-    const handler = own.get(name) ?? declared(name)
+    // What a part of the library has left that the room has no more is dropped.
+    const handler = own.get(name) ?? (name.startsWith(":") ? () => Effect.void : declared(name))
     return traced(name, key, Effect.suspend(() => handler(key, payload, toDeadline(stored))))
   }
 
@@ -302,7 +317,7 @@ const make = Effect.gen(function*() {
   const hasOwner = ({ connection }: Stored) =>
     connection === null || assembly.registry.socketOf(connection) !== undefined
 
-  const start = Effect.fnUntraced(function*(stored: Stored) {
+  const start = Effect.fnUntraced(function*(stored: Stored, until: number) {
     // An earlier one may have moved it, or taken it back.
     if (select("WHERE id = ? AND due IS NOT NULL", stored.id).length === 0) return
     if (!hasOwner(stored)) {
@@ -326,7 +341,9 @@ const make = Effect.gen(function*() {
         Effect.andThen(arm)
       )
     )
-    const isSettled = yield* Effect.timeoutOption(Fiber.await(settling), "5 seconds")
+    const before = yield* Clock.currentTimeMillis
+    const wait = running.size < most ? Math.max(0, until - before) : Infinity
+    const isSettled = yield* Effect.timeoutOption(Fiber.await(settling), wait)
     if (Option.isSome(isSettled) || !isAlive()) return
     const now = yield* Clock.currentTimeMillis
     storage.exec("UPDATE dormouse_deadlines SET due = ? WHERE id = ?", now + 90_000, stored.id)
@@ -338,6 +355,7 @@ const make = Effect.gen(function*() {
     armed = undefined
     // What is set meanwhile has an alarm of its own.
     const last = ids
+    const until = (yield* Clock.currentTimeMillis) + 5_000
     for (;;) {
       const now = yield* Clock.currentTimeMillis
       const due = yield* kept(() =>
@@ -346,7 +364,7 @@ const make = Effect.gen(function*() {
         )
       )
       for (const stored of due) {
-        yield* start(stored)
+        yield* start(stored, until)
         if (!isAlive()) return
       }
       if (due.length < batch) return
@@ -366,16 +384,15 @@ const make = Effect.gen(function*() {
       : Effect.mapError(changed(() => put(name, key, at, payload, connection)), fromStorage)
 
   const rowsOf = (name: string, { after, limit = 1_000 }: ListOptions) => {
-    const most = Math.max(0, Math.min(limit, 10_000))
-    if (after === undefined) return select("WHERE name = ? AND due IS NOT NULL ORDER BY at, id LIMIT ?", name, most)
+    const length = Math.max(0, Math.min(limit, 10_000))
+    if (after === undefined) return select("WHERE name = ? AND due IS NOT NULL ORDER BY at, id LIMIT ?", name, length)
     const [last] = select("WHERE name = ? AND key = ?", name, after)
-    if (last === undefined) throw new DeadlinesError({ reason: new UnknownDeadline({ name, key: after }) })
-    return select(
+    return last && select(
       "WHERE name = ? AND due IS NOT NULL AND (at, id) > (?, ?) ORDER BY at, id LIMIT ?",
       name,
       last.at,
       last.id,
-      most
+      length
     )
   }
 
@@ -385,12 +402,13 @@ const make = Effect.gen(function*() {
         onFailure: ({ message }) => invalid(name, message),
         onSuccess: (payload) => ({ ...toDeadline(stored), payload })
       })
-    const read = (use: () => ReadonlyArray<Stored>) => Effect.mapError(kept(use), fromStorage)
+    const read = <A>(use: () => A) => Effect.mapError(kept(use), fromStorage)
     return {
       set: Effect.fnUntraced(function*(key, when, payload, { connection } = {}) {
         const now = yield* Clock.currentTimeMillis
         const at = timeOf(when, now)
         if (at === undefined) return yield* invalid(name, "It is no time, or one that never comes.")
+        if (key.length > keyLength) return yield* invalid(name, `A key has at most ${keyLength} characters.`)
         const text = yield* Effect.mapError(encode(payload), ({ message }) => invalid(name, message))
         yield* setNamed(name, key, at, text, connection)
       }),
@@ -399,7 +417,11 @@ const make = Effect.gen(function*() {
           read(() => select("WHERE name = ? AND key = ? AND due IS NOT NULL", name, key)),
           ([stored]) => stored === undefined ? Effect.succeedNone : Effect.asSome(decoded(stored))
         ),
-      list: (options = {}) => Effect.flatMap(read(() => rowsOf(name, options)), Effect.forEach(decoded)),
+      list: (options = {}) =>
+        Effect.flatMap(read(() => rowsOf(name, options)), (rows) =>
+          rows === undefined
+            ? fail(new UnknownDeadline({ name, key: options.after! }))
+            : Effect.forEach(rows, decoded)),
       cancel: (key) =>
         changed(() =>
           storage.exec("DELETE FROM dormouse_deadlines WHERE name = ? AND key = ? RETURNING id", name, key).length > 0

@@ -40,7 +40,8 @@ const name = ":lifetime"
 
 const make = Effect.gen(function*() {
   const assembly = yield* Inside
-  const { drop, handle, setAt, timeOf } = yield* Deadlines.Deadlines
+  const deadlines = yield* Deadlines.Deadlines
+  const { drop, handle, setAt, timeOf } = deadlines
   const { lifetime } = assembly.room
   const emptyFor = lifetime === undefined ? Infinity : Duration.toMillis(lifetime.emptyFor)
   const end = Effect.orElseSucceed(timeOf(name, ""), Option.none)
@@ -49,8 +50,9 @@ const make = Effect.gen(function*() {
 
   const schedule = Effect.flatMap(Clock.currentTimeMillis, (now) => setAt(name, "", now + emptyFor))
 
-  // Unless it stands there, or somebody has come.
+  // Unless it is set, somebody has come, or the room has ended meanwhile.
   const begin = Effect.gen(function*() {
+    if (assembly.deadlines !== deadlines) return
     if (emptyFor === Infinity || !(yield* isEmpty()) || Option.isSome(yield* end)) return
     yield* schedule
   }).pipe(Effect.catchCause((cause) => Effect.logError("The end of the room was not set", cause)))

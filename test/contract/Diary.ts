@@ -36,7 +36,7 @@ export const DiaryLive = Diary.toLayer(Effect.gen(function*() {
   const alarm = yield* Alarm.Alarm
   return {
     open: ({ id }) => room.send(id, id),
-    message: ({ id }, text) => room.deadlines.note.set(id, "300 millis", { text }, { connection: id }),
+    message: ({ id }, text) => room.deadlines.note.set(id, "1 second", { text }, { connection: id }),
     alarm: write("alarm"),
     deadlines: {
       count: (key, n) => write(`count ${key} ${n}`),

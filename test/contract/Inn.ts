@@ -12,7 +12,7 @@ export const Inn = Room.make("inn", {
   receive: Schema.String,
   send: Schema.String,
   deadlines: { wake: Schema.String },
-  lifetime: { emptyFor: "400 millis" }
+  lifetime: { emptyFor: "1 second" }
 })
 
 /** What has happened, beside the storage that ends with a room: a room's name, and what. */

@@ -19,11 +19,17 @@ const day = 86_400_000
 // The room starts, and has looked.
 const settled = ({ elapse, run }: JournalWorld) => Effect.andThen(run(Effect.void), elapse(1_100))
 
-export const contract = (title: string, makeWorld: Effect.Effect<JournalWorld, never, Scope.Scope>): void => {
+export const contract = (
+  title: string,
+  makeWorld: Effect.Effect<JournalWorld, never, Scope.Scope>,
+  { concurrent = false }: { readonly concurrent?: boolean } = {}
+): void => {
+  // Where time is real, the tests wait side by side.
+  const suite = concurrent ? describe.concurrent : describe
   const test = (title: string, body: (world: JournalWorld) => Effect.Effect<void, unknown, Scope.Scope>) =>
     it.effect(title, () => Effect.flatMap(makeWorld, body))
 
-  describe(`Journal, ${title}`, () => {
+  suite(`Journal, ${title}`, () => {
     test("a second after its start a room closes those whom a crash has taken, in order of entering (JO-1)", (world) =>
       Effect.gen(function*() {
         const ada = yield* world.connect("?name=ada&user=u1&label=a&label=b")

@@ -17,8 +17,10 @@ const macrotasks = (millis: number) => Effect.promise(() => new Promise((resume)
 export const contract = (
   title: string,
   makeWorld: Effect.Effect<StoredWorld<typeof Inn>, never, Scope.Scope>,
-  { sleeps: canSleep = true }: { readonly sleeps?: boolean } = {}
+  { concurrent = false, sleeps: canSleep = true }: { readonly concurrent?: boolean; readonly sleeps?: boolean } = {}
 ): void => {
+  // Where time is real, the tests wait side by side.
+  const suite = concurrent ? describe.concurrent : describe
   for (const sleeps of canSleep ? [false, true] : [false]) {
     const test = (
       title: string,
@@ -46,7 +48,7 @@ export const contract = (
           })
         }))
 
-    describe(`Lifetime, ${title}, ${sleeps ? "asleep before every step" : "awake"}`, () => {
+    suite(`Lifetime, ${title}, ${sleeps ? "asleep before every step" : "awake"}`, () => {
       test(
         "a room that has been empty for so long retires, and its storage is gone (LT-1)",
         (world, name) =>
@@ -54,19 +56,19 @@ export const contract = (
             const ada = yield* world.connect()
             const first = yield* world.run(generation)
             yield* world.run(Inn.use(({ deadlines }) => deadlines.wake.set("later", "1 hour", "x")))
-            yield* world.elapse(600)
+            yield* world.elapse(2_000)
             assert.deepStrictEqual(toldOf(name), [])
             yield* ada.close
-            yield* world.elapse(200)
-            assert.deepStrictEqual(toldOf(name), ["closed 1000"])
             yield* world.elapse(400)
+            assert.deepStrictEqual(toldOf(name), ["closed 1000"])
+            yield* world.elapse(1_500)
             assert.deepStrictEqual(toldOf(name), ["closed 1000", "retires with 0"])
             const bob = yield* world.connect()
             const second = yield* world.run(generation)
             assert.notStrictEqual(second, first)
             assert.deepStrictEqual(yield* world.run(Inn.use(({ deadlines }) => deadlines.wake.list())), [])
             yield* bob.close
-            yield* world.elapse(600)
+            yield* world.elapse(2_000)
             assert.deepStrictEqual(toldOf(name).slice(2), ["closed 1000", "retires with 0"])
           })
       )
@@ -78,12 +80,12 @@ export const contract = (
             const first = yield* world.run(generation)
             for (let n = 0; n < 3; n++) {
               const ada = yield* world.connect()
-              yield* world.elapse(200)
+              yield* world.elapse(400)
               yield* ada.close
-              yield* world.elapse(200)
+              yield* world.elapse(400)
             }
             const stays = yield* world.connect()
-            yield* world.elapse(900)
+            yield* world.elapse(2_000)
             assert.strictEqual(yield* world.run(generation), first)
             assert.deepStrictEqual(toldOf(name), ["closed 1000", "closed 1000", "closed 1000"])
             yield* stays.close
@@ -93,7 +95,7 @@ export const contract = (
       test("a room that was only called ends, too (LT-1)", (world, name) =>
         Effect.gen(function*() {
           yield* world.run(Storage.exec("CREATE TABLE t (a)"))
-          yield* world.elapse(700)
+          yield* world.elapse(1_500)
           assert.deepStrictEqual(toldOf(name), ["retires with 0"])
           assert.deepStrictEqual(yield* world.run(Storage.exec("SELECT * FROM sqlite_master WHERE name = 't'")), [])
         }))
@@ -103,7 +105,7 @@ export const contract = (
           yield* world.connect()
           yield* world.crash
           yield* world.run(Effect.void)
-          yield* world.elapse(700)
+          yield* world.elapse(1_500)
           assert.deepStrictEqual(toldOf(name).at(-1), "retires with 0")
         }))
 
@@ -114,13 +116,13 @@ export const contract = (
             const first = yield* world.run(generation)
             retiring.set(name, Effect.fail("as it should"))
             yield* (yield* world.connect()).close
-            yield* world.elapse(700)
+            yield* world.elapse(1_500)
             assert.deepStrictEqual(toldOf(name), ["closed 1000", "retires with 0"])
             const ada = yield* world.connect()
             assert.strictEqual(yield* world.run(generation), first)
             retiring.delete(name)
             yield* ada.close
-            yield* world.elapse(700)
+            yield* world.elapse(1_500)
             assert.deepStrictEqual(toldOf(name).slice(2), ["closed 1000", "retires with 0"])
             assert.notStrictEqual(yield* world.run(generation), first)
           })
@@ -138,8 +140,8 @@ export const contract = (
             )
             retiring.set(name, waits)
             yield* (yield* world.connect()).close
-            yield* Effect.forkScoped(world.elapse(700))
-            yield* macrotasks(900)
+            yield* Effect.forkScoped(world.elapse(1_500))
+            yield* macrotasks(1_700)
             assert.deepStrictEqual(toldOf(name), ["closed 1000", "retires with 0"])
             let isIn = false
             const entering = yield* Effect.forkScoped(

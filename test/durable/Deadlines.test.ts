@@ -17,7 +17,7 @@ const makeWorld = Effect.sync(() => {
   return World.stored<typeof Diary>(() => DIARY.getByName(name))
 })
 
-contract("in workerd", makeWorld)
+contract("in workerd", makeWorld, { concurrent: true })
 
 it.effect("an alarm that wakes a room fires once (DL-1)", () =>
   Effect.gen(function*() {

@@ -36,5 +36,6 @@ contract(
         return remaining
       })
     }
-  })
+  }),
+  { concurrent: true }
 )

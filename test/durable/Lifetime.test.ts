@@ -15,5 +15,6 @@ contract(
   Effect.sync(() => {
     const name = `lifetime-${rooms++}`
     return World.stored<typeof Inn>(() => INN.getByName(name))
-  })
+  }),
+  { concurrent: true }
 )

@@ -72,7 +72,7 @@ it.effect.prop(
             yield* clients.pop()?.drop ?? Effect.void
             break
           case "little time":
-            yield* TestClock.adjust(150)
+            yield* TestClock.adjust(400)
             break
           case "much time":
             yield* TestClock.adjust(100_000)
@@ -104,7 +104,7 @@ it.effect.prop(
             current = yield* room.run(generation)
             yield* macrotask
             retiring.set(name, Effect.sleep(1_000))
-            yield* TestClock.adjust(500)
+            yield* TestClock.adjust(1_100)
             const entering = yield* Effect.forkChild(room.connect())
             yield* macrotask
             assert.isUndefined(entering.pollUnsafe())
