@@ -14,6 +14,7 @@ import type * as Alarm from "./Alarm.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Deadlines from "./Deadlines.ts"
+import type * as Directory from "./Directory.ts"
 import type * as Handlers from "./Handlers.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Outbox from "./Outbox.ts"
@@ -43,6 +44,8 @@ export interface Assembly {
   handlers: Handlers.Handlers | undefined
   /** The room's deadlines, if its layer has them. */
   deadlines: Deadlines.Deadlines["Service"] | undefined
+  /** The room's entry in the directory, if its layer has one. */
+  directory: Directory.Directory["Service"] | undefined
   keepers: ReadonlyArray<Keeper>
   /** How many connects and calls are under way. */
   visitors: number

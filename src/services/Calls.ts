@@ -59,6 +59,8 @@ export interface BuiltIns {
   readonly send: Carried & { readonly id: ConnectionId.ConnectionId }
   readonly connections: ConnectionRegistry.ListOptions
   readonly close: Lifecycle.CloseOptions & { readonly who: ConnectionId.ConnectionId | Audience.Audience }
+  /** Who lists the rooms asks each. No method that a room declares is called so. */
+  readonly ":occupancy": undefined
 }
 
 /** Answers the calls of a room. */
@@ -147,7 +149,9 @@ const makeAnswer = (
           state: Result.getOrThrow(room.state.encode(connection.state))
         }))),
     close: ({ who, ...options }) =>
-      typeof who === "string" ? Effect.map(service.close(who, options), () => 1) : closeAll({ who, ...options }, who)
+      typeof who === "string" ? Effect.map(service.close(who, options), () => 1) : closeAll({ who, ...options }, who),
+    ":occupancy": () =>
+      Effect.map(service.count(), (connections) => ({ connections, since: assembly.directory?.since() }))
   }
 
   const callBuiltIn = (name: keyof BuiltIns, payload: unknown): Effect.Effect<Reply> =>

@@ -23,12 +23,14 @@ import type * as Audience from "../domain/Audience.ts"
 import * as Claims from "../domain/Claims.ts"
 import * as CloseCode from "../domain/CloseCode.ts"
 import * as ConnectionId from "../domain/ConnectionId.ts"
+import * as DirectoryUnavailable from "../domain/DirectoryUnavailable.ts"
 import * as Problem from "../domain/Problem.ts"
 import * as RoomError from "../domain/RoomError.ts"
 import * as RoomName from "../domain/RoomName.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
 import type * as Calls from "./Calls.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import type * as Entries from "./Entries.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Outbox from "./Outbox.ts"
 import type * as Room from "./Room.ts"
@@ -39,13 +41,27 @@ export interface Rooms<in out Name extends string> {
   readonly _rooms: (name: Name) => Name
 }
 
-/** The rooms of a definition. */
-export interface Service<in out R extends Room.Any> {
+/** The rooms of a definition. Those that stand in a directory can be listed. */
+export type Service<R extends Room.Any> = {
   /**
    * The room of a name: 1–128 of the characters `A–Z a–z 0–9 . _ ~ -`. It starts with its first call.
    */
   readonly get: (name: string) => Remote<R>
+} & (Room.HasDirectory<R> extends true ? Listing : unknown)
+
+/** The rooms of a definition with `directory: true`. */
+export interface Listing {
+  /**
+   * The rooms in which somebody is, in the order of their names (by UTF-16 code units): the first 100, unless the options
+   * say otherwise. What has changed in the last seconds may be missing, but for how many are connected: each room that is
+   * listed is asked, which wakes it. One that does not answer within two seconds is listed without a count. A page that
+   * is not full is the last one.
+   */
+  readonly list: (options?: Entries.ListOptions) => Effect.Effect<ReadonlyArray<Entries.Listed>, RoomsError>
 }
+
+/** Where the entries of rooms are kept that stand in a directory; nothing for others. */
+export type Place<R extends Room.Any> = Room.HasDirectory<R> extends true ? [entries: Entries.Entries["Service"]] : []
 
 /** A room as it is called from outside. */
 export type Remote<R extends Room.Any> = BuiltIns<Room.Send<R>, Room.State<R>> & OwnMethods<Room.Methods<R>>
@@ -97,7 +113,22 @@ export interface Link {
 }
 
 /** Makes the service from the ways to its rooms. Use it for a transport of your own. */
-export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName) => Link): Service<R> => {
+export const make = <R extends Room.Any>(
+  room: R,
+  open: (name: RoomName.RoomName) => Link,
+  ...[entries]: Place<R>
+): Service<R> => makeListed(room, open, entries)
+
+/**
+ * The same, where it is not known yet whether the rooms stand in a directory.
+ *
+ * @internal
+ */
+export const makeListed = <R extends Room.Any>(
+  room: R,
+  open: (name: RoomName.RoomName) => Link,
+  entries: Entries.Entries["Service"] | undefined
+): Service<R> => {
   type Send = Room.Send<R>
   type State = Room.State<R>
   const encodeMessage = encoder(room.send)
@@ -192,10 +223,23 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
     return { ...own, ...builtIns } as unknown as Remote<R>
   }
 
-  return {
+  const ask = (name: string) =>
+    // SAFETY: only rooms stand in the directory, by their names.
+    Effect.flatMap(linked(open(name as RoomName.RoomName), name, ":occupancy", ""), (text) => {
+      const reply = read(text)
+      return Effect.fromResult(decodeOccupancy(reply?._tag === "Success" ? reply.value : undefined))
+    })
+
+  const service: { readonly get: (name: string) => Remote<R> } & Partial<Listing> = {
     get: (name) =>
-      remote(RoomName.is(name) ? open(name) : nowhere(new RoomsError({ reason: new InvalidRoomName({ name }) })), name)
+      remote(RoomName.is(name) ? open(name) : nowhere(new RoomsError({ reason: new InvalidRoomName({ name }) })), name),
+    ...(room.directory && entries !== undefined && {
+      list: (options = {}) =>
+        Effect.mapError(entries.list(room.key, options, ask), (reason) => new RoomsError({ reason }))
+    })
   }
+  // SAFETY: it lists if the room stands in a directory, since there are entries then.
+  return service as Service<R>
 }
 
 const read = (text: string): Calls.Reply | undefined => {
@@ -238,6 +282,9 @@ const noError = decoder(Schema.Never)
 const decodeNothing = Schema.decodeUnknownResult(Schema.Void)
 const decodeCount = Schema.decodeUnknownResult(Schema.Int)
 const decodeDelivery = Schema.decodeUnknownResult(Schema.Struct({ delivered: Schema.Int, failed: Schema.Int }))
+const decodeOccupancy = Schema.decodeUnknownResult(
+  Schema.Struct({ connections: Schema.Int, since: Schema.optionalKey(Schema.Finite) })
+)
 const decodeIdentities = Schema.decodeUnknownResult(Schema.Array(Schema.Struct({
   id: ConnectionId.ConnectionId,
   user: Schema.optionalKey(Schema.String),
@@ -330,7 +377,14 @@ const decodeRefusal = Schema.decodeUnknownResult(Schema.toCodecJson(Refusal))
 
 /** What went wrong when a room was called; `reason` tells the cases apart. */
 export class RoomsError extends Schema.TaggedError<RoomsError>()("RoomsError", {
-  reason: Schema.Union([InvalidRoomName, Overloaded, Unreachable, InvalidReply, Refusal])
+  reason: Schema.Union([
+    InvalidRoomName,
+    Overloaded,
+    Unreachable,
+    InvalidReply,
+    DirectoryUnavailable.DirectoryUnavailable,
+    Refusal
+  ])
 }) {
   override get message() {
     return this.reason.message
@@ -351,6 +405,7 @@ export const toProblem = ({ message, reason }: RoomsError): Problem.Problem => {
       return Problem.make(503, "The room could not be started.", { "retry-after": `${reason.retryAfter}` })
     case "Overloaded":
     case "Unreachable":
+    case "DirectoryUnavailable":
       return Problem.make(503, "The room did not answer.", { "retry-after": "1" })
     default:
       return Problem.make(500, "The room failed to answer.")
