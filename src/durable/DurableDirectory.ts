@@ -69,41 +69,16 @@ export const make = <const N extends Namespace>(
 type Callable = Pick<DirectoryObject.DirectoryObject, "page" | "put" | "remove">
 
 const fromNamespace = (namespace: Namespace, { shards = 16 }: Options = {}): Entries.Entries["Service"] => {
-  const stubs = new Map<string, Stub.Stub<Callable>>()
-
-  const call = <A>(definition: string, shard: number, use: (stub: Callable) => Promise<A>) => {
-    const name = `${definition}/${shard}`
+  const open = (name: string): Entries.Shard => {
     // SAFETY: the objects of the namespace are those of a `DirectoryObject`; of any other the call fails.
-    const stub = stubs.get(name) ?? Stub.make(() => namespace.getByName(name) as Callable)
-    stubs.set(name, stub)
-    return Effect.mapError(stub(use), ({ cause }) => new DirectoryUnavailable.DirectoryUnavailable({ cause }))
+    const stub = Stub.make(() => namespace.getByName(name) as Callable)
+    const call = <A>(use: (stub: Callable) => Promise<A>) =>
+      Effect.mapError(stub(use), ({ cause }) => new DirectoryUnavailable.DirectoryUnavailable({ cause }))
+    return {
+      put: (room, since) => call((stub) => stub.put(room, since)),
+      remove: (room, since) => call((stub) => stub.remove(room, since)),
+      page: (options) => call((stub) => stub.page(options))
+    }
   }
-
-  return Entries.make({
-    put: (definition, room, since) => call(definition, hash(room) % shards, (stub) => stub.put(room, since)),
-    remove: (definition, room, since) => call(definition, hash(room) % shards, (stub) => stub.remove(room, since)),
-    page: Effect.fnUntraced(function*(definition, options) {
-      // Names are spread evenly. So each shard has about its share of a page, and what it has beyond that is not read.
-      const limit = Math.ceil(options.limit / shards * 1.5) + 2
-      const pages = yield* Effect.forEach(
-        Array.from({ length: shards }, (_, shard) => shard),
-        (shard) => call(definition, shard, (stub) => stub.page({ ...options, limit })),
-        { concurrency: "unbounded" }
-      )
-      const entries = pages.flatMap((page) => page.entries).toSorted((a, b) => a.name < b.name ? -1 : 1)
-      // Behind the last name of a shard that has more, some may be missing.
-      const ends = pages.filter((page) => !page.isLast).map((page) => page.entries.at(-1)!.name)
-      const known = entries.filter(({ name }) => ends.every((end) => name <= end))
-      return { entries: known.slice(0, options.limit), isLast: ends.length === 0 && known.length <= options.limit }
-    })
-  })
-}
-
-// FNV-1a of 32 bits. It never changes: entries would not be found again.
-const hash = (name: string): number => {
-  let hash = 0x811c9dc5
-  for (let index = 0; index < name.length; index++) {
-    hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193) >>> 0
-  }
-  return hash
+  return Entries.make(Entries.spread(shards, open))
 }

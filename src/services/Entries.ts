@@ -180,6 +180,51 @@ export const layerMemory: Layer.Layer<Entries> = /* @__PURE__ */ Layer.sync(Entr
 export const around = <R>(surroundings: Context.Context<R>): Context.Context<Entries | R> =>
   Context.add(surroundings, Entries, Option.getOrElse(Context.getOption(surroundings, Entries), makeMemory))
 
+/** A part of the entries of one definition. */
+export interface Shard {
+  readonly put: (room: string, since: number) => Effect.Effect<void, DirectoryUnavailable.DirectoryUnavailable>
+  readonly remove: (room: string, since: number) => Effect.Effect<void, DirectoryUnavailable.DirectoryUnavailable>
+  readonly page: (options: PageOptions) => Effect.Effect<Page, DirectoryUnavailable.DirectoryUnavailable>
+}
+
+/** Spreads the entries of each definition over so many shards, each with a name of its own. */
+export const spread = (count: number, open: (name: string) => Shard): Store => {
+  const shards = new Map<string, Shard>()
+  const shardOf = (definition: string, index: number) => {
+    const name = `${definition}/${index}`
+    const shard = shards.get(name) ?? open(name)
+    shards.set(name, shard)
+    return shard
+  }
+  return {
+    put: (definition, room, since) => shardOf(definition, hash(room) % count).put(room, since),
+    remove: (definition, room, since) => shardOf(definition, hash(room) % count).remove(room, since),
+    page: Effect.fnUntraced(function*(definition, options) {
+      // Names are spread evenly, so each shard has about its share of a page.
+      const limit = Math.ceil(options.limit / count * 1.5) + 2
+      const pages = yield* Effect.forEach(
+        Array.from({ length: count }, (_, index) => shardOf(definition, index)),
+        (shard) => shard.page({ ...options, limit }),
+        { concurrency: "unbounded" }
+      )
+      const entries = pages.flatMap((page) => page.entries).toSorted((a, b) => a.name < b.name ? -1 : 1)
+      // Behind the last name of a shard that has more, some may be missing.
+      const ends = pages.filter((page) => !page.isLast).map((page) => page.entries.at(-1)!.name)
+      const known = entries.filter(({ name }) => ends.every((end) => name <= end))
+      return { entries: known.slice(0, options.limit), isLast: ends.length === 0 && known.length <= options.limit }
+    })
+  }
+}
+
+// FNV-1a of 32 bits. It never changes: entries would not be found again.
+const hash = (name: string): number => {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < name.length; index++) {
+    hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193) >>> 0
+  }
+  return hash
+}
+
 const versions = ["CREATE TABLE dormouse_entries (room TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID"]
 
 /** The entries of one definition, or a part of them. */
