@@ -1,11 +1,13 @@
 import { assert, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
+import { Inside } from "../../src/services/Assembly.ts"
 import * as Deadlines from "../../src/services/Deadlines.ts"
 import * as Directory from "../../src/services/Directory.ts"
 import * as Entries from "../../src/services/Entries.ts"
@@ -140,6 +142,76 @@ it.effect("beside a room's own deadlines, and since when it is occupied is known
     assert.strictEqual(yield* room.run(Directory.Directory.useSync(({ since }) => since())), 60_000)
     yield* ada.close(1000)
     assert.isUndefined(yield* room.run(Directory.Directory.useSync(({ since }) => since())))
+  }))
+
+it.effect("the last one leaves while another one is about to enter: the room stays occupied (DR-2, DR-3)", () =>
+  Effect.gen(function*() {
+    const fate: Fate = { isAway: false, writes: [] }
+    let isSlow = false
+    const Slow = Layer.effectDiscard(Effect.map(Inside, (assembly) => {
+      const entering = () => Effect.suspend(() => isSlow ? Effect.sleep("10 seconds") : Effect.void)
+      assembly.keepers = [...assembly.keepers, { entering }]
+    }))
+    const live = Hall.toLayer({}).pipe(Layer.provide(Layer.provideMerge(Slow, Directory.layer)))
+    const services = yield* Layer.build(Layer.provide(MemoryRooms.layer(Hall, live), fated(fate)))
+    const hall = yield* Context.get(services, MemoryRooms.key(Hall)).room("a")
+    const ada = yield* hall.connect()
+    yield* TestClock.adjust("1 second")
+    isSlow = true
+    const bob = yield* Effect.forkChild(hall.connect(), { startImmediately: true })
+    yield* ada.close(1000)
+    yield* TestClock.adjust("5 seconds")
+    const { list } = Context.get(services, Rooms.key(Hall))
+    assert.deepStrictEqual(yield* list(), [])
+    yield* TestClock.adjust("5 seconds")
+    yield* (yield* Fiber.join(bob)).close(1000)
+    yield* TestClock.adjust("1 second")
+    assert.deepStrictEqual(fate.writes, [["put", "a"], ["remove", "a"]])
+  }))
+
+it.effect("each time that a room is occupied is another one, also if the clock stands still (DR-3)", () =>
+  Effect.gen(function*() {
+    const live = Hall.toLayer({}).pipe(Layer.provideMerge(Directory.layer))
+    const room = yield* MemoryRoom.make(Hall, live)
+    const since = room.run(Directory.Directory.useSync(({ since }) => since()))
+    const seen: Array<number | undefined> = []
+    for (let step = 0; step < 3; step++) {
+      const client = yield* room.connect()
+      seen.push(yield* since)
+      yield* client.close(1000)
+      yield* room.evict
+    }
+    assert.strictEqual(new Set(seen).size, 3)
+    assert.deepStrictEqual(seen.toSorted(), seen)
+  }))
+
+it.effect("a start that failed leaves nothing behind that touches the room's own deadlines (DR-3, DL-1)", () =>
+  Effect.gen(function*() {
+    let starts = 0
+    const Alarmed = Room.make("alarmed", {
+      receive: Schema.String,
+      send: Schema.String,
+      directory: true,
+      deadlines: { bell: Schema.String }
+    })
+    const rang: Array<string> = []
+    const Fragile = Layer.unwrap(Effect.suspend(() =>
+      ++starts === 1
+        ? Effect.fail("the database is away")
+        : Effect.succeed(Alarmed.toLayer({ deadlines: { bell: (key) => Effect.sync(() => rang.push(key)) } }))
+    ))
+    const live = Layer.unwrap(Effect.as(Directory.Directory, Fragile)).pipe(
+      Layer.provide(Layer.merge(Deadlines.layer, Directory.layer))
+    )
+    const room = yield* MemoryRoom.make(Alarmed, live)
+    yield* Effect.flip(room.connect())
+    yield* TestClock.adjust("10 seconds")
+    for (const key of ["a", "b", "c"]) {
+      yield* room.run(Alarmed.use(({ deadlines }) => deadlines.bell.set(key, "1 minute", "")))
+    }
+    yield* (yield* room.connect()).close(1000)
+    yield* TestClock.adjust("2 minutes")
+    assert.deepStrictEqual(rang, ["a", "b", "c"])
   }))
 
 it.effect("who leaves costs no look at all the others (DR-2)", () =>

@@ -100,8 +100,46 @@ for (const [title, makeStore] of Object.entries(stores)) {
         assert.deepStrictEqual(names(yield* list("d", { limit: 3 }, somebody)), ["049", "099", "149"])
         assert.strictEqual(new Set(asked).size, asked.length)
       }))
+
+    it.effect("a page has no more rooms than were asked for, though more were looked at (DR-5)", () =>
+      Effect.gen(function*() {
+        const { list, put } = yield* makeStore
+        for (let n = 0; n < 100; n++) yield* put("d", `${n}`.padStart(3, "0"), n)
+        const ask = (name: string) => Effect.succeed({ connections: name < "003" ? 0 : 1 })
+        assert.deepStrictEqual(names(yield* list("d", { limit: 3 }, ask)), ["003", "004", "005"])
+      }))
   })
 }
+
+it.effect("where one shard has most of the names, none is missing, and none comes out of order (DR-5)", () =>
+  Effect.gen(function*() {
+    const context = yield* Effect.context<Scope.Scope>()
+    let opened = 0
+    const all: Array<string> = []
+    const { list } = Entries.make(Entries.spread(4, () => {
+      const index = opened++
+      const table = Effect.runSyncWith(context)(makeTable)
+      for (let n = 0; n < (index === 2 ? 300 : 5); n++) {
+        const name = index === 2 ? `${n}`.padStart(3, "0") : `${n * 40 + index}x`.padStart(4, "0")
+        table.put(name, n)
+        all.push(name)
+      }
+      return {
+        put: () => Effect.die(new Error("Nothing is written")),
+        remove: () => Effect.die(new Error("Nothing is written")),
+        page: (options) => Effect.sync(() => table.page(options))
+      }
+    }))
+    for (const limit of [1, 10, 100, 1_000]) {
+      const found: Array<string> = []
+      for (;;) {
+        const page = yield* list("d", { limit, after: found.at(-1) }, somebody)
+        found.push(...page.map(({ name }) => name))
+        if (page.length < limit) break
+      }
+      assert.deepStrictEqual(found, all.toSorted((a, b) => a < b ? -1 : 1), `${limit}`)
+    }
+  }))
 
 it.effect("a room that does not answer within two seconds, or fails to, is listed without a count (DR-7)", () =>
   Effect.gen(function*() {
