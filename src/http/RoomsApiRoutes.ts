@@ -60,14 +60,11 @@ export const layer = <R extends Room.Any, E = never, RIn = never>(
 > =>
   HttpRouter.use(Effect.fnUntraced(function*(router) {
     const handle = yield* make(room, options)
-    const path = `${options.prefix ?? RoomsEndpoints.prefix}/rooms` as const
-    for (const each of room.directory ? [path, `${path}/*`] as const : [`${path}/*`] as const) {
-      yield* router.add("*", each, (request) =>
-        Effect.gen(function*() {
-          const response = yield* handle(yield* Effect.orDie(HttpServerRequest.toWeb(request)), request.url)
-          return HttpServerResponse.raw(response, { status: response.status })
-        }))
-    }
+    yield* router.add("*", `${options.prefix ?? RoomsEndpoints.prefix}/rooms/*`, (request) =>
+      Effect.gen(function*() {
+        const response = yield* handle(yield* Effect.orDie(HttpServerRequest.toWeb(request)), request.url)
+        return HttpServerResponse.raw(response, { status: response.status })
+      }))
   }))
 
 /** Makes the function that answers requests to the API. Use it without a router. */
