@@ -53,9 +53,9 @@ export type Service<R extends Room.Any> = {
 export interface Listing {
   /**
    * The rooms in which somebody is, in the order of their names (by UTF-16 code units): the first 100, unless the options
-   * say otherwise. What has changed in the last seconds may be missing, but for how many are connected: each room that is
-   * listed is asked, which wakes it. One that does not answer within two seconds is listed without a count. A page that
-   * is not full is the last one.
+   * say otherwise. A page that is not full is the last one. A room is there a few seconds after its first connection, at
+   * the latest. Each room that is listed is asked how many are connected, which wakes it. One that does not answer within
+   * two seconds is listed without a count.
    */
   readonly list: (options?: Entries.ListOptions) => Effect.Effect<ReadonlyArray<Entries.Listed>, RoomsError>
 }
