@@ -36,8 +36,8 @@ type Holds<Value, Yes, Else> = Value extends DurableObjectNamespace<infer Instan
 /** How the entries are spread. */
 export interface Options {
   /**
-   * How many objects keep the entries of a definition: 16, unless given. Each takes some hundred writes a second. Choose
-   * it once: with another number, rooms are missing until they are occupied anew.
+   * How many objects keep the entries of a definition: 16, unless given. More take more writes at a time, and a page asks
+   * all of them. Choose it once: with another number, rooms are missing until they are occupied anew.
    */
   readonly shards?: number | undefined
 }

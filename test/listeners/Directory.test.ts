@@ -60,7 +60,7 @@ contract(
       fate
     }
   }),
-  { sleeps: false, crashes: false, crowd: 300 }
+  { sleeps: false, crashes: false }
 )
 
 it.effect("after a restart of the process nobody is listed, and rooms are listed anew (DR-4)", () =>
