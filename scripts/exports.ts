@@ -26,7 +26,8 @@ export const internal: ReadonlySet<string> = new Set([
   "RpcCalls",
   "RpcFrames",
   "Spans",
-  "SqliteStorage"
+  "SqliteStorage",
+  "Stub"
 ])
 
 const manifest = new URL("../package.json", import.meta.url)

@@ -2,7 +2,8 @@
  * The rooms in Durable Objects, called over Durable Object RPC.
  *
  * If the runtime marks the fault of a call as passing, the call is tried up to three times more, on a fresh stub, after
- * 50 milliseconds and more. So a call may arrive twice. A call to an overloaded object is not repeated.
+ * 50 milliseconds and more. So a call may arrive twice. A call to an overloaded object is not repeated. Rooms with
+ * `directory: true` need the `Entries` of `DurableDirectory`.
  *
  * **Example** (the rooms of a Worker's binding)
  *
@@ -12,14 +13,15 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Predicate from "effect/Predicate"
-import * as Schedule from "effect/Schedule"
+import * as Option from "effect/Option"
 import type * as RoomName from "../domain/RoomName.ts"
+import * as Entries from "../services/Entries.ts"
 import type * as Room from "../services/Room.ts"
 import * as Rooms from "../services/Rooms.ts"
 import * as Bindings from "./Bindings.ts"
 import * as RequestClaims from "./RequestClaims.ts"
 import type * as RoomObject from "./RoomObject.ts"
+import * as Stub from "./Stub.ts"
 
 /** What is needed of a `DurableObjectNamespace`. Its objects must be those of a `RoomObject`. */
 export interface Namespace {
@@ -43,9 +45,19 @@ export type NamespaceBinding<R extends Room.Any> = {
 export const layer = <R extends Room.Any>(
   room: R,
   binding: NamespaceBinding<R>
-): Layer.Layer<Rooms.Rooms<Room.Name<R>>, never, Bindings.Bindings> =>
-  // SAFETY: the type of the binding says that it is a namespace.
-  Layer.effect(Rooms.key(room), Bindings.Bindings.useSync((env) => make(room, env[binding] as Namespace)))
+): Layer.Layer<Rooms.Rooms<Room.Name<R>>, never, Bindings.Bindings | Needs<R>> =>
+  Layer.effect(
+    Rooms.key(room),
+    Effect.gen(function*() {
+      // SAFETY: the type of the binding says that it is a namespace.
+      const namespace = (yield* Bindings.Bindings)[binding] as Namespace
+      const entries = yield* Effect.serviceOption(Entries.Entries)
+      return Rooms.makeListed(room, (name) => open(namespace, name), Option.getOrUndefined(entries))
+    })
+  )
+
+/** What the rooms of a definition need beside the bindings: the place of a directory, if they stand in one. */
+export type Needs<R extends Room.Any> = Room.HasDirectory<R> extends true ? Entries.Entries : never
 
 /**
  * Makes the service of the rooms whose objects a namespace holds. As with {@link layer}, the type of a
@@ -53,83 +65,30 @@ export const layer = <R extends Room.Any>(
  */
 export const make = <R extends Room.Any, const N extends Namespace>(
   room: R,
-  namespace: N & Holds<N, R, N, never, N>
-): Rooms.Service<R> => Rooms.make(room, (name) => open(namespace, name))
+  namespace: N & Holds<N, R, N, never, N>,
+  ...place: Rooms.Place<R>
+): Rooms.Service<R> => Rooms.make(room, (name) => open(namespace, name), ...place)
 
 // The methods of `RoomObject` that are called here.
-interface Stub {
+interface Callable {
   readonly call: (method: string, payload: string, trace?: string) => Promise<string>
   readonly fetch: (request: Request) => Promise<Response>
 }
 
 const open = (namespace: Namespace, name: RoomName.RoomName): Rooms.Link => {
-  let stub: Stub | undefined
+  // SAFETY: the objects of the namespace are those of a `RoomObject`; of any other the call fails.
+  const stub = Stub.make(() => namespace.getByName(name) as Callable)
 
-  const attempt = <A>(use: (stub: Stub) => Promise<A>): Effect.Effect<A, Rooms.RoomsError> => {
-    const once = Effect.callback<A, Fault>((resume) => {
-      const isKept = stub !== undefined
-      // SAFETY: the objects of the namespace are those of a `RoomObject`; of any other the call fails.
-      const used = stub ??= namespace.getByName(name) as Stub
-      const fault = (cause: unknown) => {
-        // A stub that saw an exception may go on failing with it.
-        if (stub === used) stub = undefined
-        resume(Effect.fail(new Fault(cause, isKept)))
-      }
-      try {
-        use(used).then((value) => resume(Effect.succeed(value)), fault)
-      } catch (cause) {
-        fault(cause)
-      }
-    })
-    const retry = (fault: Fault) => again(fault, once)
-    return Effect.catch(once, (fault) =>
-      (isOutdated(fault) ? Effect.catch(once, retry) : retry(fault)).pipe(
-        Effect.mapError(({ cause }) =>
-          new Rooms.RoomsError({
-            reason: hasFlag(cause, "overloaded")
-              ? new Rooms.Overloaded({ room: name, cause })
-              : new Rooms.Unreachable({ room: name, cause })
-          })
-        )
-      ))
-  }
+  const attempt = <A>(use: (room: Callable) => Promise<A>): Effect.Effect<A, Rooms.RoomsError> =>
+    Effect.mapError(stub(use), ({ cause, isOverloaded }) =>
+      new Rooms.RoomsError({
+        reason: isOverloaded
+          ? new Rooms.Overloaded({ room: name, cause })
+          : new Rooms.Unreachable({ room: name, cause })
+      }))
 
   return {
-    call: (method, payload, trace) => attempt((stub) => stub.call(method, payload, trace)),
-    fetch: (request, claims) => attempt((stub) => stub.fetch(RequestClaims.attach(request, claims)))
+    call: (method, payload, trace) => attempt((room) => room.call(method, payload, trace)),
+    fetch: (request, claims) => attempt((room) => room.fetch(RequestClaims.attach(request, claims)))
   }
 }
-
-class Fault {
-  readonly cause: unknown
-  readonly ofKeptStub: boolean
-  constructor(cause: unknown, ofKeptStub: boolean) {
-    this.cause = cause
-    this.ofKeptStub = ofKeptStub
-  }
-}
-
-// The runtime marks its own errors: https://developers.cloudflare.com/durable-objects/best-practices/error-handling/
-const hasFlag = (cause: unknown, flag: "durableObjectReset" | "overloaded" | "remote" | "retryable") =>
-  Predicate.hasProperty(cause, flag) && cause[flag] === true
-
-const isTransient = ({ cause }: Fault) => hasFlag(cause, "retryable") && !hasFlag(cause, "overloaded")
-
-// A stub serves the request that made it. In another request it fails before anything leaves, and without a mark.
-const isOutdated = ({ cause, ofKeptStub }: Fault) =>
-  ofKeptStub && !hasFlag(cause, "remote") && !hasFlag(cause, "retryable") && !hasFlag(cause, "overloaded") &&
-  !hasFlag(cause, "durableObjectReset")
-
-// The schedule is set up only when a first try has failed: to set it up takes a third of the time of a call.
-const again = <A>(first: Fault, attempt: Effect.Effect<A, Fault>): Effect.Effect<A, Fault> => {
-  let next: Effect.Effect<A, Fault> = Effect.fail(first)
-  const each = Effect.suspend(() => {
-    const now = next
-    next = attempt
-    return now
-  })
-  return Effect.retry(each, { while: isTransient, schedule: backoff, times: 3 })
-}
-
-// Jittered, so that the callers of an object that comes back do not all come at once.
-const backoff = Schedule.jittered(Schedule.exponential("50 millis"))

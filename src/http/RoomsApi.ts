@@ -104,54 +104,69 @@ export interface Options {
 
 const errors = [BadRequest, InternalServerError, ServiceUnavailable] as const
 
-const build = <R extends Room.Any>(
-  room: R,
-  { prefix = RoomsEndpoints.prefix }: Options = {}
-) => {
+const groupOf = <R extends Room.Any>(room: R) => {
   const { connections, disconnect, disconnectAll, drain, publish } = RoomsEndpoints.make(room)
-  return HttpApi.make("effect-dormouse/RoomsApi").add(
-    HttpApiGroup.make("rooms").add(
-      HttpApiEndpoint.post("publish", publish.path, {
-        ...publish,
-        error: [...errors, ContentTooLarge, UnsupportedMediaType]
-      }).annotate(
-        OpenApi.Description,
-        "Sends a message to everybody in the room, to a user or to a label, but for the connections in `except`."
-      ),
-      HttpApiEndpoint.get("connections", connections.path, { ...connections, error: [...errors, NotFound] }).annotate(
-        OpenApi.Description,
-        "The open connections, the oldest first: all, those of a user or of a label. A page of `limit`, 1,000 unless given, that begins after the connection `after`; 404 where that one is not open any more."
-      ),
-      HttpApiEndpoint.delete("disconnect", disconnect.path, { ...disconnect, error: [...errors, NotFound] }).annotate(
-        OpenApi.Description,
-        "Closes a connection: with 1000, unless another code is given."
-      ),
-      HttpApiEndpoint.delete("disconnectAll", disconnectAll.path, { ...disconnectAll, error: errors }).annotate(
-        OpenApi.Description,
-        "Closes the connections of a user or of a label; one of the two must be given. Tells how many it closed."
-      ),
-      HttpApiEndpoint.post("drain", drain.path, {
-        ...drain,
-        error: [...errors, ContentTooLarge, UnsupportedMediaType]
-      }).annotate(
-        OpenApi.Description,
-        "Closes everybody in waves with 4001, over a time in milliseconds, so that they do not come back all at once. Tells how many it will close."
-      )
-    ).prefix(prefix).middleware(Authorization)
-  ).annotate(OpenApi.Title, "Rooms")
+  return HttpApiGroup.make("rooms").add(
+    HttpApiEndpoint.post("publish", publish.path, {
+      ...publish,
+      error: [...errors, ContentTooLarge, UnsupportedMediaType]
+    }).annotate(
+      OpenApi.Description,
+      "Sends a message to everybody in the room, to a user or to a label, but for the connections in `except`."
+    ),
+    HttpApiEndpoint.get("connections", connections.path, { ...connections, error: [...errors, NotFound] }).annotate(
+      OpenApi.Description,
+      "The open connections, the oldest first: all, those of a user or of a label. A page of `limit`, 1,000 unless given, that begins after the connection `after`; 404 where that one is not open any more."
+    ),
+    HttpApiEndpoint.delete("disconnect", disconnect.path, { ...disconnect, error: [...errors, NotFound] }).annotate(
+      OpenApi.Description,
+      "Closes a connection: with 1000, unless another code is given."
+    ),
+    HttpApiEndpoint.delete("disconnectAll", disconnectAll.path, { ...disconnectAll, error: errors }).annotate(
+      OpenApi.Description,
+      "Closes the connections of a user or of a label; one of the two must be given. Tells how many it closed."
+    ),
+    HttpApiEndpoint.post("drain", drain.path, {
+      ...drain,
+      error: [...errors, ContentTooLarge, UnsupportedMediaType]
+    }).annotate(
+      OpenApi.Description,
+      "Closes everybody in waves with 4001, over a time in milliseconds, so that they do not come back all at once. Tells how many it will close."
+    )
+  )
+}
+
+const list = HttpApiEndpoint.get("list", RoomsEndpoints.list.path, { ...RoomsEndpoints.list, error: errors }).annotate(
+  OpenApi.Description,
+  "The rooms in which somebody is, in the order of their names, with how many are connected. A page of `limit`, 100 unless given, that begins after the name `after`; only names that begin with `prefix`."
+)
+
+const name = "effect-dormouse/RoomsApi"
+
+const build = <R extends Room.Any>(room: R, { prefix = RoomsEndpoints.prefix }: Options = {}) =>
+  HttpApi.make(name).add(groupOf(room).prefix(prefix).middleware(Authorization))
+    .annotate(OpenApi.Title, "Rooms")
     .annotate(HttpApi.QueryParseOptions, RoomsEndpoints.exactly)
     .annotate(HttpApi.PayloadParseOptions, RoomsEndpoints.exactly)
-}
+
+const buildListed = <R extends Room.Any>(room: R, { prefix = RoomsEndpoints.prefix }: Options = {}) =>
+  HttpApi.make(name).add(groupOf(room).add(list).prefix(prefix).middleware(Authorization))
+    .annotate(OpenApi.Title, "Rooms")
+    .annotate(HttpApi.QueryParseOptions, RoomsEndpoints.exactly)
+    .annotate(HttpApi.PayloadParseOptions, RoomsEndpoints.exactly)
 
 /**
  * The API of the rooms of a definition. It has a name because the compiler writes the members of an inferred type in
  * another order each time.
  */
-export type RoomsApi<R extends Room.Any> = ReturnType<typeof build<R>>
+export type RoomsApi<R extends Room.Any> = Room.HasDirectory<R> extends true ? ReturnType<typeof buildListed<R>>
+  : ReturnType<typeof build<R>>
 
 /**
  * Makes the API of the rooms of a definition: the group `rooms` with `publish`, `connections`, `disconnect` (one),
- * `disconnectAll` (of a user or a label) and `drain`. A property that is not declared is refused, in a message too. So a typing
- * error never publishes to everybody.
+ * `disconnectAll` (of a user or a label) and `drain`, and with `list` if the rooms stand in a directory. A property that
+ * is not declared is refused, in a message too. So a typing error never publishes to everybody.
  */
-export const make: <R extends Room.Any>(room: R, options?: Options) => RoomsApi<R> = build
+export const make = <R extends Room.Any>(room: R, options?: Options): RoomsApi<R> =>
+  // SAFETY: the type of a room says whether it stands in a directory.
+  (room.directory ? buildListed(room, options) : build(room, options)) as RoomsApi<R>

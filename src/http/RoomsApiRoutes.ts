@@ -32,7 +32,8 @@ import * as RoomsEndpoints from "./RoomsEndpoints.ts"
 export interface Options<E, R> extends RoomsApi.Options {
   /**
    * Lets a request in, or refuses it. A `Problem` is the response; any other error is the app's to handle. It is asked
-   * before anything is checked, so the name may be one that no room has. `ApiToken.authorize` asks for a token.
+   * before anything is checked, so the name may be one that no room has. For a list of the rooms it is
+   * empty. `ApiToken.authorize` asks for a token.
    */
   readonly authorize: (request: Request, room: string) => Effect.Effect<unknown, E, R>
   /** Bytes that the body of a request may have: 1,048,576, unless given. */
@@ -44,7 +45,7 @@ export type Handler<E, R> = (request: Request, url?: string) => Effect.Effect<Re
 
 /**
  * Serves the API. Below its `/rooms`, a path without an endpoint is answered by a `Problem`. The rest of the prefix is
- * free for the app.
+ * free for the app. The rooms are listed at `/rooms` itself, if they stand in a directory.
  */
 export const layer = <R extends Room.Any, E = never, RIn = never>(
   room: R,
@@ -75,7 +76,23 @@ export const make = <R extends Room.Any, E = never, RIn = never>(
     const { authorize, bodyBytes = 1_048_576, prefix = RoomsEndpoints.prefix } = options
     const { connections, disconnect, disconnectAll, drain, publish } = RoomsEndpoints.make(room)
 
+    // SAFETY: the rooms can be listed if they stand in a directory.
+    const listing = rooms as Rooms.Service<R> & Partial<Rooms.Listing>
+    const listed = listing.list === undefined ? [] : [
+      route(
+        RoomsEndpoints.list,
+        ({ query }) =>
+          Effect.map(listing.list!(query), (rooms) =>
+            rooms.map(({ connections, name, since }) => ({
+              name,
+              since,
+              ...(connections !== undefined && { connections })
+            })))
+      )
+    ]
+
     const routes = [
+      ...listed,
       route(
         publish,
         ({ params, payload: { except, message, to } }) =>
@@ -121,7 +138,7 @@ export const make = <R extends Room.Any, E = never, RIn = never>(
         return Effect.succeed(Problem.toResponse(found.length === 0 ? nothingHere() : otherMethod(found)))
       }
       const { answer, params, takesBody } = asked
-      return authorize(request, params["room"]!).pipe(
+      return authorize(request, params["room"] ?? "").pipe(
         Effect.andThen(takesBody ? readJson(request, bodyBytes) : Effect.undefined),
         Effect.flatMap((payload) => answer({ params, query: record(searchParams), payload })),
         Effect.catchDefect((defect) => failed(Problem.make(500, "The API failed to answer."), Cause.die(defect))),
@@ -142,8 +159,8 @@ interface Asked {
   readonly payload: unknown
 }
 
-// The value for an endpoint without a query, or without a body.
-const noQuery: Schema.Codec<any> = Schema.Record(Schema.String, Schema.Never)
+// The value for an endpoint without a query or parameters, or without a body.
+const noParams: Schema.Codec<any> = Schema.Record(Schema.String, Schema.Never)
 const noBody: Schema.Codec<any> = Schema.Undefined
 
 // An endpoint between its codecs.
@@ -151,7 +168,7 @@ const route = <Params, Query, Payload, Success>(
   endpoint: {
     readonly method: string
     readonly path: string
-    readonly params: Schema.Codec<Params, any>
+    readonly params?: Schema.Codec<Params, any>
     readonly query?: Schema.Codec<Query, any>
     readonly payload?: Schema.Codec<Payload, any>
     readonly success: Schema.Codec<Success, any>
@@ -160,7 +177,7 @@ const route = <Params, Query, Payload, Success>(
     asked: { readonly params: Params; readonly query: Query; readonly payload: Payload }
   ) => Effect.Effect<Success, Rooms.RoomsError>
 ) => {
-  const { method, path, params, payload, query = noQuery, success } = endpoint
+  const { method, path, params = noParams, payload, query = noParams, success } = endpoint
   const decodeParams = decoder("path", Schema.toCodecStringTree(params))
   const decodeQuery = decoder("query", Schema.toCodecStringTree(query))
   const decodePayload = decoder("body", payload === undefined ? noBody : Schema.toCodecJson(payload))

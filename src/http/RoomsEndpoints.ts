@@ -49,6 +49,26 @@ const page = {
   after: Schema.optionalKey(ConnectionId.ConnectionId)
 }
 
+/** A room that is occupied, since a time in milliseconds since 1970. Without `connections` it did not say how many. */
+export const Occupied = Schema.Struct({
+  name: Schema.String,
+  since: Schema.Int,
+  connections: Schema.optionalKey(Schema.Int)
+})
+
+/** Lists the rooms that are occupied, if they stand in a directory. */
+export const list = {
+  method: "GET",
+  path: "/rooms",
+  query: Schema.Struct({
+    prefix: Schema.optionalKey(Schema.String),
+    after: Schema.optionalKey(Schema.String),
+    /** 100, unless given. */
+    limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000 })))
+  }),
+  success: Schema.Array(Occupied)
+} as const
+
 const Closed = Schema.Struct({ closed: Schema.Int })
 
 /** Makes the endpoints. Their paths are below a prefix. */

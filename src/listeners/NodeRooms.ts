@@ -29,6 +29,7 @@ import type { Duplex } from "node:stream"
 import { WebSocketServer } from "ws"
 import * as Claims from "../domain/Claims.ts"
 import * as Problem from "../domain/Problem.ts"
+import * as Entries from "../services/Entries.ts"
 import type * as Handlers from "../services/Handlers.ts"
 import type * as Lifecycle from "../services/Lifecycle.ts"
 import type * as Room from "../services/Room.ts"
@@ -99,7 +100,7 @@ export const layer = <R extends Room.Any, App, E, RIn>(
 ): Layer.Layer<
   Rooms.Rooms<Room.Name<R>> | NodeRooms<Room.Name<R>>,
   never,
-  Exclude<RIn, RoomRuntime.Services<R>>
+  Exclude<RIn, Entries.Entries | RoomRuntime.Services<R>>
 > =>
   Layer.effectContext(
     Effect.map(make(room, live, options), (service) =>
@@ -108,7 +109,8 @@ export const layer = <R extends Room.Any, App, E, RIn>(
 
 /**
  * Makes the rooms of a definition; none has started yet. The options bound what leaves at once, and what may wait for a
- * client that does not read. As in workerd a message has at most 32 MiB.
+ * client that does not read. As in workerd a message has at most 32 MiB. The rooms have a directory in the memory of
+ * the process, unless `Entries` are provided: after a restart nobody is there.
  *
  * When the scope closes, newcomers are refused with 503, and everybody is closed with 1001. Connections that are still
  * open five seconds later are cut off.
@@ -117,8 +119,8 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
   room: R,
   live: Layer.Layer<App, E, RIn>,
   { directory, ...options }: Options = {}
-): Effect.fn.Return<Service<R, App>, never, Exclude<RIn, RoomRuntime.Services<R>> | Scope.Scope> {
-  const surroundings = yield* Effect.context<Exclude<RIn, RoomRuntime.Services<R>>>()
+): Effect.fn.Return<Service<R, App>, never, Exclude<RIn, Entries.Entries | RoomRuntime.Services<R>> | Scope.Scope> {
+  const surroundings = Entries.around(yield* Effect.context<Exclude<RIn, Entries.Entries | RoomRuntime.Services<R>>>())
   // SAFETY: what the layer needs beside the services of a room is what stands around here, and a room starts in that.
   const own = live as Layer.Layer<App, E, RoomRuntime.Services<R>>
 
@@ -260,7 +262,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
   const report = (message: string, cause: unknown) => void run(Effect.logError(message, Cause.die(cause)))
 
   return {
-    rooms: Rooms.make(room, open),
+    rooms: Rooms.makeListed(room, open, Context.get(surroundings, Entries.Entries)),
     open,
     upgrade: (name, message, socket, head, claims = Claims.none) =>
       NodeUpgrade.serve(message, socket, head, (request) => runPromise(fetch(name, request, claims)), report),

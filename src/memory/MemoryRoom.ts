@@ -21,6 +21,7 @@ import * as Claims from "../domain/Claims.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as Problem from "../domain/Problem.ts"
 import * as Awake from "../services/Awake.ts"
+import * as Entries from "../services/Entries.ts"
 import * as Protocol from "../services/Protocol.ts"
 import type * as Room from "../services/Room.ts"
 import * as RoomRuntime from "../services/RoomRuntime.ts"
@@ -28,7 +29,7 @@ import * as Storage from "../services/Storage.ts"
 import * as MemoryRuntime from "./MemoryRuntime.ts"
 
 /** What a room's layer, and an effect that is run in the room, may use. */
-export type Services<R extends Room.Any> = RoomRuntime.Services<R> | MemoryRuntime.MemoryRuntime
+export type Services<R extends Room.Any> = RoomRuntime.Services<R> | Entries.Entries | MemoryRuntime.MemoryRuntime
 
 /** A client of a room in memory. Its effects end when the room has handled what they cause. */
 export interface Client<in Receive, out Send> {
@@ -112,7 +113,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
   type Send = Room.Send<R>
 
   const scope = yield* Effect.scope
-  const surroundings = yield* Effect.context()
+  const surroundings = Entries.around(yield* Effect.context<never>())
   const ports = yield* Layer.buildWithScope(MemoryRuntime.MemoryRuntime.layer, scope)
   const memory = Context.get(ports, MemoryRuntime.MemoryRuntime)
   const wire = clientSide(room)
@@ -120,12 +121,16 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
   // Each life of the object has its own scope, which is never closed: an object that sleeps runs no finalizers.
   const start = Effect.suspend(() => {
     const watcher = Awake.make(room)
-    const runtime = RoomRuntime.make<R, App, E, MemoryRuntime.MemoryRuntime>(room, watcher.around(live), {
-      given: Context.merge(surroundings, Context.add(ports, Storage.Storage, memory.storage())),
-      name,
-      options,
-      scope: Scope.forkUnsafe(scope)
-    })
+    const runtime = RoomRuntime.make<R, App, E, Entries.Entries | MemoryRuntime.MemoryRuntime>(
+      room,
+      watcher.around(live),
+      {
+        given: Context.merge(surroundings, Context.add(ports, Storage.Storage, memory.storage())),
+        name,
+        options,
+        scope: Scope.forkUnsafe(scope)
+      }
+    )
     const { inside } = runtime
     return Effect.as(
       memory.listen({

@@ -16,6 +16,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Problem from "../domain/Problem.ts"
 import type * as RoomName from "../domain/RoomName.ts"
+import * as Entries from "../services/Entries.ts"
 import type * as Room from "../services/Room.ts"
 import type * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as Rooms from "../services/Rooms.ts"
@@ -40,7 +41,7 @@ export const key = <R extends Room.Any>(room: R): Context.Service<MemoryRooms<Ro
 
 /**
  * The rooms of a definition in memory. What their layer needs beside the room is built once, and shared by all rooms
- * and the app, like a database.
+ * and the app, like a database. They have a directory of their own, unless `Entries` are provided.
  */
 export const layer = <R extends Room.Any, App, E, RIn>(
   room: R,
@@ -52,7 +53,7 @@ export const layer = <R extends Room.Any, App, E, RIn>(
   Exclude<RIn, MemoryRoom.Services<R>>
 > =>
   Layer.effectContext(Effect.gen(function*() {
-    const given = yield* Effect.context<Exclude<RIn, MemoryRoom.Services<R>> | Scope.Scope>()
+    const given = Entries.around(yield* Effect.context<Exclude<RIn, MemoryRoom.Services<R>> | Scope.Scope>())
     // SAFETY: what a layer needs is what is given here, or what a room in memory gives it.
     const own = Layer.provide(live as Layer.Layer<App, E, any>, Layer.succeedContext(given)) as Layer.Layer<
       App,
@@ -92,7 +93,7 @@ export const layer = <R extends Room.Any, App, E, RIn>(
         )
     })
 
-    return Context.make(Rooms.key(room), Rooms.make(room, open)).pipe(
+    return Context.make(Rooms.key(room), Rooms.makeListed(room, open, Context.get(given, Entries.Entries))).pipe(
       Context.add(key(room), { room: find, client: (response) => clients.get(response) })
     )
   }))

@@ -26,8 +26,8 @@ export interface Method {
   readonly errorSchema: Schema.Codec<any, any>
 }
 
-/** What only some rooms answer: `Deadlines` bring `drain`, and `Lifetime` brings `destroy`. */
-export type Brought = "destroy" | "drain"
+/** What only some rooms answer: `Deadlines` bring `drain`, `Lifetime` brings `destroy`, and `Directory` the third. */
+export type Brought = "destroy" | "drain" | ":occupancy"
 
 /** Answers a built-in call. */
 export type Answer = (payload: any) => Effect.Effect<unknown, RoomError.RoomError>
@@ -68,6 +68,8 @@ export interface BuiltIns {
   /** In milliseconds. */
   readonly drain: { readonly over: number }
   readonly destroy: {}
+  /** Who lists the rooms asks each. No method that a room declares is called so. */
+  readonly ":occupancy": undefined
 }
 
 /** Answers the calls of a room. */

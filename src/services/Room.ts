@@ -75,6 +75,7 @@ export interface Any extends Context.Key<any, any> {
   readonly order: Lifecycle.Order
   readonly deadlines: Readonly<Record<string, Schema.Codec<any, any>>>
   readonly lifetime: Lifetime | undefined
+  readonly directory: boolean
 }
 
 /** How long a room lives. */
@@ -107,6 +108,11 @@ export type DeadlinePayloads<R extends Any> = R[typeof Types]["deadlines"]
 /** What may be called in a room from outside. */
 export type Methods<R extends Any> = R[typeof Types]["methods"]
 
+/** Whether a room stands in a directory. */
+export type HasDirectory<R extends Any> = unknown extends R[typeof Types]["needs"] ? false
+  : [Directory.Directory] extends [R[typeof Types]["needs"]] ? true
+  : false
+
 /** A room's definition, and the key of its service. */
 export interface Room<
   in out Name extends string,
@@ -137,6 +143,7 @@ export interface Room<
   readonly order: Lifecycle.Order
   readonly deadlines: DeadlineSchemas
   readonly lifetime: Lifetime | undefined
+  readonly directory: boolean
   /**
    * Gives the room its handlers, as a plain object or as an effect that makes one. The effect runs once, when the layer
    * is built. The type of the layer names the services that the effect needs, those that the handlers need, and what the
@@ -375,6 +382,7 @@ export const make: {
     autoResponse,
     bytes,
     deadlines = {},
+    directory,
     error,
     format = "json",
     lifetime,
@@ -396,7 +404,8 @@ export const make: {
     order,
     deadlines,
     // SAFETY: it is one, or not given.
-    lifetime: lifetime as Lifetime | undefined
+    lifetime: lifetime as Lifetime | undefined,
+    directory: directory === true
   }
   return Object.assign(key, definition, {
     // SAFETY: the types are for the compiler alone.

@@ -24,6 +24,7 @@ import type * as Audience from "../domain/Audience.ts"
 import * as Claims from "../domain/Claims.ts"
 import * as CloseCode from "../domain/CloseCode.ts"
 import * as ConnectionId from "../domain/ConnectionId.ts"
+import * as DirectoryUnavailable from "../domain/DirectoryUnavailable.ts"
 import * as Problem from "../domain/Problem.ts"
 import * as RoomError from "../domain/RoomError.ts"
 import * as RoomName from "../domain/RoomName.ts"
@@ -31,6 +32,7 @@ import type * as Broadcaster from "./Broadcaster.ts"
 import type * as Calls from "./Calls.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Drain from "./Drain.ts"
+import type * as Entries from "./Entries.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Outbox from "./Outbox.ts"
 import type * as Room from "./Room.ts"
@@ -41,8 +43,11 @@ export interface Rooms<in out Name extends string> {
   readonly _rooms: (name: Name) => Name
 }
 
-/** The rooms of a definition. */
-export interface Service<in out R extends Room.Any> {
+/** The rooms of a definition. Those that stand in a directory can be listed. */
+export type Service<R extends Room.Any> = Always<R> & (Room.HasDirectory<R> extends true ? Listing : unknown)
+
+/** What can be done with the rooms of every definition. */
+export interface Always<in out R extends Room.Any> {
   /**
    * The room of a name: 1–128 of the characters `A–Z a–z 0–9 . _ ~ -`. It starts with its first call.
    */
@@ -54,6 +59,20 @@ export interface Service<in out R extends Room.Any> {
    */
   readonly destroy: (name: string) => Effect.Effect<void, RoomsError>
 }
+
+/** The rooms of a definition with `directory: true`. */
+export interface Listing {
+  /**
+   * The rooms in which somebody is, in the order of their names (by UTF-16 code units): the first 100, unless the options
+   * say otherwise. A page that is not full is the last one. A room is there a few seconds after its first connection, at
+   * the latest. Each room that is listed is asked how many are connected, which wakes it. One that does not answer within
+   * two seconds is listed without a count.
+   */
+  readonly list: (options?: Entries.ListOptions) => Effect.Effect<ReadonlyArray<Entries.Listed>, RoomsError>
+}
+
+/** Where the entries of rooms are kept that stand in a directory; nothing for others. */
+export type Place<R extends Room.Any> = Room.HasDirectory<R> extends true ? [entries: Entries.Entries["Service"]] : []
 
 /** A room as it is called from outside. */
 export type Remote<R extends Room.Any> = BuiltIns<Room.Send<R>, Room.State<R>> & OwnMethods<Room.Methods<R>>
@@ -110,7 +129,22 @@ export interface Link {
 }
 
 /** Makes the service from the ways to its rooms. Use it for a transport of your own. */
-export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName) => Link): Service<R> => {
+export const make = <R extends Room.Any>(
+  room: R,
+  open: (name: RoomName.RoomName) => Link,
+  ...[entries]: Place<R>
+): Service<R> => makeListed(room, open, entries)
+
+/**
+ * The same, where it is not known yet whether the rooms stand in a directory.
+ *
+ * @internal
+ */
+export const makeListed = <R extends Room.Any>(
+  room: R,
+  open: (name: RoomName.RoomName) => Link,
+  entries: Entries.Entries["Service"] | undefined
+): Service<R> => {
   type Send = Room.Send<R>
   type State = Room.State<R>
   const encodeMessage = encoder(room.send)
@@ -177,7 +211,7 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
         : fail(new RoomError.InvalidMessage({ detail: encoded.failure.message }))
     }
 
-    const builtIns: BuiltIns<Send, State> & Pick<Service<R>, "destroy"> = {
+    const builtIns: BuiltIns<Send, State> & Pick<Always<R>, "destroy"> = {
       broadcast: (message, { except, to } = {}) =>
         encodedMessage(message, (carried) => callBuiltIn("broadcast", { ...carried, to, except }, decodeDelivery)),
       send: (id, message) =>
@@ -204,13 +238,29 @@ export const make = <R extends Room.Any>(room: R, open: (name: RoomName.RoomName
       }
     }
     // SAFETY: there is one function a method, of its schemas.
-    return { ...own, ...builtIns } as unknown as Remote<R> & Pick<Service<R>, "destroy">
+    return { ...own, ...builtIns } as unknown as Remote<R> & Pick<Always<R>, "destroy">
   }
 
   const get = (name: string) =>
     remote(RoomName.is(name) ? open(name) : nowhere(new RoomsError({ reason: new InvalidRoomName({ name }) })), name)
 
-  return { get, destroy: (name) => get(name).destroy(name) }
+  const ask = (name: string) =>
+    // SAFETY: only rooms stand in the directory, by their names.
+    Effect.flatMap(linked(open(name as RoomName.RoomName), name, ":occupancy", ""), (text) => {
+      const reply = read(text)
+      return Effect.fromResult(decodeOccupancy(reply?._tag === "Success" ? reply.value : undefined))
+    })
+
+  const service: Always<R> & Partial<Listing> = {
+    get,
+    destroy: (name) => get(name).destroy(name),
+    ...(room.directory && entries !== undefined && {
+      list: (options = {}) =>
+        Effect.mapError(entries.list(room.key, options, ask), (reason) => new RoomsError({ reason }))
+    })
+  }
+  // SAFETY: it lists if the room stands in a directory, since there are entries then.
+  return service as Service<R>
 }
 
 const read = (text: string): Calls.Reply | undefined => {
@@ -253,6 +303,9 @@ const noError = decoder(Schema.Never)
 const decodeNothing = Schema.decodeUnknownResult(Schema.Void)
 const decodeCount = Schema.decodeUnknownResult(Schema.Int)
 const decodeDelivery = Schema.decodeUnknownResult(Schema.Struct({ delivered: Schema.Int, failed: Schema.Int }))
+const decodeOccupancy = Schema.decodeUnknownResult(
+  Schema.Struct({ connections: Schema.Int, since: Schema.optionalKey(Schema.Finite) })
+)
 const decodeIdentities = Schema.decodeUnknownResult(Schema.Array(Schema.Struct({
   id: ConnectionId.ConnectionId,
   user: Schema.optionalKey(Schema.String),
@@ -345,7 +398,14 @@ const decodeRefusal = Schema.decodeUnknownResult(Schema.toCodecJson(Refusal))
 
 /** What went wrong when a room was called; `reason` tells the cases apart. */
 export class RoomsError extends Schema.TaggedError<RoomsError>()("RoomsError", {
-  reason: Schema.Union([InvalidRoomName, Overloaded, Unreachable, InvalidReply, Refusal])
+  reason: Schema.Union([
+    InvalidRoomName,
+    Overloaded,
+    Unreachable,
+    InvalidReply,
+    DirectoryUnavailable.DirectoryUnavailable,
+    Refusal
+  ])
 }) {
   override get message() {
     return this.reason.message
@@ -366,6 +426,7 @@ export const toProblem = ({ message, reason }: RoomsError): Problem.Problem => {
       return Problem.make(503, "The room could not be started.", { "retry-after": `${reason.retryAfter}` })
     case "Overloaded":
     case "Unreachable":
+    case "DirectoryUnavailable":
       return Problem.make(503, "The room did not answer.", { "retry-after": "1" })
     default:
       return Problem.make(500, "The room failed to answer.")

@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
+import * as TestClock from "effect/testing/TestClock"
 import { globSync, readFileSync } from "node:fs"
 import { Chat, ChatLive } from "../../src/Chat.ts"
 import * as ConnectionId from "../../src/domain/ConnectionId.ts"
@@ -15,6 +16,7 @@ import * as Problem from "../../src/domain/Problem.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
 import * as Broadcaster from "../../src/services/Broadcaster.ts"
+import * as Directory from "../../src/services/Directory.ts"
 import type * as Handlers from "../../src/services/Handlers.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
@@ -218,6 +220,21 @@ it.effect("SqliteClient's examples write down what is said (EX-2)", () => {
     yield* ada.send("bye")
     assert.deepStrictEqual(yield* ada.received, ["1: hello", "2: bye"])
   })
+})
+
+it.effect("Directory's example lists the lobbies in which somebody is (EX-2)", () => {
+  const Lobby = Room.make("lobby", { receive: Schema.String, send: Schema.String, directory: true })
+
+  const LobbyLive = Lobby.toLayer({}).pipe(Layer.provide(Directory.layer))
+
+  const first = Effect.flatMap(Rooms.key(Lobby), (rooms) => rooms.list({ limit: 10 }))
+
+  return Effect.gen(function*() {
+    const { room } = yield* MemoryRooms.key(Lobby)
+    yield* (yield* room("garden")).connect()
+    yield* TestClock.adjust("1 second")
+    assert.deepStrictEqual(yield* first, [{ name: "garden", since: 0, connections: 1 }])
+  }).pipe(Effect.provide(MemoryRooms.layer(Lobby, LobbyLive)))
 })
 
 it.effect("Problem's example opens for members only (EX-2)", () =>

@@ -6,12 +6,17 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Bindings from "../../src/durable/Bindings.ts"
+import * as DirectoryObject from "../../src/durable/DirectoryObject.ts"
+import * as DurableDirectory from "../../src/durable/DurableDirectory.ts"
 import * as ObjectContext from "../../src/durable/ObjectContext.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
 import * as Awake from "../../src/services/Awake.ts"
+import type * as Entries from "../../src/services/Entries.ts"
 import { Diary, DiaryLive } from "../contract/Diary.ts"
 import { Inn, InnLive } from "../contract/Inn.ts"
 import { Ledger, LedgerLive } from "../contract/Ledger.ts"
+
+import { Court, CourtLive, type Fate, Hall, HallLive } from "../contract/Hall.ts"
 import { Lobby, LobbyLive, MoodLive, Purse } from "../contract/Lobby.ts"
 import { MigratedLive } from "../contract/Migrated.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
@@ -32,6 +37,38 @@ export class DiaryRoom extends RoomObject.make(Diary, DiaryLive) {}
 export class InnRoom extends RoomObject.make(Inn, InnLive) {}
 
 export class LedgerRoom extends RoomObject.make(Ledger, LedgerLive) {}
+
+const DirectoryLive = DurableDirectory.layer("DIRECTORY")
+
+export class HallRoom extends RoomObject.make(Hall, Layer.provide(HallLive, DirectoryLive)) {}
+
+export class CourtRoom extends RoomObject.make(Court, Layer.provide(CourtLive, DirectoryLive)) {}
+
+/** What all objects of the directory meet. */
+export const fate: Fate = { isAway: false, writes: [] }
+
+const present = () => {
+  if (fate.isAway) throw new Error("The directory is away.")
+}
+
+export class HallDirectory extends DirectoryObject.make() {
+  override put(room: string, since: number) {
+    present()
+    fate.writes.push(["put", room])
+    return super.put(room, since)
+  }
+
+  override remove(room: string, since: number) {
+    present()
+    fate.writes.push(["remove", room])
+    return super.remove(room, since)
+  }
+
+  override page(options: Entries.PageOptions) {
+    present()
+    return super.page(options)
+  }
+}
 
 export class ProbeRoom extends RoomObject.make(Probe, ProbeLive) {}
 
@@ -105,6 +142,9 @@ export class ThriftyLobbyRoom extends withPurse(
 declare global {
   namespace Cloudflare {
     interface Env {
+      readonly HALL: DurableObjectNamespace<HallRoom>
+      readonly COURT: DurableObjectNamespace<CourtRoom>
+      readonly DIRECTORY: DurableObjectNamespace<HallDirectory>
       readonly DIARY: DurableObjectNamespace<DiaryRoom>
       readonly INN: DurableObjectNamespace<InnRoom>
       readonly LEDGER: DurableObjectNamespace<LedgerRoom>
