@@ -32,9 +32,12 @@ export const make = (path = memory): SqliteStorage => {
     if (database !== undefined) return database
     // A room that stores nothing does without it, and runs on an older Node.
     const sqlite = process.getBuiltinModule("node:sqlite")
-    if (sqlite === undefined) throw new Error("This Node has no SQLite: a room that stores something needs Node 24.")
+    if (sqlite === undefined) {
+      throw new Error("A room that stores something needs Node 22.13 or later, which has SQLite.")
+    }
     const opened = new sqlite.DatabaseSync(path)
-    opened.limits.length = Limits.storedBytes
+    // Since Node 24. Before, only what `Storage.exec` binds is measured.
+    if (opened.limits !== undefined) opened.limits.length = Limits.storedBytes
     opened.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
     return database = opened
   }
@@ -83,8 +86,11 @@ export const make = (path = memory): SqliteStorage => {
         open().exec(commit!)
         return result
       } catch (cause) {
-        // A statement that failed may have ended the transaction itself.
-        if (database?.isTransaction) database.exec(rollback!)
+        try {
+          open().exec(rollback!)
+        } catch {
+          // A statement that failed may have ended the transaction itself.
+        }
         throw cause
       } finally {
         depth--
