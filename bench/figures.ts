@@ -15,6 +15,7 @@ import {
   type Target,
   workers
 } from "./servers.ts"
+import { median } from "./summary.ts"
 
 export interface Sample {
   readonly figure: string
@@ -301,10 +302,27 @@ export const against = (commit: string): Figure => ({
   name: "against",
   title: "Wake of two builds",
   work: `the wake of the seed example with 1 socket, at ${commit} and as it is here`,
-  seconds: { quick: 130, full: 240 },
-  measure: async (run) =>
+  seconds: { quick: 210, full: 520 },
+  measure: async (run) => {
     // What a process is lucky or unlucky with is the same in all of its rooms, so there are many processes.
-    wakes({ ...run, subjects: await builds(commit) }, [[1, 40]], run.quick ? 5 : 9, 1)
+    const sittings = run.quick ? 8 : 20
+    const rooms = 40
+    const costs = new Map<string, Array<number>>()
+    const record: Run["record"] = (setting, metric, subject, round, value) => {
+      run.record(setting, metric, subject, round, value)
+      const values = costs.get(subject + metric) ?? []
+      values[round] = value
+      costs.set(subject + metric, values)
+    }
+    await wakes({ ...run, record, subjects: await builds(commit) }, [[1, rooms]], sittings, 1)
+    for (const metric of ["ms", "CPU ms"]) {
+      const ratios = costs.get(`this${metric}`)!.map((value, round) => value / costs.get(`other${metric}`)![round]!)
+      for (let sitting = 0; sitting < sittings; sitting++) {
+        const ratio = median(ratios.slice(sitting * rooms, (sitting + 1) * rooms))
+        run.record("1 sockets", `${metric}, the ratios of each process`, "this", sitting, ratio)
+      }
+    }
+  }
 })
 
 /** How many lookups are timed together, so that each measurement takes some tens of milliseconds. */
@@ -523,9 +541,9 @@ const write: Figure = {
   name: "write",
   title: "Write",
   work: "a message that is kept as a row of the room's database, and then sent to all, one at a time",
-  seconds: { quick: 15, full: 60 },
+  seconds: { quick: 30, full: 110 },
   measure: async (run) => {
-    const sizes = [10, 100]
+    const sizes = [1, 10, 100]
     const messages = run.quick ? 300 : 600
     await rounds(run, {
       subjects: await doing(run, { floor: "write-floor", dormouse: "write" }),
