@@ -4,6 +4,7 @@ import type { Measured } from "./generator.ts"
 import * as Hostile from "./hostile.ts"
 import { residentBytes } from "./proc.ts"
 import {
+  builds,
   type Bundle,
   bundle,
   evaluate,
@@ -14,6 +15,7 @@ import {
   type Target,
   workers
 } from "./servers.ts"
+import { median } from "./summary.ts"
 
 export interface Sample {
   readonly figure: string
@@ -243,52 +245,85 @@ const talkers: Figure = {
 /** workerd lets an object sleep after ten seconds, and looks every so often. */
 const idle = 11_500
 
+/** What wakes, in sittings of some sleeps each: rooms with so many clients, and so many of a size. */
+const wakes = async (
+  run: Run,
+  sizes: ReadonlyArray<readonly [clients: number, count: number]>,
+  sittings: number,
+  each: number
+): Promise<void> => {
+  const all = sizes.flatMap(([clients, count]) =>
+    Array.from({ length: count }, (_, copy) => ({ clients, count, copy, room: `${clients}-${copy}` }))
+  )
+  const steps = sittings * (each + 1)
+  for (let sitting = 0; sitting < sittings; sitting++) {
+    const progress = (i: number, what: string) =>
+      run.progress((sitting * (each + 1) + i + 1) / steps, `${what}, sitting ${sitting + 1} of ${sittings}`)
+    await sit(run.subjects, sitting, async (target) => {
+      progress(-1, `connecting to ${target.subject.title}`)
+      for (const { clients, room } of all) await connect(target, room, clients)
+    }, async (targets) => {
+      // The first wake of a process is not like the others: it is not counted.
+      for (let i = -1; i < each; i++) {
+        const round = sitting * each + i
+        const born = new Map<string, string>()
+        for (const target of targets) {
+          for (const { room } of all) born.set(target.subject.name + room, await target.call("born", { room }))
+        }
+        progress(i, "all rooms fall asleep")
+        await sleep(idle)
+        for (const [at, { clients, copy, count, room }] of all.entries()) {
+          for (const target of turned(targets, at + i + 1)) {
+            const { name, title } = target.subject
+            const result = await target.call("wake", { room })
+            if (await target.call("born", { room }) === born.get(name + room)) {
+              throw new Error(`${title} did not hibernate in ${idle / 1000} s with ${clients} sockets`)
+            }
+            if (i < 0) continue
+            run.record(`${clients} sockets`, "ms", name, round * count + copy, result.wall)
+            run.record(`${clients} sockets`, "CPU ms", name, round * count + copy, result.cpu / 1000)
+          }
+        }
+      }
+    })
+  }
+}
+
 const wake: Figure = {
   name: "wake",
   title: "Wake",
   work: "the round trip of the first message after a hibernation, with 1, 100 and 1,000 sockets in the room",
   seconds: { quick: 55, full: 140 },
+  measure: (run) => wakes(run, [[1, 4], [100, 2], [1_000, 2]], run.quick ? 2 : 3, run.quick ? 1 : 2)
+}
+
+/** Not one of those that are written down: it is asked for by itself, to see what a change costs. */
+export const against = (commit: string): Figure => ({
+  name: "against",
+  title: "Wake of two builds",
+  work: `the wake of the seed example with 1 socket, at ${commit} and as it is here`,
+  seconds: { quick: 210, full: 520 },
   measure: async (run) => {
-    const sizes = [[1, 4], [100, 2], [1_000, 2]] as const
-    const all = sizes.flatMap(([clients, count]) =>
-      Array.from({ length: count }, (_, copy) => ({ clients, count, copy, room: `${clients}-${copy}` }))
-    )
-    const sittings = run.quick ? 2 : 3
-    const each = run.quick ? 1 : 2
-    const steps = sittings * (each + 1)
-    for (let sitting = 0; sitting < sittings; sitting++) {
-      const progress = (i: number, what: string) =>
-        run.progress((sitting * (each + 1) + i + 1) / steps, `${what}, sitting ${sitting + 1} of ${sittings}`)
-      await sit(run.subjects, sitting, async (target) => {
-        progress(-1, `connecting to ${target.subject.title}`)
-        for (const { clients, room } of all) await connect(target, room, clients)
-      }, async (targets) => {
-        // The first wake of a process is not like the others: it is not counted.
-        for (let i = -1; i < each; i++) {
-          const round = sitting * each + i
-          const born = new Map<string, string>()
-          for (const target of targets) {
-            for (const { room } of all) born.set(target.subject.name + room, await target.call("born", { room }))
-          }
-          progress(i, "all rooms fall asleep")
-          await sleep(idle)
-          for (const [at, { clients, copy, count, room }] of all.entries()) {
-            for (const target of turned(targets, at + i + 1)) {
-              const { name, title } = target.subject
-              const result = await target.call("wake", { room })
-              if (await target.call("born", { room }) === born.get(name + room)) {
-                throw new Error(`${title} did not hibernate in ${idle / 1000} s with ${clients} sockets`)
-              }
-              if (i < 0) continue
-              run.record(`${clients} sockets`, "ms", name, round * count + copy, result.wall)
-              run.record(`${clients} sockets`, "CPU ms", name, round * count + copy, result.cpu / 1000)
-            }
-          }
-        }
-      })
+    // What a process is lucky or unlucky with is the same in all of its rooms, so there are many processes.
+    const sittings = run.quick ? 8 : 20
+    const rooms = 40
+    const costs = new Map<string, Array<number>>()
+    const record: Run["record"] = (setting, metric, subject, round, value) => {
+      run.record(setting, metric, subject, round, value)
+      const values = costs.get(subject + metric) ?? []
+      values[round] = value
+      costs.set(subject + metric, values)
+    }
+    await wakes({ ...run, record, subjects: await builds(commit) }, [[1, rooms]], sittings, 1)
+    for (const metric of ["ms", "CPU ms"]) {
+      const ratios = costs.get(`this${metric}`)!.map((value, round) => value / costs.get(`other${metric}`)![round]!)
+      for (let sitting = 0; sitting < sittings; sitting++) {
+        const ratio = median(ratios.slice(sitting * rooms, (sitting + 1) * rooms))
+        run.record("1 sockets", `${metric}, the ratios of each process`, "this", sitting, ratio)
+      }
     }
   }
-}
+})
 
 /** How many lookups are timed together, so that each measurement takes some tens of milliseconds. */
 const lookups = (found: number) => Math.max(40, Math.round(40_000 / (1 + found / 4)))
@@ -468,6 +503,16 @@ const size: Figure = {
   }
 }
 
+/** Subjects whose rooms do another work, in modules of their own. */
+const doing = async (run: Run, modules: Readonly<Record<string, string>>): Promise<ReadonlyArray<Subject>> => {
+  const subjects = run.subjects.flatMap((subject) => {
+    const module = modules[subject.name]
+    return module === undefined ? [] : [{ ...subject, module }]
+  })
+  for (const subject of subjects) await bundle(moduleOf(subject)!, subject.module)
+  return subjects
+}
+
 const calls: Figure = {
   name: "calls",
   title: "Calls",
@@ -475,15 +520,9 @@ const calls: Figure = {
     "a Worker calls a method of its room, one call after the other: by hand over Durable Object RPC, and through Rooms",
   seconds: { quick: 8, full: 40 },
   measure: async (run) => {
-    const modules: Readonly<Record<string, string>> = { floor: "calls-floor", dormouse: "calls" }
-    const subjects = run.subjects.flatMap((subject) => {
-      const module = modules[subject.name]
-      return module === undefined ? [] : [{ ...subject, module }]
-    })
-    for (const subject of subjects) await bundle(moduleOf(subject)!, subject.module)
     const times = run.quick ? 3_000 : 10_000
     await rounds(run, {
-      subjects,
+      subjects: await doing(run, { floor: "calls-floor", dormouse: "calls" }),
       sittings: 3,
       rounds: run.quick ? 3 : 7,
       prepare: async (target) => {
@@ -493,6 +532,115 @@ const calls: Figure = {
         const { cpu, wall } = await target.call("call", { room: "sum", times })
         run.record("", "µs", target.subject.name, round, wall * 1000 / times)
         run.record("", "CPU µs", target.subject.name, round, cpu / times)
+      }
+    })
+  }
+}
+
+const write: Figure = {
+  name: "write",
+  title: "Write",
+  work: "a message that is kept as a row of the room's database, and then sent to all, one at a time",
+  seconds: { quick: 30, full: 110 },
+  measure: async (run) => {
+    const sizes = [1, 10, 100]
+    const messages = run.quick ? 300 : 600
+    await rounds(run, {
+      subjects: await doing(run, { floor: "write-floor", dormouse: "write" }),
+      sittings: 3,
+      rounds: run.quick ? 3 : 7,
+      prepare: async (target) => {
+        for (const clients of sizes) {
+          await connect(target, String(clients), clients)
+          await target.call("deliver", { room: String(clients), messages: 2 * messages })
+        }
+      },
+      measure: async (target, round) => {
+        for (const clients of turned(sizes, round)) {
+          const { cpu, wall } = await target.call("deliver", { room: String(clients), messages })
+          run.record(`${clients} clients`, "CPU µs", target.subject.name, round, cpu / messages)
+          run.record(`${clients} clients`, "µs", target.subject.name, round, wall * 1000 / messages)
+        }
+      }
+    })
+  }
+}
+
+const deadlines: Figure = {
+  name: "deadlines",
+  title: "Deadlines",
+  work: "1,000 deadlines are set in one event and fire together, in a room that holds 100 others, and 100,000",
+  seconds: { quick: 45, full: 120 },
+  measure: async (run) => {
+    const sizes = [100, 100_000] as const
+    const count = 1_000
+    const day = 86_400_000
+    await rounds(run, {
+      subjects: await doing(run, { dormouse: "deadlines" }),
+      sittings: run.quick ? 2 : 3,
+      rounds: run.quick ? 4 : 7,
+      prepare: async (target) => {
+        for (const held of sizes) {
+          const room = String(held)
+          await connect(target, room, 1)
+          for (let first = 0; first < held; first += 10_000) {
+            const end = Math.min(held, first + 10_000)
+            await target.call("set", { room, first, end, at: Date.now() + day + first * 1_000, step: 1_000 })
+          }
+        }
+      },
+      measure: async (target, round) => {
+        const costs = new Map<string, number>()
+        for (const held of turned(sizes, round)) {
+          const room = String(held)
+          const first = sizes[1]
+          const at = Date.now() + 2_000
+          const set = await target.call("set", { room, first, end: first + count, at, step: 0 })
+          await sleep(at - Date.now() - 200)
+          const fired = await target.call("fired", { room, at })
+          for (const [what, { cpu, wall }] of [["set", set], ["fire", fired]] as const) {
+            for (const [unit, cost] of [["CPU µs", cpu], ["µs", wall * 1000]] as const) {
+              run.record(what, `${held} others, ${unit}`, target.subject.name, round, cost / count)
+              costs.set(`${held} ${what} ${unit}`, cost)
+            }
+          }
+        }
+        for (const what of ["set", "fire"]) {
+          for (const unit of ["CPU µs", "µs"]) {
+            const [few, many] = sizes.map((held) => costs.get(`${held} ${what} ${unit}`)!)
+            run.record(what, `${unit}, many to few`, target.subject.name, round, many! / few!)
+          }
+        }
+      }
+    })
+  }
+}
+
+const journal: Figure = {
+  name: "journal",
+  title: "Journal",
+  work: "a client that comes and goes, and a message that changes its sender's state: without a journal, and with one",
+  seconds: { quick: 15, full: 60 },
+  measure: async (run) => {
+    const [plain] = await doing(run, { dormouse: "counted" })
+    const kept = (await doing(run, { dormouse: "journal" })).map((subject) => ({ ...subject, name: "journal" }))
+    const times = run.quick ? 300 : 600
+    await rounds(run, {
+      subjects: [plain!, ...kept],
+      sittings: 3,
+      rounds: run.quick ? 3 : 7,
+      prepare: async (target) => {
+        await connect(target, "counted", 10)
+        await target.call("visit", { room: "counted", times })
+        await target.call("echo", { room: "counted", messages: 2 * times })
+      },
+      measure: async (target, round) => {
+        const record = (setting: string, { cpu, wall }: Measured) => {
+          run.record(setting, "CPU µs", target.subject.name, round, cpu / times)
+          run.record(setting, "µs", target.subject.name, round, wall * 1000 / times)
+        }
+        record("a connection", await target.call("visit", { room: "counted", times }))
+        record("a change of state", await target.call("echo", { room: "counted", messages: times }))
       }
     })
   }
@@ -532,6 +680,9 @@ export const figures: ReadonlyArray<Figure> = [
   addressed,
   hostile,
   calls,
+  write,
+  deadlines,
+  journal,
   memory,
   size,
   generator

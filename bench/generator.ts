@@ -50,6 +50,7 @@ const sleep = (millis: number) => new Promise<void>((resolve) => setTimeout(reso
 const text = "A dormouse sleeps through the winter, and wakes when it is spoken to."
 const echo = JSON.stringify({ _tag: "Echo", text })
 const each = JSON.stringify({ _tag: "Each", text })
+const goodbye = Buffer.from([0x88, 0x80, 0, 0, 0, 0]) // a close frame without a code
 const broadcast = (at: number) => JSON.stringify({ _tag: "Broadcast", text, at })
 
 const open = (options: Connect, index: number, room: Room): Promise<Client> => {
@@ -255,6 +256,44 @@ const operations = {
       if (!response.ok || Number(await response.text()) < times) throw new Error("the calls were not answered")
       return times
     }),
+
+  /** Clients come and go, one after the other. */
+  visit: ({ room, times }: { readonly room: string; readonly times: number }): Promise<Measured> =>
+    measured(async () => {
+      for (let time = 0; time < times; time++) {
+        await new Promise<void>((closed, reject) => {
+          dial({ port: server.port, path: room, ndjson: false, count: () => {}, closed: () => closed() })
+            .then(({ socket }) => socket.write(goodbye), reject)
+        })
+      }
+      return times
+    }),
+
+  /** The room sets deadlines, all of them in one event. */
+  set: ({ room, ...deadlines }: {
+    readonly room: string
+    readonly first: number
+    readonly end: number
+    /** When the first of them is due, and the milliseconds between two. */
+    readonly at: number
+    readonly step: number
+  }): Promise<Measured> =>
+    measured(async () => {
+      await ask(roomOf(room), { _tag: "Set", ...deadlines })
+      return 1
+    }),
+
+  /** From the time at which they are due until the room says that all have fired. */
+  fired: async ({ at, room }: { readonly room: string; readonly at: number }): Promise<Measured> => {
+    // While nothing is due the server does nothing, so it costs nothing to look at it too early.
+    const early = at - Date.now()
+    if (early < 0) throw new Error("they were set too late to be watched")
+    const result = await measured(async () => {
+      await receive(roomOf(room), 1, () => {})
+      return 1
+    })
+    return { ...result, wall: result.wall - early }
+  },
 
   /** The room looks connections up, many times in a row. */
   find: async (options: {

@@ -4,7 +4,7 @@ import { availableParallelism, cpus, loadavg, release, totalmem, type } from "no
 import { join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { parseArgs } from "node:util"
-import { type Figure, figures, type Sample } from "./figures.ts"
+import { against, type Figure, figures, type Sample } from "./figures.ts"
 import { type Report, verdict, write } from "./report.ts"
 import { bundle, installPeers, moduleOf, subjects, versions } from "./servers.ts"
 import { check, number, summarize, tables } from "./summary.ts"
@@ -13,6 +13,7 @@ const help = `npm run bench -- [options]
 
   --quick            fewer and shorter rounds: about five minutes
   --only NAMES       only these figures, separated by commas
+  --against COMMIT   instead of the figures: the seed example's wake, here and at another commit
   --check            exit with 1 and name each measure that falls short
   --json FILE        write the numbers, each sample included
   --write            write docs/BENCHMARKS.md, as a full run does by itself
@@ -34,6 +35,7 @@ const options = (() => {
       options: {
         quick: { type: "boolean", default: false },
         only: { type: "string", multiple: true },
+        against: { type: "string" },
         check: { type: "boolean", default: false },
         json: { type: "string" },
         write: { type: "boolean", default: false },
@@ -54,7 +56,12 @@ if (process.platform !== "linux") {
   fail("The benchmark reads processor time and memory from /proc: it runs on Linux only.")
 }
 
-const chosen: ReadonlyArray<Figure> = options.only === undefined ? figures : (() => {
+const chosen: ReadonlyArray<Figure> = (() => {
+  if (options.against !== undefined) {
+    if (options.only !== undefined || options.write) fail("--against is a run of its own: no --only, and no --write.")
+    return [against(options.against)]
+  }
+  if (options.only === undefined) return figures
   const names = options.only.flatMap((list) => list.split(",")).map((name) => name.trim()).filter((name) => name !== "")
   const unknown = names.filter((name) => !figures.some((figure) => figure.name === name))
   if (unknown.length > 0 || names.length === 0) {
@@ -112,10 +119,9 @@ const print = (lines: ReadonlyArray<ReadonlyArray<string>>) => {
 }
 
 try {
-  if (!options["without-peers"]) installPeers((line) => console.error(line))
-  const present = subjects.filter((subject) =>
-    moduleOf(subject) !== undefined && !(subject.peer && options["without-peers"])
-  )
+  const isWithoutPeers = options["without-peers"] || options.against !== undefined
+  if (!isWithoutPeers) installPeers((line) => console.error(line))
+  const present = subjects.filter((subject) => moduleOf(subject) !== undefined && !(subject.peer && isWithoutPeers))
   for (const subject of subjects) {
     if (!present.includes(subject)) console.error(`${subject.title} is left out`)
     else if (!subject.ndjson) await bundle(moduleOf(subject)!, subject.module)
@@ -168,7 +174,7 @@ try {
   if (options.json !== undefined) {
     writeFileSync(options.json, JSON.stringify({ ...report, samples }, undefined, 2) + "\n")
   }
-  if (options.write || (!options.quick && options.only === undefined && !options["without-peers"])) {
+  if (options.write || (!options.quick && options.only === undefined && !isWithoutPeers)) {
     write(join(import.meta.dirname, "../docs"), report)
     console.log("\ndocs/BENCHMARKS.md is written")
   }

@@ -81,13 +81,18 @@ const method =
 - One client against all has three processes at work: the server, the bystanders' and that of the one who attacks, which has the
   lowest priority, so that what the bystanders wait for is the server. It never pauses, and when it is closed it comes back at
   once. A bystander's median says little of long stalls between many quick echoes; its 99th percentile does.
+- Who writes waits for the disk before what it sends leaves, by hand as well: there the processor time is to be compared,
+  and the time says how fast this machine's disk is.
+- The 1,000 deadlines carry a number each. Setting them ends when the room's answer arrives, firing them begins when they are due
+  and ends when the last handler has run. Many to few is the room of 100,000 to the one of 100, in the same round.
+- What the journal is compared with is the same room without one.
 - Memory is anonymous resident memory, freshly connected; the evaluation of a bundle is processor time to compile and run its top level.`
 
 const missing =
   `- **Cloudflare's own network.** All of this is a local workerd on the loopback interface: no TLS, no distance, no limits of memory or
   processor time, no placement, no neighbours. It compares programs, not what a deployed Worker will see.
 - Compression (\`permessage-deflate\`), binary messages, messages other than about 100 bytes but from one client against all,
-  storage and alarms.
+  the room's database beyond one row a message, and its own alarm.
 - Rooms at work beside each other in one process.`
 
 export const write = (folder: string, report: Report): void => {

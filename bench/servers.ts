@@ -1,7 +1,7 @@
 /** The subjects, how each is bundled, and a server of it together with the process that loads it. */
 import { build as esbuild } from "esbuild"
 import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -39,9 +39,11 @@ export const subjects: ReadonlyArray<Subject> = [
 /** The date that every subject runs under. */
 export const compatibilityDate = "2026-11-17"
 
+const example = "examples/hibernation-server/src/worker.ts"
+
 /** The Workers whose size is measured. */
 export const workers: Readonly<Record<string, string>> = {
-  example: join(import.meta.dirname, "../examples/hibernation-server/src/worker.ts"),
+  example: join(import.meta.dirname, "..", example),
   worker: join(import.meta.dirname, "../src/worker.ts")
 }
 
@@ -98,11 +100,16 @@ export interface Bundle {
 }
 
 /** Bundles as wrangler does with `minify = true` and `keep_names = false`. */
-export const bundle = async (entry: string, name: string): Promise<Bundle> => {
+export const bundle = async (
+  entry: string,
+  name: string,
+  alias: Readonly<Record<string, string>> = {}
+): Promise<Bundle> => {
   const file = join(output, `${name}.js`)
   await esbuild({
     entryPoints: [entry],
     outfile: file,
+    alias,
     bundle: true,
     minify: true,
     format: "esm",
@@ -126,6 +133,27 @@ process.on("exit", () => {
   for (const child of children) child.kill("SIGKILL")
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
+
+/** The files of a commit, in a folder that goes with the benchmark. They are given the packages of this tree. */
+const checkout = (commit: string): string => {
+  const root = join(import.meta.dirname, "..")
+  const folder = mkdtempSync(join(tmpdir(), "dormouse-bench-"))
+  folders.add(folder)
+  const git = (...parameters: ReadonlyArray<string>) =>
+    execFileSync("git", parameters, { cwd: root, maxBuffer: 2 ** 30, stdio: ["ignore", "pipe", "inherit"] })
+  const hash = git("rev-parse", "--verify", "--end-of-options", `${commit}^{commit}`).toString().trim()
+  execFileSync("tar", ["-x", "-C", folder], { input: git("archive", hash) })
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
+  return folder
+}
+
+/** The seed example as another commit has it, and as it is here: bundled, and ready to be opened. */
+export const builds = async (commit: string): Promise<ReadonlyArray<Subject>> => {
+  const seeds = [["other", join(checkout(commit), example)], ["this", workers["example"]!]] as const
+  const wrapper = join(import.meta.dirname, "subjects/seed.js")
+  for (const [name, seed] of seeds) await bundle(wrapper, `seed-${name}`, { seed })
+  return seeds.map(([name]) => ({ name, title: name, module: `seed-${name}`, ndjson: false, ...ours }))
+}
 
 const owned = <A extends ChildProcess>(child: A): A => {
   children.add(child)

@@ -12,9 +12,12 @@ export interface Summary {
   readonly median: number
   readonly low: number
   readonly high: number
-  /** The median of the ratios to the floor of the same round. */
+  /** The median of the ratios to the floor, or whom the figure compares with, of the same round. */
   readonly ratio: number | undefined
 }
+
+/** Whom a figure's subjects are compared with. */
+const baseOf = (figure: string): string => ({ journal: "dormouse", against: "other" })[figure] ?? "floor"
 
 export const median = (values: ReadonlyArray<number>): number => {
   const sorted = values.toSorted((a, b) => a - b)
@@ -25,7 +28,9 @@ export const median = (values: ReadonlyArray<number>): number => {
 export const summarize = (samples: ReadonlyArray<Sample>): ReadonlyArray<Summary> => {
   const line = ({ figure, metric, setting }: Sample) => [figure, setting, metric].join("\n")
   const floors = new Map<string, number>()
-  for (const each of samples) if (each.subject === "floor") floors.set(`${line(each)}\n${each.round}`, each.value)
+  for (const each of samples) {
+    if (each.subject === baseOf(each.figure)) floors.set(`${line(each)}\n${each.round}`, each.value)
+  }
   const groups = Map.groupBy(samples, (each) => `${line(each)}\n${each.subject}`)
   return Array.from(groups.values(), (group) => {
     const values = group.map(({ value }) => value)
@@ -146,6 +151,21 @@ export const check = (summaries: ReadonlyArray<Summary>): ReadonlyArray<Check> =
   atMost("calls", "time to that of a call by hand", ratio("calls", "", "µs", "dormouse"), 1.2)
   atMost("calls", "CPU to that of a call by hand", ratio("calls", "", "CPU µs", "dormouse"), 1.2)
 
+  for (const setting of ["1 clients", "10 clients", "100 clients"]) {
+    atMost("write", `${setting}: CPU to that by hand`, ratio("write", setting, "CPU µs", "dormouse"), 1.25)
+  }
+  for (const what of ["set", "fire"]) {
+    for (const unit of ["CPU µs", "µs"]) {
+      atMost(
+        "deadlines",
+        `${what}, ${unit}: with 100,000 others to with 100`,
+        find("deadlines", what, `${unit}, many to few`, "dormouse")?.median,
+        2
+      )
+    }
+  }
+
+  atMost("against", "round trip to that of the other build", ratio("against", "1 sockets", "ms", "this"), 1.02)
   atMost("memory", "an idle connection to the floor's", ratio("memory", "", "KiB", "dormouse"), 1.05)
   for (
     const [name, line, kibibytes, milliseconds] of [
@@ -161,7 +181,13 @@ export const check = (summaries: ReadonlyArray<Summary>): ReadonlyArray<Check> =
 
 export const title = (subject: string): string =>
   subjects.find(({ name }) => name === subject)?.title ??
-    ({ example: "Dormouse, the seed example", worker: "Dormouse, the deployed Worker" })[subject] ?? "ready-made frames"
+    ({
+      example: "Dormouse, the seed example",
+      worker: "Dormouse, the deployed Worker",
+      journal: "Dormouse, with a journal",
+      other: "the other build",
+      this: "this one"
+    })[subject] ?? "ready-made frames"
 
 /** Three significant digits, and thousands apart. */
 export const number = (value: number): string =>
@@ -189,7 +215,7 @@ export const tables = (figure: Figure, summaries: ReadonlyArray<Summary>): Reado
         const cell = cells.find((each) => each.metric === metric)
         if (cell === undefined) return "–"
         const spread = cell.low === cell.high ? "" : ` (${number(cell.low)}–${number(cell.high)})`
-        const times = cell.ratio === undefined || subject === "floor" || metric.endsWith("%")
+        const times = cell.ratio === undefined || subject === baseOf(figure.name) || metric.endsWith("%")
           ? ""
           : ` ×${number(cell.ratio)}`
         return number(cell.median) + spread + times
