@@ -6,6 +6,8 @@
  * call ends at once with an `RpcClientError`. A stream may be *pushed*: nothing runs while it is open, the object may
  * sleep, and what the room pushes reaches it after every wake.
  *
+ * The room may have deadlines, a journal, a lifetime and a directory, as any room may. Their layers go below its own.
+ *
  * **Example** (a counter that everybody may watch)
  *
  * ```ts
@@ -46,9 +48,12 @@ import type * as Audience from "../domain/Audience.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import * as RoomError from "../domain/RoomError.ts"
+import type * as StorageError from "../domain/StorageError.ts"
 import * as Broadcaster from "../services/Broadcaster.ts"
 import type * as Calls from "../services/Calls.ts"
 import * as ConnectionRegistry from "../services/ConnectionRegistry.ts"
+import type * as Deadlines from "../services/Deadlines.ts"
+import type * as Drain from "../services/Drain.ts"
 import type * as Handlers from "../services/Handlers.ts"
 import type * as Lifecycle from "../services/Lifecycle.ts"
 import type * as Outbox from "../services/Outbox.ts"
@@ -64,34 +69,45 @@ export interface Identifier<in out Name extends string> {
 }
 
 /** The room below an `RpcRoom`: its messages are frames of `effect/rpc`. */
-export interface Below<in out Name extends string, in out State, in out Methods extends Calls.Method = never>
-  extends Room.Room<Name, RpcFrames.Received, RpcFrames.Sent, PushedStreams.Kept<State>, Methods>
-{}
+export interface Below<
+  in out Name extends string,
+  in out State,
+  in out Methods extends Calls.Method = never,
+  in out Payloads = {},
+  out Needs = never
+> extends Room.Room<Name, RpcFrames.Received, RpcFrames.Sent, PushedStreams.Kept<State>, Methods, Payloads, Needs> {}
 
 /** A room's definition, and the key of its service. */
 export interface RpcRoom<
   in out Name extends string,
   in out Rpcs extends Rpc.Any,
   in out State,
-  in out Methods extends Calls.Method = never
-> extends Context.Service<Identifier<Name>, Service<Rpcs, State>> {
+  in out Methods extends Calls.Method = never,
+  in out Payloads = {},
+  out Needs = never
+> extends Context.Service<Identifier<Name>, Service<Rpcs, State, Payloads>> {
   /** What clients call. It is all that they need of the room. */
   readonly group: RpcGroup.RpcGroup<Rpcs>
   /** The room below, for `RoomObject.make` and the like. */
-  readonly room: Below<Name, State, Methods>
+  readonly room: Below<Name, State, Methods, Payloads, Needs>
   /**
-   * Gives the room its handlers: those of the group, as `RpcGroup.toLayer` takes them, and those of its connections. If
-   * they are effects, each runs once, when the layer is built.
+   * Gives the room its handlers: those of the group, as `RpcGroup.toLayer` takes them, and those of its events, like
+   * `close`, `deadlines` and `retire`. If they are effects, each runs once, when the layer is built. The type of the layer
+   * names what these effects need, and what the definition asks for, like `Deadlines`.
    */
   readonly toLayer: <H extends RpcGroup.HandlersFrom<Rpcs>, E = never, R = never, E2 = never, R2 = never>(
     handlers: H | Effect.Effect<H, E, R>,
-    ...events: Partial<Events<State, Methods>> extends Events<State, Methods>
-      ? [events?: Events<State, Methods> | Effect.Effect<Events<State, Methods>, E2, R2>]
-      : [events: Events<State, Methods> | Effect.Effect<Events<State, Methods>, E2, R2>]
-  ) => Layer.Layer<Identifier<Name>, E | E2, Requirements<Name, Rpcs, R | R2 | RpcGroup.HandlersServices<Rpcs, H>>>
+    ...events: Partial<Events<State, Methods, Payloads>> extends Events<State, Methods, Payloads>
+      ? [events?: Events<State, Methods, Payloads> | Effect.Effect<Events<State, Methods, Payloads>, E2, R2>]
+      : [events: Events<State, Methods, Payloads> | Effect.Effect<Events<State, Methods, Payloads>, E2, R2>]
+  ) => Layer.Layer<
+    Identifier<Name>,
+    E | E2,
+    Requirements<Name, Rpcs, R | R2 | RpcGroup.HandlersServices<Rpcs, H>> | Needs
+  >
 }
 
-/** What the layer of a room needs if its handlers need `R`. */
+/** What the layer of a room needs if its handlers need `R`, beside what the definition asks for. */
 export type Requirements<Name extends string, Rpcs extends Rpc.Any, R> =
   | Exclude<R, Identifier<Name> | Scope.Scope>
   | Broadcaster.Broadcaster
@@ -103,8 +119,8 @@ export type Requirements<Name extends string, Rpcs extends Rpc.Any, R> =
   | Rpc.ServicesServer<Rpcs>
 
 /** What a room may be given beside the handlers of its group: the handlers of any room, without `message`. */
-export type Events<State, Methods extends Calls.Method = never> = Omit<
-  Room.RoomHandlers<never, State, Methods>,
+export type Events<State, Methods extends Calls.Method = never, Payloads = {}> = Omit<
+  Room.RoomHandlers<never, State, Methods, Payloads>,
   "message"
 >
 
@@ -135,7 +151,7 @@ export interface PushOptions extends PushedStreams.PushOptions {}
  * What a program can do in its room. Nothing here depends on what is in memory: it works the same when the object has
  * slept in between.
  */
-export interface Service<in out Rpcs extends Rpc.Any, in out State> {
+export interface Service<in out Rpcs extends Rpc.Any, in out State, in out Payloads = {}> {
   /** The room's own name, the one in its URL. */
   readonly name: string
   /** Who calls, for a handler or a middleware. */
@@ -181,6 +197,13 @@ export interface Service<in out Rpcs extends Rpc.Any, in out State> {
     id: ConnectionId.ConnectionId,
     options?: Lifecycle.CloseOptions
   ) => Effect.Effect<void, RoomError.RoomError>
+  /** The deadlines that the room declares, by their names. */
+  readonly deadlines: Deadlines.Of<Payloads>
+  /**
+   * Closes everybody in waves with 4001, so that they do not come back all at once. Succeeds with how many will be
+   * closed; who enters meanwhile stays. The room's layer needs that of `Deadlines`.
+   */
+  readonly drain: (options: Drain.Options) => Effect.Effect<number, StorageError.StorageError, Deadlines.Deadlines>
 }
 
 /** Defines a room that answers the calls of a group. */
@@ -188,30 +211,53 @@ export const make = <
   const Name extends string,
   Rpcs extends Rpc.Any,
   State = undefined,
-  Methods extends Calls.Method = never
+  Methods extends Calls.Method = never,
+  D extends Room.DeadlineSchemas = {},
+  L extends Room.Lifetime | undefined = undefined,
+  J extends boolean = false,
+  K extends boolean = false
 >(
   name: Name,
   group: RpcGroup.RpcGroup<Rpcs>,
-  options: {
+  { calls: mostCalls = 128, methods, state, streams: mostStreams = 256, ...options }: {
     /** What is kept for a connection while the object sleeps, beside its streams; nothing, unless given. */
     readonly state?: Schema.Codec<State, unknown> | undefined
     /** Methods that may be called from outside, by other Workers: see `Rooms`. */
     readonly methods?: (ReadonlyArray<Methods> & Calls.Free<Methods>) | undefined
+    /** What the room's deadlines carry, by their names. The room's layer then needs that of `Deadlines`. */
+    readonly deadlines?: D
+    /** When the room ends by itself: never, unless given. The room's layer then needs that of `Lifetime`. */
+    readonly lifetime?: L
+    /**
+     * Whether it is written down who is connected, so that the `close` handler also runs for those that a crash or a
+     * deploy has taken: it is not, unless given. The room's layer then needs that of `Journal`. A row is written also
+     * when a pushed stream opens or ends.
+     */
+    readonly journal?: J
+    /**
+     * Whether the room stands in a directory while somebody is there, so that `Rooms` can list it: it does not, unless
+     * given. The room's layer then needs that of a `Directory`.
+     */
+    readonly directory?: K
     /** Calls of one connection that may be in flight: 128, unless given. One more dies at once. */
     readonly calls?: number | undefined
     /** Pushed streams that one connection may have open: 256, unless given, or as many as fit in its attachment. */
     readonly streams?: number | undefined
   } = {}
-): RpcRoom<Name, Rpcs, State, Methods> => {
-  const key = Context.Service<Identifier<Name>, Service<Rpcs, State>>(`effect-dormouse/RpcRoom/${name}`)
-  const room = Room.make(name, {
+): RpcRoom<Name, Rpcs, State, Methods, Room.PayloadsOf<D>, Room.Needs<D, L, J, K>> => {
+  type Payloads = Room.PayloadsOf<D>
+  type Needs = Room.Needs<D, L, J, K>
+
+  const key = Context.Service<Identifier<Name>, Service<Rpcs, State, Payloads>>(`effect-dormouse/RpcRoom/${name}`)
+  const room: Below<Name, State, Methods, Payloads, Needs> = Room.make(name, {
+    ...options,
     receive: RpcFrames.Received,
     send: RpcFrames.Sent,
     // SAFETY: a room without a schema keeps `undefined`.
-    state: PushedStreams.keptWith(options.state ?? (Schema.Undefined as Schema.Codec<unknown> as Schema.Codec<State>)),
+    state: PushedStreams.keptWith(state ?? (Schema.Undefined as Schema.Codec<unknown> as Schema.Codec<State>)),
     autoResponse: RpcFrames.autoResponse,
     order: "none",
-    ...(options.methods === undefined ? {} : { methods: options.methods })
+    ...(methods === undefined ? {} : { methods })
   })
   // SAFETY: the middleware is the server's own, and is provided where it is made.
   const served = group.middleware(RpcCalls.Handling) as RpcGroup.Any as RpcGroup.RpcGroup<Rpcs>
@@ -264,7 +310,11 @@ export const make = <
         count: below.count,
         state: (id) => Effect.map(below.state(id), ({ state }) => state),
         setState: streams.setState,
-        close: below.close
+        close: below.close,
+        drain: below.drain,
+        get deadlines() {
+          return below.deadlines
+        }
       })
     }
   )
@@ -274,14 +324,16 @@ export const make = <
     room,
     toLayer: <H extends RpcGroup.HandlersFrom<Rpcs>, E, R, E2, R2>(
       handlers: H | Effect.Effect<H, E, R>,
-      ...[events]: [events?: Events<State, Methods> | Effect.Effect<Events<State, Methods>, E2, R2>]
+      ...[events]: [
+        events?: Events<State, Methods, Payloads> | Effect.Effect<Events<State, Methods, Payloads>, E2, R2>
+      ]
     ) =>
       Layer.effect(
         key,
         Effect.gen(function*() {
           const broadcaster = yield* Broadcaster.Broadcaster
           const below = yield* room
-          const streams = yield* PushedStreams.make(options.streams ?? 256)
+          const streams = yield* PushedStreams.make(mostStreams)
 
           const send: RpcCalls.Send = (to, message) =>
             Effect.suspend(() => {
@@ -295,7 +347,7 @@ export const make = <
                   : Effect.andThen(Effect.ignore(streams.close(to, message.requestId)), deliver)
               })
             })
-          const calls = yield* RpcCalls.make(send, options.calls ?? 128)
+          const calls = yield* RpcCalls.make(send, mostCalls)
           const service = yield* makeService(calls, streams)
           const within = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provideService(effect, key, service)
 
@@ -312,17 +364,27 @@ export const make = <
           return service
         })
         // SAFETY: what is used above is the room's own, or stands in the requirements.
-      ) as Layer.Layer<Identifier<Name>, E | E2, Requirements<Name, Rpcs, R | R2 | RpcGroup.HandlersServices<Rpcs, H>>>
+      ) as Layer.Layer<
+        Identifier<Name>,
+        E | E2,
+        Requirements<Name, Rpcs, R | R2 | RpcGroup.HandlersServices<Rpcs, H>> | Needs
+      >
   })
 }
 
+// As in any room, a state that does not fit any more fails at the first look.
 const toOwn = <State>(
   connection: ConnectionRegistry.Connection
-): ConnectionRegistry.Connection<State> => {
-  // SAFETY: the registry decodes states with the room's schema.
-  const { state } = connection.state as PushedStreams.Kept<State>
-  return { ...connection, state }
-}
+): ConnectionRegistry.Connection<State> => ({
+  id: connection.id,
+  user: connection.user,
+  labels: connection.labels,
+  protocol: connection.protocol,
+  get state() {
+    // SAFETY: the registry decodes states with the room's schema.
+    return (connection.state as PushedStreams.Kept<State>).state
+  }
+})
 
 type AnyEvents = Partial<Handlers.Handlers>
 
@@ -332,7 +394,7 @@ const receiving = (
   streams: PushedStreams.PushedStreams,
   send: RpcCalls.Send,
   complain: (to: ConnectionId.ConnectionId) => Effect.Effect<void, unknown>,
-  { alarm = Effect.void, close = nothing, connect = admit, methods = {}, open = nothing }: AnyEvents = {}
+  { close = nothing, connect = admit, open = nothing, ...others }: AnyEvents = {}
 ) => {
   const message = (
     { id }: ConnectionRegistry.Connection,
@@ -359,7 +421,7 @@ const receiving = (
   }
 
   return {
-    alarm,
+    ...others,
     connect: (request: Handlers.ConnectRequest) =>
       Effect.map(connect(request), (admission) => ({
         ...admission,
@@ -371,8 +433,7 @@ const receiving = (
       Effect.suspend(() => {
         streams.left(connection.id)
         return Effect.andThen(calls.left(connection.id), Effect.suspend(() => close(toOwn(connection), how)))
-      }),
-    methods
+      })
   }
 }
 

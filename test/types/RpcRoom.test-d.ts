@@ -14,6 +14,11 @@ import type * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as RpcRoom from "../../src/rpc/RpcRoom.ts"
+import * as Deadlines from "../../src/services/Deadlines.ts"
+import * as Directory from "../../src/services/Directory.ts"
+import * as Journal from "../../src/services/Journal.ts"
+import * as Lifetime from "../../src/services/Lifetime.ts"
+import * as Room from "../../src/services/Room.ts"
 
 const Rpcs = RpcGroup.make(
   Rpc.make("Add", { payload: { by: Schema.Int }, success: Schema.Int }),
@@ -27,12 +32,23 @@ const Named = RpcRoom.make("named", Rpcs, { state: Schema.Struct({ name: Schema.
 
 const Called = RpcRoom.make("called", Rpcs, { methods: [Rpc.make("tick", { success: Schema.Int })] })
 
+const Belled = RpcRoom.make("belled", Rpcs, { deadlines: { bell: Schema.Struct({ day: Schema.Date }) } })
+
+const Journaled = RpcRoom.make("journaled", Rpcs, { journal: true })
+
+const Ending = RpcRoom.make("ending", Rpcs, { lifetime: { emptyFor: "1 day" } })
+
+const Listed = RpcRoom.make("listed", Rpcs, { directory: true })
+
+const Plain = RpcRoom.make("plain", Rpcs, { journal: false, directory: false, deadlines: {} })
+
 class Database
   extends Context.Service<Database, { readonly path: string }>()("effect-dormouse/test/types/RpcDatabase")
 {}
 
 declare const room: (typeof Counter)["Service"]
 declare const named: (typeof Named)["Service"]
+declare const belled: (typeof Belled)["Service"]
 declare const id: ConnectionId.ConnectionId
 declare const compiles: (...calls: ReadonlyArray<unknown>) => void
 
@@ -122,5 +138,69 @@ it("a room's layer is of the room below, and brings what it needs", () => {
     RoomObject.make(Counter.room, WithDatabase),
     // @ts-expect-error: the layer of another room
     RoomObject.make(Named.room, CounterLive)
+  )
+})
+
+it("a room's deadlines carry what it declares, and each has a handler", () => {
+  const deadlines = { bell: () => Effect.void }
+  compiles(
+    belled.deadlines.bell.set("a", "1 minute", { day: new Date(0) }),
+    // @ts-expect-error: a text is no date
+    belled.deadlines.bell.set("a", "1 minute", { day: "1970-01-01" }),
+    // @ts-expect-error: there is no such deadline
+    belled.deadlines.gong,
+    // @ts-expect-error: this room has none
+    room.deadlines.bell,
+    Belled.toLayer(handlers, { deadlines }),
+    Belled.toLayer(handlers, { deadlines: { bell: (_, { day }) => room.push("Days", day) } }),
+    Belled.toLayer(handlers, Effect.succeed({ deadlines })),
+    // @ts-expect-error: nobody handles them
+    Belled.toLayer(handlers),
+    // @ts-expect-error: nobody handles them
+    Belled.toLayer(handlers, {}),
+    // @ts-expect-error: a date is no number
+    Belled.toLayer(handlers, { deadlines: { bell: (_, { day }) => room.push("Watch", day) } }),
+    Counter.toLayer(handlers, { retire: Effect.void }),
+    // @ts-expect-error: a number is no effect
+    Counter.toLayer(handlers, { retire: 1 })
+  )
+})
+
+it("a room's layer needs the layers that its definition asks for", () => {
+  const BelledLive = Belled.toLayer(handlers, { deadlines: { bell: () => Effect.void } })
+  compiles(
+    RoomObject.make(Plain.room, Plain.toLayer(handlers)),
+    RoomObject.make(Belled.room, Layer.provide(BelledLive, Deadlines.layer)),
+    // @ts-expect-error: where are the deadlines?
+    RoomObject.make(Belled.room, BelledLive),
+    // @ts-expect-error: where are the deadlines?
+    MemoryRoom.make(Belled.room, BelledLive),
+    RoomObject.make(Journaled.room, Layer.provide(Journaled.toLayer(handlers), Journal.layer)),
+    // @ts-expect-error: where is the journal?
+    RoomObject.make(Journaled.room, Journaled.toLayer(handlers)),
+    // @ts-expect-error: deadlines are no journal
+    RoomObject.make(Journaled.room, Layer.provide(Journaled.toLayer(handlers), Deadlines.layer)),
+    RoomObject.make(Ending.room, Layer.provide(Ending.toLayer(handlers), Lifetime.layer)),
+    // @ts-expect-error: where is the lifetime?
+    RoomObject.make(Ending.room, Ending.toLayer(handlers)),
+    MemoryRoom.make(Listed.room, Layer.provide(Listed.toLayer(handlers), Directory.layer)),
+    // @ts-expect-error: where is the room's layer of the directory?
+    MemoryRoom.make(Listed.room, Listed.toLayer(handlers)),
+    // @ts-expect-error: a lifetime says for how long
+    RpcRoom.make("never", Rpcs, { lifetime: {} })
+  )
+  expectTypeOf<Room.HasDirectory<typeof Listed.room>>().toEqualTypeOf<true>()
+  expectTypeOf<Room.HasDirectory<typeof Plain.room>>().toEqualTypeOf<false>()
+})
+
+it("a room is drained where its layer brings `Deadlines`", () => {
+  const With = Layer.provideMerge(CounterLive, Deadlines.layer)
+  const drain = Effect.flatMap(Counter, (counter) => counter.drain({ over: "1 minute" }))
+  compiles(
+    Effect.flatMap(MemoryRoom.make(Counter.room, With), ({ run }) => run(drain)),
+    // @ts-expect-error: where are the deadlines?
+    Effect.flatMap(MemoryRoom.make(Counter.room, CounterLive), ({ run }) => run(drain)),
+    // @ts-expect-error: a drain takes its time
+    Counter.useSync((counter) => counter.drain({}))
   )
 })
