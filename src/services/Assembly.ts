@@ -72,6 +72,8 @@ export interface Keeper {
   readonly closed?: (id: ConnectionId.ConnectionId) => Effect.Effect<unknown>
   /** Runs when the room has started, before any event. */
   readonly started?: Effect.Effect<unknown>
+  /** Whether there is something to be done before the room may end. */
+  readonly isBusy?: () => boolean
 }
 
 /** Tells the keepers what happens. */

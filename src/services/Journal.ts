@@ -196,6 +196,8 @@ const make = Effect.gen(function*() {
       Storage.attempt(() => storage.exec("DELETE FROM dormouse_journal WHERE connection = ?", id)).pipe(
         Effect.catchCause((cause) => Effect.logError("The journal still has who has left", cause))
       ),
+    // A close is to come for everybody who stands in it.
+    isBusy: () => count() > 0,
     started: Effect.suspend(() => isRight() ? Effect.void : lookIn(settling)).pipe(
       Effect.catchCause((cause) => Effect.logError("Nobody looks at the journal", cause))
     )

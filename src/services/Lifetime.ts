@@ -48,20 +48,23 @@ const make = Effect.gen(function*() {
 
   const isEmpty = () => Effect.map(assembly.registry.count(Audience.all), (count) => count === 0)
 
-  const schedule = Effect.flatMap(Clock.currentTimeMillis, (now) => setAt(name, "", now + emptyFor))
+  const endIn = (millis: number) => Effect.flatMap(Clock.currentTimeMillis, (now) => setAt(name, "", now + millis))
+
+  // Somebody is about to enter, or has not had its `close`.
+  const isBusy = () =>
+    assembly.arriving > 0 || assembly.leaving.size > 0 || assembly.keepers.some(({ isBusy }) => isBusy?.())
 
   // Unless it is set, somebody has come, or the room has ended meanwhile.
   const begin = Effect.gen(function*() {
     if (assembly.deadlines !== deadlines) return
     if (emptyFor === Infinity || !(yield* isEmpty()) || Option.isSome(yield* end)) return
-    yield* schedule
+    yield* endIn(emptyFor)
   }).pipe(Effect.catchCause((cause) => Effect.logError("The end of the room was not set", cause)))
 
   handle(name, () =>
     Effect.flatMap(isEmpty(), (empty) => {
       if (!empty) return Effect.void
-      // Somebody is about to enter, or to be refused.
-      return assembly.arriving > 0 ? schedule : assembly.end
+      return isBusy() ? endIn(1_000) : assembly.end
     }))
 
   const everybody = { code: CloseCode.ended, reason: "The room has ended." }
@@ -81,7 +84,7 @@ const make = Effect.gen(function*() {
   const destroy = Effect.gen(function*() {
     for (let round = 0; round < 3_000; round++) {
       yield* closeAll
-      if (assembly.arriving === 0 && assembly.leaving.size === 0) break
+      if (!isBusy()) break
       yield* Effect.promise(() => new Promise((resume) => setTimeout(resume, round < 10 ? 0 : 20)))
     }
     yield* Effect.orDie(assembly.end)
