@@ -64,7 +64,10 @@ const attempts = 7
 /** How long a deadline may hold up those that are due with it, in milliseconds. */
 const holdUp = 5_000
 
-/** How soon whoever a crash has taken has its `close`, in milliseconds. */
+/** How soon after a start whoever a crash has taken has its `close`, in milliseconds. */
+const second = 1_000
+
+/** How soon it has it, if nothing starts the room. */
 const minute = 60_000
 
 const grouped = <A>(rows: ReadonlyArray<A>, keyOf: (row: A) => unknown): ReadonlyMap<unknown, ReadonlyArray<A>> =>
@@ -75,6 +78,8 @@ export class Model {
   readonly tasks: Array<Task> = []
   readonly writes: Array<Write> = []
   readonly crashes: Array<Span> = []
+  /** When the object slept, which begins the second after its start anew. */
+  readonly sleeps: Array<number> = []
   readonly #slack: number
   #tokens = 0
 
@@ -213,14 +218,16 @@ export class Model {
     ]
   }
 
-  /** What has not run, though it was due for so long, and the room was left alone until a time. */
-  verifyPrompt({ ran }: Report, until: number, patience: number): ReadonlyArray<string> {
+  /** What is not done, though it was due for so long, and the room was left alone until a time. */
+  verifyPrompt({ closed, ran }: Report, until: number, patience: number): ReadonlyArray<string> {
     const begun = new Set(ran.filter(({ at }) => at <= until).map(({ token }) => token))
-    return this.tasks
-      .filter(({ at, gone, isSet, token }) =>
-        isSet === "yes" && gone.length === 0 && at + patience <= until && !begun.has(token)
-      )
-      .map(({ token }) => `task ${token} did not run by itself, while the room was left undisturbed`)
+    const left = new Set(closed.filter(({ at }) => at <= until).map(({ name }) => name))
+    const late = this.tasks.filter(({ at, gone, isSet, token }) =>
+      isSet === "yes" && gone.length === 0 && at + patience <= until && !begun.has(token)
+    )
+    const open = patience < minute ? [] : this.connections.filter(({ id, name }) => id !== undefined && !left.has(name))
+    return [...late.map(({ token }) => `task ${token}`), ...open.map(({ name }) => `the close of ${name}`)]
+      .map((what) => `${what} did not run by itself, while the room was left undisturbed`)
   }
 
   #verifyOpen({ journal, open }: Report, isOver: boolean): ReadonlyArray<string> {
@@ -259,10 +266,15 @@ export class Model {
       const position = inOrder.indexOf(name)
       if (position < last) problems.push(`${name} had its close before one that had entered earlier`)
       last = position
-      if (this.#slack > 0 || this.crashes.some(({ from }) => from > first.from && from <= first.to + minute)) continue
+      // Where a process starts anew, its start is no moment.
+      if (this.#slack > 0) continue
       const busy = this.tasks.filter(({ takes }) => takes > 0).length * holdUp +
         this.connections.reduce((sum, { lingers }) => sum + lingers, 0)
-      if (closes[0]!.at > first.to + minute + busy) {
+      const soon = first.to + second + busy
+      const isDelayed = [...this.crashes.map(({ from }) => from), ...this.sleeps].some((at) =>
+        at > first.to && at <= soon
+      )
+      if (!isDelayed && closes[0]!.at > soon) {
         problems.push(`${name} waited ${closes[0]!.at - first.to} ms for its close`)
       }
     }

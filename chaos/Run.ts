@@ -32,8 +32,9 @@ const wrong = (...problems: ReadonlyArray<string>) => Effect.fail(new Violation(
 // Plays steps in a world. What was done is written into `lines`.
 const play = Effect.fnUntraced(function*(
   world: World,
-  { patience, slack, tick }: Kind,
+  { slack, tick }: Kind,
   steps: ReadonlyArray<Step.Step>,
+  patience: number,
   lines: Array<string>
 ): Effect.fn.Return<void, Unanswered | Violation> {
   const model = new Model(slack)
@@ -187,6 +188,7 @@ const play = Effect.fnUntraced(function*(
         return yield* world.sleep(step.ticks * tick)
       case "Evict":
         lines.push("the object sleeps")
+        model.sleeps.push(yield* now)
         return yield* world.evict
       case "Abort":
         lines.push("the object goes, with its sockets")
@@ -221,23 +223,21 @@ const play = Effect.fnUntraced(function*(
   const limit = undisturbed + longest
   for (let isFirst = true;; isFirst = false) {
     const report = yield* look
-    const problems = [
-      ...model.verify(report, yield* now, true),
-      ...(isFirst ? model.verifyPrompt(report, undisturbed, patience) : [])
-    ]
+    const late = isFirst ? model.verifyPrompt(report, undisturbed, patience) : []
+    if (late.length > 0) return yield* wrong(...late)
+    const problems = model.verify(report, yield* now, true)
     if (problems.length === 0) return
-    if (isFirst && problems.some((problem) => problem.includes("undisturbed"))) return yield* wrong(...problems)
     if ((yield* now) > limit) return yield* wrong(...problems)
     yield* world.sleep(20 * tick)
   }
 })
 
-/** Plays steps in a world of a kind. */
-export const perform = (kind: Kind, steps: ReadonlyArray<Step.Step>): Effect.Effect<void, Violation> =>
+// Plays the steps of a chapter in a world of their own.
+const perform = (kind: Kind, steps: ReadonlyArray<Step.Step>, chapter: number): Effect.Effect<void, Violation> =>
   Effect.suspend(() => {
     const lines: Array<string> = []
     const failed = (...problems: ReadonlyArray<string>) => Effect.fail(new Violation({ problems, lines }))
-    return kind.run((world) => play(world, kind, steps, lines)).pipe(
+    return kind.run((world) => play(world, kind, steps, kind.patience(chapter), lines)).pipe(
       Effect.catchTags({
         Unanswered: ({ what }) => failed(`not answered: ${what}`),
         Violation: ({ problems }) => failed(...problems)
@@ -283,7 +283,8 @@ export const run = Effect.fnUntraced(function*(
   let chapters = 0
   let hasFailed = false
 
-  const chapter = Effect.fnUntraced(function*(seed: string) {
+  const turn = Effect.fnUntraced(function*(chapter: number) {
+    const seed = `${name}.${chapter}`
     // The first sequence is the chapter, and those that follow are shorter.
     let length: number | undefined
     let until = Infinity
@@ -295,7 +296,7 @@ export const run = Effect.fnUntraced(function*(
           begun += length
         }
         if (performance.now() > until) return true
-        return Effect.as(perform(kind, sequence), true).pipe(
+        return Effect.as(perform(kind, sequence, chapter), true).pipe(
           Effect.tapError(() =>
             Effect.sync(() => {
               if (!hasFailed) onViolation?.()
@@ -315,7 +316,7 @@ export const run = Effect.fnUntraced(function*(
   })
 
   const chaptersInTurn: Effect.Effect<void, Failure> = Effect.suspend(() =>
-    begun < steps && !hasFailed ? Effect.andThen(chapter(`${name}.${next++}`), chaptersInTurn) : Effect.void
+    begun < steps && !hasFailed ? Effect.andThen(turn(next++), chaptersInTurn) : Effect.void
   )
   yield* Effect.all(Array.from({ length: kind.concurrency }, () => chaptersInTurn), {
     concurrency: "unbounded",

@@ -60,7 +60,7 @@ const actions = (failures: ReadonlyArray<number>): ReadonlyArray<readonly [numbe
   [2, step("Look", {})],
   [4, step("Speak", { who })],
   [3, step("Write", { rows: oneOf([1, 2, 3]), fails: oneOf([false, false, false, true]) })],
-  [5, step("Connect", { lingers: oneOf([0, 0, 0, 4]) })],
+  [5, step("Connect", { lingers: oneOf([0, 0, 4, 40]) })],
   [1, step("Leave", { who, code: oneOf([undefined, 1000, 4001, 4321]) })],
   [1, step("Kick", { who, code: oneOf([1000, 4500]) })],
   [1, step("Vanish", { who })],

@@ -72,8 +72,11 @@ export interface Kind {
    * one after the other, and a process may be killed between two of them.
    */
   readonly slack: number
-  /** How long a run waits for what it knows to come, and lets the room alone, in milliseconds. */
-  readonly patience: number
+  /**
+   * How long the room is let alone at the end of a chapter once all is due, in milliseconds. In a minute whoever a crash
+   * has taken has its close, though nothing else happens.
+   */
+  readonly patience: (chapter: number) => number
   /** How often deadlines may be told to fail. A deadline that is set aside takes more than a minute. */
   readonly failures: ReadonlyArray<number>
   /** How many runs there may be at a time. */

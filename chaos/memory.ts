@@ -18,7 +18,7 @@ export const make = <E>(live: Layer.Layer<never, E, MemoryRoom.Services<typeof A
   tick: 500,
   // The handlers of one turn run to their end, and a crash comes between two turns.
   slack: -1,
-  patience: 600_000,
+  patience: () => 600_000,
   failures: [0, 0, 0, 0, 0, 1, 2, 7],
   concurrency: 1,
   run: (use) =>
