@@ -38,12 +38,12 @@ const below = (end: number) => Arbitrary.schema(Schema.Int.check(Schema.isBetwee
 const oneOf = <A>(values: ReadonlyArray<A>): Arbitrary.Arbitrary<A> =>
   Arbitrary.map(below(values.length), (index) => values[index]!)
 
-// How often each kind comes is how often it stands here.
-const among = <A>(kinds: ReadonlyArray<readonly [weight: number, kind: Arbitrary.Arbitrary<A>]>) =>
-  Arbitrary.flatMap(
-    oneOf(kinds.flatMap(([weight, kind]) => Array.from({ length: weight }, () => kind))),
-    (kind) => kind
-  )
+// How often each kind comes is how often it stands here. Unlike integers, literals prefer none of them.
+const among = <A>(kinds: ReadonlyArray<readonly [weight: number, kind: Arbitrary.Arbitrary<A>]>) => {
+  const all = kinds.flatMap(([weight, kind]) => Array.from({ length: weight }, () => kind))
+  const indices = Schema.Literals(all.map((_, index) => index))
+  return Arbitrary.flatMap(Arbitrary.schema(indices), (index) => all[index]!)
+}
 
 const who = below(6)
 

@@ -40,7 +40,11 @@ const losing = (beginning: string) => {
 
 describe("a rule that is broken is found", () => {
   it.live.each([
-    ["nobody is written into the journal", "c1 never had its close", "INSERT OR REPLACE INTO dormouse_journal"],
+    [
+      "nobody is written into the journal",
+      "the close of c1 did not run by itself",
+      "INSERT OR REPLACE INTO dormouse_journal"
+    ],
     ["nobody is struck out of the journal", "c1 had its close twice", "DELETE FROM dormouse_journal"],
     ["what has run is not deleted", "task 1 ran twice after 0 failures", "DELETE FROM dormouse_deadlines WHERE id"],
     ["what is cancelled stays", "task 1 was not there any more", "DELETE FROM dormouse_deadlines WHERE name"]
