@@ -77,8 +77,8 @@ const clearLine = () => {
 const taken = new Map<string, number>()
 
 const summary = () => {
-  const parts = [...taken].map(([name, steps]) => `${steps} in ${name}`)
-  return `${parts.join(", ") || "no"} steps, seed ${seed}, ${Math.round((performance.now() - started) / 1_000)} s`
+  const parts = [...taken].map(([name, steps]) => `${steps} steps in ${name}`)
+  return `${parts.join(", ") || "no steps"}, seed ${seed}, ${Math.round((performance.now() - started) / 1_000)} s`
 }
 
 const run = Effect.forEach(worlds[world]!, ([kind, share]) => {

@@ -18,7 +18,7 @@ const chaos = (...options: ReadonlyArray<string>) =>
 
 it("a run says what it has done, and what is wrong with its options (CX-2)", () => {
   const run = chaos("--world", "memory", "--seed", "7", "--steps", "100")
-  assert.match(run.stdout, /^No violation: \d+ in memory steps, seed 7, \d+ s\n$/)
+  assert.match(run.stdout, /^No violation: \d+ steps in memory, seed 7, \d+ s\n$/)
   assert.strictEqual(run.status, 0)
   const wrong = chaos("--world", "moon")
   assert.match(wrong.stderr, /^There is no world "moon"/)
