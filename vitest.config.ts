@@ -20,7 +20,7 @@ export default defineConfig({
           include: [
             "test/*.test.ts",
             "test/{domain,services,memory,rpc,listeners,docs,http}/**/*.test.ts",
-            "test/examples/*.memory.test.ts"
+            "test/{chaos,examples}/*.memory.test.ts"
           ]
         }
       },
@@ -33,7 +33,7 @@ export default defineConfig({
       {
         test: {
           name: "deployed",
-          include: ["test/{worker,examples,web}/**/*.test.ts"],
+          include: ["test/{worker,examples,chaos,web}/**/*.test.ts"],
           exclude: ["**/*.memory.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -23,6 +23,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -131,6 +132,7 @@ const make = Effect.gen(function*() {
     const { handlers, tracer } = assembly
     if (handlers === undefined) return
     const { connection: id } = stored
+    assembly.leaving.add(id)
     yield* tell(assembly, ({ left }) => left?.(id))
     const closing = Effect.suspend(() => handlers.close(connectionOf(stored), lost))
     const attributes = { room: assembly.name, connection: id }
@@ -139,8 +141,18 @@ const make = Effect.gen(function*() {
         Effect.annotateLogs(Effect.logError("The room's handler failed", cause), { event: "close", connection: id })
       )
     )
+    assembly.leaving.delete(id)
     yield* tell(assembly, ({ closed }) => closed?.(id))
   })
+
+  // Who closes in its own time holds the others up for a while only, and is not closed again meanwhile.
+  const closeInTurn = (stored: Stored) =>
+    Effect.suspend(() => {
+      const closing = assembly.fork(close(stored))
+      return closing.pollUnsafe() === undefined
+        ? Effect.timeoutOption(Fiber.await(closing), "5 seconds")
+        : Effect.void
+    })
 
   let isLooking = false
 
@@ -156,7 +168,7 @@ const make = Effect.gen(function*() {
         unknown
       > as ReadonlyArray<Stored>).filter(isLost)
     ).pipe(
-      Effect.flatMap(Effect.forEach(close, { discard: true })),
+      Effect.flatMap(Effect.forEach(closeInTurn, { discard: true })),
       Effect.ensuring(Effect.sync(() => {
         isLooking = false
       }))
@@ -165,11 +177,13 @@ const make = Effect.gen(function*() {
 
   const startedAt = yield* Clock.currentTimeMillis
 
+  // A look may take longer than a deadline may, so it goes on by itself. The next one is set, if it has not ended.
   handle(name, () =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      now < startedAt + settling && !isRight()
-        ? lookIn(settling)
-        : Effect.andThen(look, watch)))
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (now < startedAt + settling && !isRight()) return lookIn(settling)
+      assembly.fork(look)
+      return watch
+    }))
 
   // Who was there before the room had a journal.
   if (opened.success === 0) {
