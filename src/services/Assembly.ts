@@ -47,17 +47,21 @@ export interface Assembly {
   keepers: ReadonlyArray<Keeper>
   /** Answers to built-in calls that the room's layer brings. */
   answers: Map<string, Calls.Answer>
-  /** How many connects are under way. */
+  /** How many connects are under way, or wait for the room. */
   arriving: number
+  /** How many calls of the room's own methods are under way. */
+  asking: number
   /** Connections that have left, and whose `close` handler has not ended. */
   readonly leaving: Set<ConnectionId.ConnectionId>
   /** Runs an effect in the room's services, and in nothing that stands around whoever causes it. */
   readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
   /**
-   * Ends the room, in which nobody is: runs its `retire` handler and deletes its storage. Newcomers and calls wait, and
-   * find a room that starts anew. If the handler fails, this does so too, and the room goes on.
+   * Ends this life of the room by an effect, which is given the handlers: newcomers and calls wait for it. If it
+   * succeeds, they find a room that starts anew. If it fails, the room goes on.
    */
-  readonly end: Effect.Effect<void, unknown>
+  readonly end: <E>(last: (handlers: Handlers.Handlers) => Effect.Effect<unknown, E>) => Effect.Effect<void, E>
+  /** Releases what the room's layer holds. */
+  readonly release: Effect.Effect<void>
 }
 
 /** What hears of every connection, beside the room's handlers. */
@@ -74,6 +78,10 @@ export interface Keeper {
   readonly started?: Effect.Effect<unknown>
   /** Whether there is something to be done before the room may end. */
   readonly isBusy?: () => boolean
+  /** Does it now. */
+  readonly finish?: Effect.Effect<unknown>
+  /** The room ends: its storage is to be deleted. */
+  readonly ending?: Effect.Effect<unknown, unknown>
 }
 
 /** Tells the keepers what happens. */

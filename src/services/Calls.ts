@@ -171,17 +171,26 @@ const makeAnswer = (
     )
 
   const callOwn = (name: string, payload: unknown): Effect.Effect<Reply> => {
-    const method = codecs(room).methods.get(name)
-    if (method === undefined) return Effect.succeed(refused({ _tag: "UnknownMethod", method: name }))
-    const handle = assembly.handlers?.methods[name]
-    if (handle === undefined) {
+    if (assembly.handlers === undefined) {
       return Effect.map(retryAfter, (seconds) => refused({ _tag: "NotReady", retryAfter: seconds }))
+    }
+    const method = codecs(room).methods.get(name)
+    const handle = assembly.handlers.methods[name]
+    if (method === undefined || handle === undefined) {
+      return Effect.succeed(refused({ _tag: "UnknownMethod", method: name }))
     }
     const decoded = method.payload(payload)
     if (Result.isFailure(decoded)) {
       return Effect.succeed(refused({ _tag: "InvalidPayload", method: name, detail: decoded.failure.message }))
     }
-    return Effect.map(Effect.result(handle(decoded.success)), (result): Reply =>
+    const handling = Effect.suspend(() => {
+      assembly.asking++
+      return Effect.onExitPrimitive(handle(decoded.success), () => {
+        assembly.asking--
+        return undefined
+      })
+    })
+    return Effect.map(Effect.result(handling), (result): Reply =>
       // What the schemas refuse is no answer that the method declares.
       Result.isFailure(result)
         ? { _tag: "Failure", error: Result.getOrThrow(method.error(result.failure)) }

@@ -120,8 +120,11 @@ export class Deadlines extends Context.Service<Deadlines, {
     at: number,
     payload?: string
   ) => Effect.Effect<void, StorageError.StorageError>
-  /** The time of such a moment. */
-  readonly timeOf: (name: string, key: string) => Effect.Effect<Option.Option<number>, StorageError.StorageError>
+  /** Such a moment, unless it is being handled. */
+  readonly moment: (
+    name: string,
+    key: string
+  ) => Effect.Effect<Option.Option<{ readonly at: number; readonly payload: string }>, StorageError.StorageError>
   /** Takes moments of the library's own back: that of a key, or all of a name. */
   readonly drop: (name: string, key?: string) => Effect.Effect<void, StorageError.StorageError>
   /** Empties the room in waves. Succeeds with how many will be closed. */
@@ -434,13 +437,13 @@ const make = Effect.gen(function*() {
     }
   }
 
-  const moments: Pick<Deadlines["Service"], "drop" | "handle" | "setAt" | "timeOf"> = {
+  const moments: Pick<Deadlines["Service"], "drop" | "handle" | "moment" | "setAt"> = {
     handle: (name, handler) => void own.set(name, handler),
     setAt: (name, key, at, payload = "") => Effect.asVoid(changed(() => put(name, key, Math.ceil(at), payload))),
-    timeOf: (name, key) =>
+    moment: (name, key) =>
       kept(() =>
         Option.fromUndefinedOr(
-          select("WHERE name = ? AND key = ? AND due IS NOT NULL", name, key).find(({ id }) => !running.has(id))?.at
+          select("WHERE name = ? AND key = ? AND due IS NOT NULL", name, key).find(({ id }) => !running.has(id))
         )
       ),
     drop: (name, key) =>
@@ -475,7 +478,7 @@ const make = Effect.gen(function*() {
   // The room's own alarm is one of them.
   assembly.alarm = Alarm.Alarm.of({
     set: (at) => Effect.orDie(service.setAt(alarmName, "", at)),
-    get: Effect.orDie(service.timeOf(alarmName, "")),
+    get: Effect.orDie(Effect.map(service.moment(alarmName, ""), Option.map(({ at }) => at))),
     clear: Effect.orDie(service.drop(alarmName))
   })
   assembly.keepers = [...assembly.keepers, {

@@ -61,12 +61,16 @@ const make = Effect.gen(function*() {
   const entries = yield* Entries.Entries
   const { name, room: { key }, storage } = assembly
 
+  const occupancy = (since: number | undefined) =>
+    Effect.sync(() => ({ connections: assembly.registry.open(Audience.all).length, since }))
+
   const opened = yield* Effect.result(Storage.attempt(() => {
     Tables.open(storage, "directory", versions)
     return storage.exec("SELECT since, occupied FROM dormouse_directory")[0]
   }))
   if (opened._tag === "Failure") {
     yield* Effect.logError("The room stands in no directory", Cause.fail(opened.failure))
+    assembly.answers.set(":occupancy", () => occupancy(undefined))
     return Directory.of({ since: () => undefined })
   }
 
@@ -113,6 +117,8 @@ const make = Effect.gen(function*() {
   const count = () => others = assembly.registry.open(Audience.all).length
 
   const keeper: Keeper = {
+    // What the moment would do goes with the storage.
+    ending: Effect.suspend(() => Effect.timeoutOption(entries.remove(key, name, since), "10 seconds")),
     entering: ({ id }) => {
       newcomers.add(id)
       return become(true)
@@ -127,10 +133,7 @@ const make = Effect.gen(function*() {
   const service = Directory.of({ since: () => isOccupied ? since : undefined })
 
   assembly.keepers = [...assembly.keepers, keeper]
-  assembly.answers.set(
-    ":occupancy",
-    () => Effect.sync(() => ({ connections: count(), since: service.since() }))
-  )
+  assembly.answers.set(":occupancy", () => occupancy(service.since()))
   // Of a crash nobody tells, nor of a directory that the room has had only since this start.
   yield* become(count() > 0)
   return service

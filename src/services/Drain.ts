@@ -17,12 +17,15 @@ import type * as Deadlines from "./Deadlines.ts"
 
 /** How a room is emptied. */
 export interface Options {
-  /** The time from the first wave to the end of the last one. One wave a second. */
+  /** The time from the first wave to the end of the last one: a day at most. At most one wave a second. */
   readonly over: Duration.Input
 }
 
 /** The time between two waves, in milliseconds. */
 const step = 1_000
+
+/** A day, in milliseconds. */
+const longest = 86_400_000
 
 const name = ":drain"
 
@@ -44,7 +47,7 @@ export const make = (
   })
 
   return Effect.fnUntraced(function*({ over }) {
-    const total = Math.max(0, Duration.toMillis(over))
+    const total = Math.min(Math.max(0, Duration.toMillis(over)), longest)
     const now = yield* Clock.currentTimeMillis
     const ids: Array<ConnectionId.ConnectionId> = []
     for (const socket of assembly.registry.open(Audience.all)) {

@@ -70,7 +70,7 @@ interface Stored {
 
 const make = Effect.gen(function*() {
   const assembly = yield* Inside
-  const { handle, setAt, timeOf } = yield* Deadlines.Deadlines
+  const { handle, moment, setAt } = yield* Deadlines.Deadlines
   const { room, storage } = assembly
 
   const opened = yield* Effect.result(Storage.attempt(() => Tables.open(storage, "journal", versions)))
@@ -95,7 +95,7 @@ const make = Effect.gen(function*() {
     )
   }
 
-  let isWatching = Option.isSome(yield* Effect.orElseSucceed(timeOf(name, ""), Option.none))
+  let isWatching = Option.isSome(yield* Effect.orElseSucceed(moment(name, ""), Option.none))
 
   const lookIn = (millis: number) => Effect.flatMap(Clock.currentTimeMillis, (now) => setAt(name, "", now + millis))
 
@@ -212,6 +212,7 @@ const make = Effect.gen(function*() {
       ),
     // A close is to come for everybody who stands in it.
     isBusy: () => count() > 0,
+    finish: look,
     started: Effect.suspend(() => isRight() ? Effect.void : lookIn(settling)).pipe(
       Effect.catchCause((cause) => Effect.logError("Nobody looks at the journal", cause))
     )

@@ -21,6 +21,8 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Audience from "../domain/Audience.ts"
@@ -30,41 +32,91 @@ import { Inside } from "./Assembly.ts"
 import * as Deadlines from "./Deadlines.ts"
 import type * as Storage from "./Storage.ts"
 
-/** Ends a room that is empty. */
+/** Ends the room. */
 export class Lifetime extends Context.Service<Lifetime, {
   /** When the room ends, in milliseconds since 1970, if nobody comes. */
   readonly end: Effect.Effect<Option.Option<number>>
+  /**
+   * Ends the room soon, as `destroy` of `Rooms` does. Use it in the room's own handlers: that one would wait for the
+   * handler that waits for it.
+   */
+  readonly destroy: Effect.Effect<void>
 }>()("effect-dormouse/services/Lifetime") {}
 
 const name = ":lifetime"
 
+/** The time until a room that is busy is looked at again, in milliseconds. */
+const pause = 1_000
+
+/** How often `retire` is tried again before a longer pause, and how long that is at least, in milliseconds. */
+const tries = 5
+const longPause = 3_600_000
+
+/** How long the finalizers of the room's layer may take. */
+const patience = "10 seconds"
+
 const make = Effect.gen(function*() {
   const assembly = yield* Inside
   const deadlines = yield* Deadlines.Deadlines
-  const { drop, handle, setAt, timeOf } = deadlines
-  const { lifetime } = assembly.room
+  const { drop, handle, moment, setAt } = deadlines
+  const { room: { lifetime }, storage } = assembly
   const emptyFor = lifetime === undefined ? Infinity : Duration.toMillis(lifetime.emptyFor)
-  const end = Effect.orElseSucceed(timeOf(name, ""), Option.none)
+  if (!(emptyFor > 0)) return yield* Effect.die(new Error("The time after which a room ends must be longer than none."))
 
-  const isEmpty = () => Effect.map(assembly.registry.count(Audience.all), (count) => count === 0)
+  const set = Effect.catch(moment(name, ""), () => Effect.succeedNone)
 
-  const endIn = (millis: number) => Effect.flatMap(Clock.currentTimeMillis, (now) => setAt(name, "", now + millis))
+  const isEmpty = () => assembly.registry.open(Audience.all).length === 0
 
-  // Somebody is about to enter, or has not had its `close`.
+  // Somebody is about to enter, asks something, or has not had its `close`.
   const isBusy = () =>
-    assembly.arriving > 0 || assembly.leaving.size > 0 || assembly.keepers.some(({ isBusy }) => isBusy?.())
+    assembly.arriving > 0 || assembly.asking > 0 || assembly.leaving.size > 0 ||
+    assembly.keepers.some(({ isBusy }) => isBusy?.())
+
+  const endAt = (at: number) => setAt(name, "", at, String(emptyFor))
+  const endIn = (millis: number) => Effect.flatMap(Clock.currentTimeMillis, (now) => endAt(now + millis))
+
+  // What an older version of the room has set follows the definition.
+  const adjust = ({ at, payload }: { readonly at: number; readonly payload: string }) =>
+    emptyFor === Infinity ? drop(name) : endAt(at - Number(payload) + emptyFor)
 
   // Unless it is set, somebody has come, or the room has ended meanwhile.
   const begin = Effect.gen(function*() {
     if (assembly.deadlines !== deadlines) return
-    if (emptyFor === Infinity || !(yield* isEmpty()) || Option.isSome(yield* end)) return
-    yield* endIn(emptyFor)
+    const known = Option.getOrUndefined(yield* set)
+    if (known !== undefined && known.payload !== String(emptyFor)) yield* adjust(known)
+    else if (known === undefined && emptyFor < Infinity && isEmpty()) yield* endIn(emptyFor)
   }).pipe(Effect.catchCause((cause) => Effect.logError("The end of the room was not set", cause)))
 
-  handle(name, () =>
-    Effect.flatMap(isEmpty(), (empty) => {
-      if (!empty) return Effect.void
-      return isBusy() ? endIn(1_000) : assembly.end
+  // A finalizer cannot be interrupted, so one that hangs is left alone.
+  const release = Effect.suspend(() => {
+    const releasing = assembly.fork(Effect.catchCause(
+      assembly.release,
+      (cause) => Effect.logError("What the room's layer holds was not released", cause)
+    ))
+    return Effect.timeoutOption(Fiber.await(releasing), patience)
+  })
+
+  const end = assembly.end(({ retire }) =>
+    Effect.gen(function*() {
+      yield* retire
+      for (const { ending } of assembly.keepers) if (ending !== undefined) yield* Effect.ignore(ending)
+      yield* release
+      yield* storage.clear
+    })
+  )
+
+  handle(name, (_, payload, deadline) =>
+    Effect.suspend(() => {
+      if (!isEmpty()) return Effect.void
+      if (payload !== String(emptyFor)) return adjust({ at: deadline.at, payload })
+      if (isBusy()) return endIn(pause)
+      return Effect.catchCause(end, (cause) =>
+        deadline.failures < tries
+          ? Effect.failCause(cause)
+          : Effect.andThen(
+            Effect.logError("The room has not ended: it is tried again later", cause),
+            endIn(Math.max(longPause, emptyFor))
+          ))
     }))
 
   const everybody = { code: CloseCode.ended, reason: "The room has ended." }
@@ -80,29 +132,54 @@ const make = Effect.gen(function*() {
     }
   })
 
-  // Whoever comes meanwhile is closed, too. A handler that takes longer than a minute loses its room.
-  const destroy = Effect.gen(function*() {
+  // Whoever comes meanwhile is closed, too. A `close` that takes longer than a minute is not waited for.
+  const destroyNow = Effect.gen(function*() {
     for (let round = 0; round < 3_000; round++) {
       yield* closeAll
-      if (!isBusy()) break
+      for (const { finish } of assembly.keepers) if (finish !== undefined) yield* finish
+      if (isEmpty() && !isBusy()) return yield* end
       yield* Effect.promise(() => new Promise((resume) => setTimeout(resume, round < 10 ? 0 : 20)))
     }
-    yield* Effect.orDie(assembly.end)
+    if (assembly.arriving > 0) return yield* Effect.die(new Error("Somebody has been about to enter for a minute."))
+    yield* end
   })
 
-  assembly.answers.set("destroy", () => destroy)
+  // Who asks for it meanwhile waits for the same end.
+  let destroying: Fiber.Fiber<Exit.Exit<void, unknown>> | undefined
+  const destroy = Effect.suspend(() => {
+    if (destroying === undefined) {
+      const fiber = assembly.fork(Effect.exit(destroyNow))
+      if (fiber.pollUnsafe() === undefined) {
+        destroying = fiber
+        fiber.addObserver(() => {
+          destroying = undefined
+        })
+      }
+      return Fiber.join(fiber)
+    }
+    return Fiber.join(destroying)
+  })
+
+  assembly.answers.set("destroy", () => Effect.orDie(Effect.flatten(destroy)))
   assembly.keepers = [...assembly.keepers, {
     entering: () => drop(name),
     left: () => begin,
     started: Effect.andThen(Effect.promise(() => new Promise((resume) => setImmediate(resume))), begin)
   }]
 
-  return Lifetime.of({ end })
+  return Lifetime.of({
+    end: Effect.map(set, (known) => Option.map(known, ({ at }) => at)),
+    destroy: Effect.suspend(() => {
+      assembly.fork(
+        Effect.flatMap(Effect.flatten(destroy), () => Effect.void).pipe(
+          Effect.catchCause((cause) => Effect.logError("The room was not destroyed", cause))
+        )
+      )
+      return Effect.void
+    })
+  })
 })
 
 /** The end of a room, for the layer of every room that has a `lifetime`. It brings `Deadlines`. */
 export const layer: Layer.Layer<Deadlines.Deadlines | Lifetime, never, Inside | Alarm.Alarm | Storage.Storage> = Layer
-  .effect(
-    Lifetime,
-    make
-  ).pipe(Layer.provideMerge(Deadlines.layer))
+  .effect(Lifetime, make).pipe(Layer.provideMerge(Deadlines.layer))

@@ -139,12 +139,17 @@ export const make = <R extends Room.Any, App, E, Given>(
     port,
     alarm: port,
     protocol: Plain.make(room),
+    handlers: undefined,
+    deadlines: undefined,
+    tracer: undefined,
     keepers: [],
     answers: new Map(),
     arriving: 0,
+    asking: 0,
     fork: (effect) => fork(effect),
     leaving: new Set(),
-    end: Effect.suspend(() => end)
+    end: (last) => end(last),
+    release: Effect.suspend(() => Scope.close(lives, Exit.void))
   } as Partial<Assembly> as Assembly
   assembly.registry = ConnectionRegistry.make(assembly, room.state)
   assembly.outbox = Outbox.make(
@@ -162,6 +167,8 @@ export const make = <R extends Room.Any, App, E, Given>(
   const service = Room.makeService(assembly)
   const calls = Calls.make(room, service, assembly, Effect.suspend(() => retryAfter))
 
+  // What a layer has replaced goes with it.
+  const own = { ...assembly }
   let installed: { readonly handlers: Handlers.Handlers; readonly services: Context.Context<never> } | undefined
   const house = Context.makeUnsafe<Given | Services<R>>(
     new Map([
@@ -186,6 +193,7 @@ export const make = <R extends Room.Any, App, E, Given>(
   let services = house as Context.Context<All>
   let starting: Fiber.Fiber<unknown, unknown> | undefined
   let isStarted = false
+  let isEnding = false
   let outside = services
   // Where the room's layer lives.
   let lives: Scope.Closeable
@@ -222,10 +230,10 @@ export const make = <R extends Room.Any, App, E, Given>(
 
   // Nothing is left of a start that failed, nor of a room that has ended.
   const forget = () => {
-    installed = assembly.handlers = assembly.deadlines = undefined
-    assembly.alarm = port
-    assembly.keepers = []
+    const { arriving, asking } = assembly
+    Object.assign(assembly, own, { arriving, asking })
     assembly.answers.clear()
+    installed = undefined
     services = outside = house as Context.Context<All>
   }
 
@@ -285,29 +293,31 @@ export const make = <R extends Room.Any, App, E, Given>(
   const ready: Effect.Effect<unknown> = Effect.clockWith((clock) => {
     const now = clock.currentTimeMillisUnsafe()
     if (starting !== undefined && now >= startedAt + 3 * patience) starting.interruptUnsafe()
-    if (starting === undefined && !isStarted && now >= retryAt) start(now)
+    if (starting === undefined && !isStarted && !isEnding && now >= retryAt) start(now)
     // After an end comes a start.
     return starting === undefined || hangs ? Effect.void : Effect.andThen(ended(starting), ready)
   })
 
-  const end: Effect.Effect<void, unknown> = Effect.clockWith((clock) => {
-    const { handlers, storage } = assembly
-    if (!isStarted || handlers === undefined) return Effect.interrupt
-    isStarted = false
-    assembly.handlers = undefined
-    const ending = Effect.onExitPrimitive(
-      Effect.andThen(Effect.suspend(() => handlers.retire), storage.clear),
-      ({ _tag }) => {
-        if (_tag === "Success") return Effect.andThen(Effect.sync(forget), Scope.close(lives, Exit.void))
+  const end = <E>(last: (handlers: Handlers.Handlers) => Effect.Effect<unknown, E>): Effect.Effect<void, E> =>
+    Effect.clockWith((clock) => {
+      const { handlers } = assembly
+      // Who comes second waits for the same end.
+      if (isEnding) return Effect.flatMap(Fiber.await(starting!), (exit) => Effect.asVoid(exit as Exit.Exit<void, E>))
+      if (!isStarted || handlers === undefined) return Effect.interrupt
+      isStarted = false
+      isEnding = true
+      assembly.handlers = undefined
+      const ending = Effect.onExitPrimitive(Effect.suspend(() => last(handlers)), ({ _tag }) => {
+        isEnding = false
+        if (_tag === "Success") return Effect.sync(forget)
         isStarted = true
         assembly.handlers = handlers
         return undefined
-      }
-    )
-    const fiber = Effect.runForkWith(services)(ending)
-    watch(fiber, clock.currentTimeMillisUnsafe())
-    return Effect.flatMap(Fiber.await(fiber), (exit) => exit)
-  })
+      })
+      const fiber = Effect.runForkWith(services)(ending)
+      watch(fiber, clock.currentTimeMillisUnsafe())
+      return Effect.flatMap(Fiber.await(fiber), (exit) => Effect.asVoid(exit))
+    })
 
   const inside = <A, E>(event: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.updateContext(event, () => services as Context.Context<never>)
@@ -323,15 +333,19 @@ export const make = <R extends Room.Any, App, E, Given>(
   return {
     services: () => services,
     connect: (request, socket) =>
-      whenReady(() => {
-        // The runtime keeps it through every sleep: a room that wakes need not tell it again.
-        if (room.autoResponse !== undefined) assembly.sockets.autoRespond(...room.autoResponse)
+      Effect.suspend(() => {
         assembly.arriving++
-        return Effect.onExitPrimitive(assembly.lifecycle.connect(request, socket), () => {
+        return whenReady(() => {
+          // The runtime keeps it through every sleep: a room that wakes need not tell it again.
+          if (room.autoResponse !== undefined) assembly.sockets.autoRespond(...room.autoResponse)
+          return assembly.lifecycle.connect(request, socket)
+        })
+      }).pipe((connecting) =>
+        Effect.onExitPrimitive(connecting, () => {
           assembly.arriving--
           return undefined
         })
-      }),
+      ),
     message: (socket, frame) => Effect.suspend(() => assembly.lifecycle.message(socket, frame)),
     close: (socket, close) => Effect.suspend(() => assembly.lifecycle.close(socket, close)),
     error: (socket, error) => Effect.suspend(() => assembly.lifecycle.error(socket, error)),
@@ -343,7 +357,10 @@ export const make = <R extends Room.Any, App, E, Given>(
             ? Effect.logError("The alarm is lost: it failed each time")
             : undefined
       ),
-    call: (method, payload, trace) => whenReady(() => calls.call(method, payload, trace)),
+    call: (method, payload, trace) => {
+      const answer = () => calls.call(method, payload, trace)
+      return isEnding && method === "destroy" ? answer() : whenReady(answer)
+    },
     inside,
     run: (effect) => Effect.suspend(() => isStarted ? run(effect) : Effect.andThen(ready, run(effect))),
     flush: () => assembly.outbox.flush(),
