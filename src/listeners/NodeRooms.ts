@@ -152,7 +152,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
           const whileAlarm = Effect.suspend(() => RcMap.get(rooms, name))
           // Closed after the room has ended.
           return Effect.andThen(
-            Effect.addFinalizer(() => Effect.sync(directory === undefined ? () => undefined : kept.storage.close)),
+            Effect.addFinalizer(() => Effect.sync(kept.release)),
             ListenerRoom.make(room, own, { ...options, ...kept, name, whileAlarm })
           )
         }),
@@ -162,8 +162,10 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
     // As long as the longest pause after a start that failed: with the room, the pause would be forgotten.
     idleTimeToLive: "30 seconds"
   })
+  const unreadable = (file: string, cause: unknown) =>
+    void run(Effect.annotateLogs(Effect.logError("What a room has stored cannot be read", cause), { file }))
   // A room whose alarm was set before the last end of the process starts when it is due.
-  for (const { at, room } of storages.alarms()) {
+  for (const { at, room } of storages.alarms(unreadable)) {
     yield* Clock.currentTimeMillis.pipe(
       Effect.flatMap((now) => Effect.sleep(Math.max(0, at - now))),
       Effect.andThen(Effect.scoped(RcMap.get(rooms, room))),

@@ -7,12 +7,15 @@
 import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync } from "node:fs"
 import { join } from "node:path"
+import * as RoomName from "../domain/RoomName.ts"
 import * as SqliteStorage from "../memory/SqliteStorage.ts"
 import type * as ClockAlarm from "../services/ClockAlarm.ts"
 
 /** The storage of one room. */
 export interface RoomStorage {
   readonly storage: SqliteStorage.SqliteStorage
+  /** The room has ended. What it has stored stays. */
+  readonly release: () => void
   /** Keeps the time of the room's alarm; `undefined` in memory. */
   readonly keptAlarm: ClockAlarm.Kept | undefined
 }
@@ -21,8 +24,13 @@ export interface RoomStorage {
 export interface NodeStorage {
   /** The storage of a room. Memory keeps it until it is cleared, and a directory for ever. */
   readonly of: (room: string) => RoomStorage
-  /** The rooms whose alarm is set, and its time in milliseconds since 1970. */
-  readonly alarms: () => ReadonlyArray<{ readonly room: string; readonly at: number }>
+  /**
+   * The rooms whose alarm is set, and its time in milliseconds since 1970. A file that cannot be read is told, and passed
+   * over.
+   */
+  readonly alarms: (
+    unreadable: (file: string, cause: unknown) => void
+  ) => ReadonlyArray<{ readonly room: string; readonly at: number }>
 }
 
 /** Keeps the storages in memory, or in a directory, which is made if it is not there. */
@@ -34,7 +42,9 @@ const inMemory = (): NodeStorage => {
     of: (room) => {
       const storage = rooms.get(room) ?? SqliteStorage.make()
       rooms.set(room, storage)
-      return { storage, keptAlarm: undefined }
+      // Most rooms store nothing.
+      const release = () => void (!storage.isOpen() && rooms.delete(room))
+      return { storage, release, keptAlarm: undefined }
     },
     alarms: () => []
   }
@@ -48,6 +58,7 @@ const inFiles = (directory: string): NodeStorage => {
       const storage = SqliteStorage.make(path)
       return {
         storage,
+        release: storage.close,
         keptAlarm: {
           read: () => existsSync(path) ? alarmIn(storage)?.at : undefined,
           write: (at) => {
@@ -59,12 +70,17 @@ const inFiles = (directory: string): NodeStorage => {
         }
       }
     },
-    alarms: () =>
+    alarms: (unreadable) =>
       readdirSync(directory).filter((file) => file.endsWith(".sqlite")).flatMap((file) => {
         const storage = SqliteStorage.make(join(directory, file))
-        const alarm = alarmIn(storage)
-        storage.close()
-        return alarm ?? []
+        try {
+          return alarmIn(storage) ?? []
+        } catch (cause) {
+          unreadable(file, cause)
+          return []
+        } finally {
+          storage.close()
+        }
       })
   }
 }
@@ -76,8 +92,10 @@ const alarmIn = ({ exec }: SqliteStorage.SqliteStorage) => {
   return kept as { readonly room: string; readonly at: number } | undefined
 }
 
-// A file system may take `Lobby` and `lobby` for the same. No room's name has an `@`.
-const fileName = (room: string): string =>
-  room === room.toLowerCase()
-    ? room
-    : `${room.toLowerCase()}@${createHash("sha256").update(room).digest("hex").slice(0, 16)}`
+// A file system may take `Lobby` and `lobby` for the same. No room's name has an `@`, and whatever else `run` is given
+// stays in the directory.
+const fileName = (room: string): string => {
+  if (RoomName.is(room) && room === room.toLowerCase()) return room
+  const hash = createHash("sha256").update(room).digest("hex").slice(0, 32)
+  return RoomName.is(room) ? `${room.toLowerCase()}@${hash}` : `@${hash}`
+}

@@ -11,6 +11,8 @@ import type * as Storage from "../services/Storage.ts"
 
 /** A database that is opened by its first statement. */
 export interface SqliteStorage extends Omit<Storage.Storage["Service"], "clear"> {
+  /** Whether something was stored, or read. */
+  readonly isOpen: () => boolean
   /** Closes the database. The next statement opens it again. */
   readonly close: () => void
   /** Deletes the database. The next statement makes a new one. */
@@ -21,6 +23,12 @@ const memory = ":memory:"
 
 /** Statements that stay prepared. */
 const prepared = 256
+
+/** Characters of a text of statements. */
+const longest = 100_000
+
+/** How long a file that somebody else writes to is waited for, in milliseconds. */
+const timeout = 1_000
 
 /** Makes the storage that a file keeps; without a path, memory keeps it until it is closed. */
 export const make = (path = memory): SqliteStorage => {
@@ -35,7 +43,7 @@ export const make = (path = memory): SqliteStorage => {
     if (sqlite === undefined) {
       throw new Error("A room that stores something needs Node 22.13 or later, which has SQLite.")
     }
-    const opened = new sqlite.DatabaseSync(path)
+    const opened = new sqlite.DatabaseSync(path, { timeout })
     // Since Node 24. Before, only what `Storage.exec` binds is measured.
     if (opened.limits !== undefined) opened.limits.length = Limits.storedBytes
     opened.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
@@ -45,25 +53,30 @@ export const make = (path = memory): SqliteStorage => {
   const prepare = (text: string): StatementSync => {
     const known = statements.get(text)
     if (known !== undefined) return known
-    if (ofTransactions.test(text)) throw new Error("A transaction is begun by `transaction` alone.")
+    if (refused.test(text.replace(comments, " "))) throw new Error("A transaction is begun by `transaction` alone.")
     const statement = open().prepare(text)
+    statement.setReadBigInts(true)
     if (statements.size >= prepared) statements.clear()
     statements.set(text, statement)
     return statement
   }
 
   const exec = (text: string, ...bindings: ReadonlyArray<Storage.Binding>): ReadonlyArray<Storage.Row> => {
+    if (text.length > longest) throw new Error("The text is longer than a database takes: string or blob too big")
     if (isEmpty(text)) throw new Error("The text has no statement.")
-    const statement = prepare(text)
-    // SQLite prepares the first statement of a text, and says how far it came.
-    const rest = text.slice(statement.sourceSQL.length)
-    if (isEmpty(rest)) {
-      if (parameters(text) !== bindings.length) throw new Error("The statement has another number of parameters.")
-      return statement.all(...bindings.map(bound)).map(toRow)
+    for (let rest = text;;) {
+      const statement = prepare(rest)
+      const source = statement.sourceSQL
+      // SQLite prepares the first statement of a text, and says how far it came.
+      rest = rest.slice(source.length)
+      const isLast = isEmpty(rest)
+      if (parameters(source) !== (isLast ? bindings.length : 0)) {
+        throw new Error("There is another number of parameters, or they are not those of the last statement.")
+      }
+      const rows = statement.all(...isLast ? bindings.map(bound) : [])
+      if (depth > 0 && database?.isTransaction === false) throw new Error("The statement has ended its transaction.")
+      if (isLast) return rows.map(toRow)
     }
-    if (parameters(statement.sourceSQL) > 0) throw new Error("Only the last of some statements can have parameters.")
-    statement.all()
-    return exec(rest, ...bindings)
   }
 
   const close = () => {
@@ -96,6 +109,7 @@ export const make = (path = memory): SqliteStorage => {
         depth--
       }
     },
+    isOpen: () => database !== undefined,
     close,
     clear: () => {
       close()
@@ -104,12 +118,14 @@ export const make = (path = memory): SqliteStorage => {
   }
 }
 
-const ofTransactions = /^\s*(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE)\b/i
+const refused = /^[\s;]*(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|ATTACH|DETACH)\b/i
+
+const comments = /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g
 
 // Quoted texts and comments, in which a `?` is no parameter.
 const quoted = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g
 
-const isEmpty = (text: string): boolean => /^[\s;]*$/.test(text.replace(/--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g, ""))
+const isEmpty = (text: string): boolean => /^[\s;]*$/.test(text.replace(comments, ""))
 
 const parameters = (text: string): number => {
   let highest = 0
@@ -123,11 +139,13 @@ const bound = (value: Storage.Binding) => value instanceof ArrayBuffer ? new Uin
 
 const toRow = (row: Record<string, unknown>): Storage.Row => {
   const values: Record<string, Storage.Value> = {}
-  // SAFETY: what SQLite gives beside blobs is a number, a text or null.
-  for (const [column, value] of Object.entries(row)) values[column] = fromSqlite(value as Storage.Value | Uint8Array)
+  for (const [column, value] of Object.entries(row)) {
+    // SAFETY: SQLite gives nothing else.
+    values[column] = fromSqlite(value as Storage.Value | Uint8Array | bigint)
+  }
   return values
 }
 
 // A copy of its own: the database may keep more in the same buffer.
-const fromSqlite = (value: Storage.Value | Uint8Array): Storage.Value =>
-  value instanceof Uint8Array ? new Uint8Array(value).buffer : value
+const fromSqlite = (value: Storage.Value | Uint8Array | bigint): Storage.Value =>
+  value instanceof Uint8Array ? new Uint8Array(value).buffer : typeof value === "bigint" ? Number(value) : value

@@ -171,7 +171,12 @@ export const make = <R extends Room.Any>(room: R): Watcher<R> => {
   ): Effect.Effect<A, E, R> =>
     Effect.clockWith((clock) => {
       const origin = { name, connection, startedAt: clock.currentTimeMillisUnsafe() }
-      return noted(running, origin, () => Effect.provideService(Effect.suspend(handler), CurrentOrigin, origin))
+      return noted(running, origin, () => {
+        const effect = handler()
+        return Effect.isEffect(effect)
+          ? Effect.provideService(effect, CurrentOrigin, origin)
+          : Effect.die(new TypeError("The handler gives no effect"))
+      })
     })
 
   const watchedHandlers = (

@@ -35,12 +35,15 @@ export const make = Effect.fnUntraced(function*(
   // How often somebody has set or removed the alarm: a ring after which that happened is not repeated.
   let changes = 0
 
+  // If it cannot be kept, it rings all the same, as long as the process lives.
+  const keep = (at: number | undefined) =>
+    Effect.catchDefect(Effect.sync(() => kept.write(at)), (cause) => Effect.logError("The alarm was not kept", cause))
+
   const clear = Effect.suspend(() => {
     changes++
     const last = waiting
     waiting = undefined
-    kept.write(undefined)
-    return last?.fiber === undefined ? Effect.void : Fiber.interrupt(last.fiber)
+    return Effect.andThen(keep(undefined), last?.fiber === undefined ? Effect.void : Fiber.interrupt(last.fiber))
   })
 
   // What is set first is taken back first, so that of two that are set at once the last one stays.
@@ -58,8 +61,7 @@ export const make = Effect.fnUntraced(function*(
           (exit) => {
             if (changes !== before) return Effect.void
             if (Exit.isFailure(exit) && failures < Alarm.repetitions) return repeat(failures + 1)
-            kept.write(undefined)
-            return Effect.void
+            return keep(undefined)
           }
         )
       })
@@ -91,8 +93,7 @@ export const make = Effect.fnUntraced(function*(
     set: (at) =>
       Effect.suspend(() => {
         changes++
-        kept.write(at)
-        return schedule(at, 0)
+        return Effect.andThen(keep(at), schedule(at, 0))
       }),
     get: Effect.sync(() => Option.fromUndefinedOr(waiting?.at)),
     clear

@@ -39,6 +39,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
+import * as Limits from "../domain/Limits.ts"
 import * as RoomError from "../domain/RoomError.ts"
 import * as StorageError from "../domain/StorageError.ts"
 import * as Alarm from "./Alarm.ts"
@@ -148,9 +149,12 @@ const most = 64
 /** Characters of a key. */
 const keyLength = 1_024
 
+/** Bytes of a row beside what a deadline carries. */
+const margin = 10_000
+
 const versions = [
   `CREATE TABLE dormouse_deadlines (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, due INTEGER, payload TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, due INTEGER, payload TEXT NOT NULL,
     connection TEXT, failures INTEGER NOT NULL DEFAULT 0, error TEXT, UNIQUE (name, key)
   );
   CREATE INDEX dormouse_deadlines_due ON dormouse_deadlines (due, id);
@@ -171,7 +175,10 @@ interface Stored {
 
 const alarmName = ":alarm"
 
-/** The deadlines of a room, for the layer of every room that declares some, or has a journal, a lifetime or a drain. */
+/**
+ * The deadlines of a room, for the layer of every room that declares some, or has a journal, a lifetime or a drain. A
+ * layer that sets the `Alarm` while it is built belongs above it.
+ */
 export const layer: Layer.Layer<Deadlines, never, Inside | Alarm.Alarm | Storage.Storage> = Layer.effect(
   Deadlines,
   Effect.suspend(() => make)
@@ -181,10 +188,11 @@ const make = Effect.gen(function*() {
   const assembly = yield* Inside
   const { port, room, storage } = assembly
 
-  const newer = yield* Effect.match(Storage.attempt(() => Tables.open(storage, "deadlines", versions)), {
-    onFailure: (error) => error,
-    onSuccess: () => undefined
-  })
+  for (const name of Object.keys(room.deadlines)) {
+    if (name.startsWith(":")) return yield* Effect.die(new Error(`${name} is no name of a deadline.`))
+  }
+
+  const { newer } = yield* Tables.opened(storage, "deadlines", versions)
   if (newer !== undefined) yield* Effect.logError("The room has no deadlines", Cause.fail(newer))
 
   const kept = <A>(use: () => A): Effect.Effect<A, StorageError.StorageError> =>
@@ -202,14 +210,14 @@ const make = Effect.gen(function*() {
     return (row?.["n"] ?? undefined) as number | undefined
   }
 
-  // One that moves is another one: what still runs for the old one leaves it alone.
-  let ids = newer === undefined ? number("max(id)") ?? 0 : 0
-
   const put = (name: string, key: string, at: number, payload: string, connection?: ConnectionId.ConnectionId) => {
-    Storage.check(payload)
+    // A failure is written beside it.
+    if (Limits.utf8Bytes(payload) > Limits.storedBytes - margin) {
+      throw new StorageError.StorageError({ reason: new StorageError.TooBig({}) })
+    }
+    // One that moves is another one: what still runs for the old one leaves it alone.
     storage.exec(
-      "INSERT OR REPLACE INTO dormouse_deadlines (id, name, key, at, due, payload, connection) VALUES (?, ?, ?, ?4, ?4, ?, ?)",
-      ++ids,
+      "INSERT OR REPLACE INTO dormouse_deadlines (name, key, at, due, payload, connection) VALUES (?, ?, ?3, ?3, ?, ?)",
       name,
       key,
       at,
@@ -240,21 +248,20 @@ const make = Effect.gen(function*() {
       const next = number("min(due)")
       if (next === armed) return Effect.void
       armed = next
-      return next === undefined ? port.clear : port.set(next)
+      return Effect.onExitPrimitive(next === undefined ? port.clear : port.set(next), ({ _tag }) => {
+        if (_tag === "Failure") isKnown = false
+        return undefined
+      })
     })
   })
 
   const isAlive = () => assembly.deadlines === service
 
-  // The runtime's alarm follows by itself: a transaction cannot wait for it.
-  const changed = <A>(use: () => A) =>
-    Effect.tap(
-      kept(use),
-      () =>
-        Effect.sync(() =>
-          void assembly.fork(Effect.catchCause(arm, (cause) => Effect.logError("The alarm was not set", cause)))
-        )
-    )
+  // The runtime's alarm follows by itself, with what has become of a transaction.
+  const rearm = Storage.afterwards(() =>
+    void assembly.fork(Effect.catchCause(arm, (cause) => Effect.logError("The alarm was not set", cause)))
+  )
+  const changed = <A>(use: () => A) => Effect.tap(kept(use), rearm)
 
   const codecs = new Map(Object.entries(room.deadlines).map(([name, schema]) => [name, codecOf(schema)]))
 
@@ -264,10 +271,10 @@ const make = Effect.gen(function*() {
     if (codec === undefined || handle === undefined) {
       return Effect.die(new Error(`The room has no deadline of the name ${name}.`))
     }
-    return Effect.flatMap(
-      codec.decode(text),
-      (payload) => Effect.suspend(() => handle(key, payload, { ...deadline, payload }))
-    )
+    return Effect.flatMap(codec.decode(text), (payload) => {
+      const handling = handle(key, payload, { ...deadline, payload })
+      return Effect.isEffect(handling) ? handling : Effect.die(new TypeError("The handler gives no effect"))
+    })
   }
 
   const own = new Map<string, Handler>([[alarmName, () => assembly.handlers?.alarm ?? Effect.void]])
@@ -327,16 +334,24 @@ const make = Effect.gen(function*() {
       storage.exec("DELETE FROM dormouse_deadlines WHERE id = ?", stored.id)
       return
     }
+    running.add(stored.id)
     const handling = assembly.fork(Effect.exit(handlerOf(stored)))
     const ended = handling.pollUnsafe()
-    if (ended !== undefined) return yield* Effect.flatMap(ended, (exit) => settle(stored, exit))
+    if (ended !== undefined) {
+      running.delete(stored.id)
+      return yield* Effect.flatMap(ended, (exit) => settle(stored, exit))
+    }
     // One that takes its time goes on by itself. If the object goes meanwhile, it is run again.
-    running.add(stored.id)
     const settling = assembly.fork(
       Fiber.join(handling).pipe(
         Effect.timeoutOrElse({
           duration: patience,
-          orElse: () => Effect.as(Fiber.interrupt(handling), Exit.die(new Error("It has taken longer than a minute.")))
+          // It is not waited for: it may be one that cannot be interrupted.
+          orElse: () =>
+            Effect.sync(() => {
+              handling.interruptUnsafe()
+              return Exit.die(new Error("It has taken longer than a minute."))
+            })
         }),
         Effect.flatMap((exit) => settle(stored, exit)),
         Effect.catchCause((cause) => told("A deadline was not kept", stored, cause)),
@@ -357,7 +372,7 @@ const make = Effect.gen(function*() {
     isKnown = true
     armed = undefined
     // What is set meanwhile has an alarm of its own.
-    const last = ids
+    const last = number("max(id)") ?? 0
     const until = (yield* Clock.currentTimeMillis) + 5_000
     for (;;) {
       const now = yield* Clock.currentTimeMillis
@@ -402,7 +417,7 @@ const make = Effect.gen(function*() {
   const namedOf = (name: string, { decode, encode }: Codec): Named<unknown> => {
     const decoded = (stored: Stored): Effect.Effect<Deadline, DeadlinesError> =>
       Effect.mapBoth(decode(stored.payload), {
-        onFailure: ({ message }) => invalid(name, message),
+        onFailure: ({ message }) => invalid(name, `What ${stored.key} carries does not fit. ${message}`),
         onSuccess: (payload) => ({ ...toDeadline(stored), payload })
       })
     const read = <A>(use: () => A) => Effect.mapError(kept(use), fromStorage)
@@ -411,7 +426,9 @@ const make = Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
         const at = timeOf(when, now)
         if (at === undefined) return yield* invalid(name, "It is no time, or one that never comes.")
-        if (key.length > keyLength) return yield* invalid(name, `A key has at most ${keyLength} characters.`)
+        if (key.length > keyLength || !key.isWellFormed()) {
+          return yield* invalid(name, `A key is a text of at most ${keyLength} characters.`)
+        }
         const text = yield* Effect.mapError(encode(payload), ({ message }) => invalid(name, message))
         yield* setNamed(name, key, at, text, connection)
       }),
@@ -461,13 +478,12 @@ const make = Effect.gen(function*() {
     fire: Effect.suspend(() => {
       if (newer !== undefined) return Effect.asVoid(assembly.handlers?.alarm ?? Effect.void)
       isFiring = true
-      return Effect.ensuring(
-        fireAll,
-        Effect.suspend(() => {
-          isFiring = false
-          return arm
-        })
-      )
+      // If it fails, the runtime repeats the alarm.
+      return Effect.onExitPrimitive(fireAll, ({ _tag }) => {
+        isFiring = false
+        isKnown = _tag === "Success"
+        return isKnown ? arm : undefined
+      })
     })
   })
 
@@ -481,6 +497,10 @@ const make = Effect.gen(function*() {
     get: Effect.orDie(Effect.map(service.moment(alarmName, ""), Option.map(({ at }) => at))),
     clear: Effect.orDie(service.drop(alarmName))
   })
+  // A crash has taken everybody, and nobody tells.
+  if (assembly.sockets.list().length === 0) {
+    yield* Effect.orDie(kept(() => storage.exec("DELETE FROM dormouse_deadlines WHERE connection IS NOT NULL")))
+  }
   assembly.keepers = [...assembly.keepers, {
     left: (id) => Effect.ignore(changed(() => storage.exec("DELETE FROM dormouse_deadlines WHERE connection = ?", id)))
   }]

@@ -64,19 +64,19 @@ const make = Effect.gen(function*() {
   const occupancy = (since: number | undefined) =>
     Effect.sync(() => ({ connections: assembly.registry.open(Audience.all).length, since }))
 
-  const opened = yield* Effect.result(Storage.attempt(() => {
-    Tables.open(storage, "directory", versions)
-    return storage.exec("SELECT since, occupied FROM dormouse_directory")[0]
-  }))
-  if (opened._tag === "Failure") {
-    yield* Effect.logError("The room stands in no directory", Cause.fail(opened.failure))
+  const { newer } = yield* Tables.opened(storage, "directory", versions)
+  if (newer !== undefined) {
+    yield* Effect.logError("The room stands in no directory", Cause.fail(newer))
     assembly.answers.set(":occupancy", () => occupancy(undefined))
     return Directory.of({ since: () => undefined })
   }
 
+  const [known] = yield* Effect.orDie(
+    Storage.attempt(() => storage.exec("SELECT since, occupied FROM dormouse_directory"))
+  )
   // SAFETY: it is a column of integers.
-  let since = (opened.success?.["since"] ?? -Infinity) as number
-  let isOccupied = opened.success?.["occupied"] === 1
+  let since = (known?.["since"] ?? -Infinity) as number
+  let isOccupied = known?.["occupied"] === 1
 
   // Each time begins later than the one before, also if the clock stands still: so the directory can tell them apart.
   const become = (occupied: boolean): Effect.Effect<void> =>

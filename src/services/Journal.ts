@@ -73,9 +73,9 @@ const make = Effect.gen(function*() {
   const { handle, moment, setAt } = yield* Deadlines.Deadlines
   const { room, storage } = assembly
 
-  const opened = yield* Effect.result(Storage.attempt(() => Tables.open(storage, "journal", versions)))
-  if (Result.isFailure(opened)) {
-    yield* Effect.logError("The room keeps no journal", Cause.fail(opened.failure))
+  const { newer, version } = yield* Tables.opened(storage, "journal", versions)
+  if (newer !== undefined) {
+    yield* Effect.logError("The room keeps no journal", Cause.fail(newer))
     return Journal.of({ count: Effect.succeed(0) })
   }
 
@@ -180,13 +180,13 @@ const make = Effect.gen(function*() {
   // A look may take longer than a deadline may, so it goes on by itself. The next one is set, if it has not ended.
   handle(name, () =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      if (now < startedAt + settling && !isRight()) return lookIn(settling)
+      if (now >= startedAt && now < startedAt + settling && !isRight()) return lookIn(settling)
       assembly.fork(look)
       return watch
     }))
 
   // Who was there before the room had a journal.
-  if (opened.success === 0) {
+  if (version === 0) {
     yield* assembly.registry.list({ limit: Infinity }).pipe(
       Effect.tap((connections) => Storage.attempt(() => connections.forEach(write))),
       Effect.catchCause((cause) => Effect.logError("The journal begins without those who are there", cause))

@@ -354,7 +354,10 @@ export const make = <R extends Room.Any, App, E, Given>(
         whenReady(() => assembly.lifecycle.alarm),
         ({ _tag }) =>
           _tag === "Failure" && repetition >= Alarm.repetitions
-            ? Effect.logError("The alarm is lost: it failed each time")
+            ? isStarted
+              ? Effect.logError("The alarm is lost: it failed each time")
+              // It waits for a room that starts.
+              : Effect.clockWith((clock) => port.set(clock.currentTimeMillisUnsafe() + 60_000))
             : undefined
       ),
     call: (method, payload, trace) => {

@@ -54,9 +54,28 @@ export const exec = <R extends Row = Row>(
   ...bindings: ReadonlyArray<Binding>
 ): Effect.Effect<ReadonlyArray<R>, StorageError.StorageError, Storage> =>
   Storage.use((storage) =>
-    // SAFETY: the caller says which columns the statement gives.
-    attempt(() => execIn(storage, statements, bindings) as ReadonlyArray<R>)
+    Effect.flatMap(Transaction, ({ hasEnded }) =>
+      attempt(() => {
+        if (hasEnded) throw new Error("The transaction of this statement has ended.")
+        // SAFETY: the caller says which columns the statement gives.
+        return execIn(storage, statements, bindings) as ReadonlyArray<R>
+      }))
   )
+
+// The transaction that a fiber is in. What waits where it cannot be interrupted has no part in it any more.
+const Transaction = Context.Reference("effect-dormouse/services/Storage/Transaction", {
+  defaultValue: (): { hasEnded: boolean; readonly afterwards: Array<() => void> | undefined } => ({
+    hasEnded: false,
+    afterwards: undefined
+  })
+})
+
+/** Runs a function at once, or when the transaction has ended that this is in, however it did. */
+export const afterwards = (run: () => void): Effect.Effect<void> =>
+  Effect.map(Transaction, ({ afterwards }) => {
+    if (afterwards === undefined) run()
+    else afterwards.push(run)
+  })
 
 /** What uses the port itself, as an effect with typed errors. */
 export const attempt = <A>(use: () => A): Effect.Effect<A, StorageError.StorageError> =>
@@ -87,17 +106,23 @@ export const transactionIn = <A, E, R, E2>(
   effect: Effect.Effect<A, E, R>,
   onThrow: (cause: unknown) => E2
 ): Effect.Effect<A, E | E2, R> =>
-  Effect.withFiber<A, E | E2, R>(({ context }) => {
+  Effect.withFiber<A, E | E2, R>((fiber) => {
     let exit: Exit.Exit<A, E> | undefined
+    const outer = fiber.getRef(Transaction).afterwards
+    const transaction = { hasEnded: false, afterwards: outer ?? [] }
     try {
       return storage.transaction(() => {
+        const within = Effect.provideService(effect, Transaction, transaction)
         // SAFETY: the context of the fiber has what the effect needs.
-        exit = now(Effect.runSyncExitWith(context as Context.Context<R>)(effect))
+        exit = now(Effect.runSyncExitWith(fiber.context as Context.Context<R>)(within))
         if (Exit.isFailure(exit)) throw new Error("The transaction is rolled back.")
         return exit
       })
     } catch (cause) {
       return exit !== undefined && Exit.isFailure(exit) ? exit : Effect.fail(onThrow(cause))
+    } finally {
+      transaction.hasEnded = true
+      if (outer === undefined) { for (const run of transaction.afterwards) run() }
     }
   })
 

@@ -4,8 +4,9 @@
  * Each part of the library counts the versions of its tables. An object may meet tables that newer code has made, after
  * a rollback say. It leaves those as they are.
  */
+import * as Effect from "effect/Effect"
 import * as StorageError from "../domain/StorageError.ts"
-import type * as Storage from "./Storage.ts"
+import * as Storage from "./Storage.ts"
 
 /**
  * Makes the tables of a part, or brings them up to date: `versions` are the statements that lead from each version to the
@@ -34,3 +35,17 @@ export const open = (
   }
   return version
 }
+
+/**
+ * The same as an effect: gives the error if newer code has made the tables. Any other failure is one of the room's start,
+ * which is tried again.
+ */
+export const opened = (
+  storage: Storage.Storage["Service"],
+  part: string,
+  versions: ReadonlyArray<string>
+): Effect.Effect<{ readonly version: number; readonly newer: StorageError.StorageError | undefined }> =>
+  Effect.catch(
+    Effect.map(Storage.attempt(() => open(storage, part, versions)), (version) => ({ version, newer: undefined })),
+    (error) => error.reason._tag === "NewerTables" ? Effect.succeed({ version: 0, newer: error }) : Effect.die(error)
+  )

@@ -4,6 +4,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Alarm from "../../src/services/Alarm.ts"
 import * as Deadlines from "../../src/services/Deadlines.ts"
@@ -37,7 +38,13 @@ export const DiaryLive = Diary.toLayer(Effect.gen(function*() {
   return {
     open: ({ id }) => room.send(id, id),
     message: ({ id }, text) => room.deadlines.note.set(id, "1 second", { text }, { connection: id }),
-    alarm: write("alarm"),
+    alarm: Effect.gen(function*() {
+      yield* write("alarm")
+      const repeats = yield* Storage.exec("SELECT 1 FROM ran WHERE what LIKE '%alarm if none'")
+      if (repeats.length > 0 && Option.isNone(yield* alarm.get)) {
+        yield* alarm.set((yield* Clock.currentTimeMillis) + 100)
+      }
+    }),
     deadlines: {
       count: (key, n) => write(`count ${key} ${n}`),
       note: Effect.fnUntraced(function*(key, { text }, { failures }) {
@@ -54,6 +61,7 @@ export const DiaryLive = Diary.toLayer(Effect.gen(function*() {
           case "now":
             return yield* room.deadlines.note.set(key, 0, { text: "at once" })
           case "alarm":
+          case "alarm if none":
             return yield* alarm.set((yield* Clock.currentTimeMillis) + 50)
           case "cancel":
             return yield* room.deadlines.note.cancel("other")

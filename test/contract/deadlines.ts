@@ -119,6 +119,8 @@ export const contract = (
           assert.strictEqual(yield* reasonOf(set("a", "x".repeat(2_000_001) as "1 hour", "x")), "InvalidDeadline")
           assert.strictEqual(yield* reasonOf(set("a", 1, "x".repeat(2_000_001))), "TooBig")
           assert.strictEqual(yield* reasonOf(set("k".repeat(1_025), 1, "x")), "InvalidDeadline")
+          assert.strictEqual(yield* reasonOf(set("\ud800", 1, "x")), "InvalidDeadline")
+          assert.strictEqual(yield* reasonOf(set("a", 1, "x".repeat(1_995_000))), "TooBig")
           assert.strictEqual(
             yield* reasonOf(
               Effect.flatMap(note, (note) => note.set("a", 1, { text: "x" }, { connection: nobody }))
@@ -150,6 +152,7 @@ export const contract = (
           yield* (yield* connect()).send("gone")
           yield* run(set("a", 1_010, "stays"))
           yield* crash
+          assert.deepStrictEqual((yield* run(Effect.flatMap(note, (note) => note.list()))).map(({ key }) => key), ["a"])
           yield* elapse(1_200)
           assert.deepStrictEqual(yield* run(what), ["a: stays"])
           assert.deepStrictEqual(yield* run(Effect.flatMap(note, (note) => note.list())), [])
@@ -221,6 +224,35 @@ export const contract = (
           yield* run(Effect.ignore(Storage.transaction(Effect.andThen(set("b", 50, "taken back"), Effect.fail("no")))))
           yield* elapse(200)
           assert.deepStrictEqual(yield* run(what), ["a: kept"])
+          // The alarm follows what the transaction has left.
+          const now = yield* run(Clock.currentTimeMillis)
+          const later = DateTime.makeUnsafe(now + 700)
+          yield* run(Effect.ignore(Storage.transaction(Effect.andThen(set("c", later, "no"), Effect.fail("no")))))
+          yield* run(set("c", later, "kept"))
+          yield* run(Effect.ignore(Storage.transaction(
+            Effect.flatMap(note, (note) => Effect.andThen(note.cancel("c"), Effect.fail("no")))
+          )))
+          yield* elapse(900)
+          assert.deepStrictEqual(yield* run(what), ["a: kept", "c: kept"])
+        }))
+
+      test("one for a time that an alarm cannot have holds no other up (DL-1)", ({ elapse, run }) =>
+        Effect.gen(function*() {
+          yield* run(set("far", DateTime.makeUnsafe("9999-12-31T00:00:00Z"), "x"))
+          yield* run(set("soon", 50, "x"))
+          yield* elapse(300)
+          assert.deepStrictEqual(yield* run(what), ["soon: x"])
+          assert.strictEqual((yield* run(Effect.flatMap(note, (note) => note.list()))).length, 1)
+          yield* run(set("next", 50, "x"))
+          yield* elapse(300)
+          assert.deepStrictEqual(yield* run(what), ["soon: x", "next: x"])
+        }))
+
+      test("in the alarm handler no alarm is set, unless it sets one (DL-7)", ({ elapse, run }) =>
+        Effect.gen(function*() {
+          yield* run(set("a", 50, "alarm if none"))
+          yield* elapse(700)
+          assert.deepStrictEqual((yield* run(what)).slice(0, 4), ["a: alarm if none", "alarm", "alarm", "alarm"])
         }))
 
       test("tables of newer code are left alone, and the room goes on (DL-8)", ({ connect, crash, elapse, run }) =>

@@ -197,6 +197,38 @@ export const contract = (
         assert.strictEqual(yield* count, 1)
       })))
 
+    test("what cannot be interrupted in a transaction that waits stores nothing afterwards (SG-4)", ({ run }) =>
+      run(Effect.gen(function*() {
+        yield* table
+        const wait = Effect.promise(() => new Promise((done) => setTimeout(done, 5)))
+        const body = Storage.exec("INSERT INTO t VALUES (1, 0)").pipe(
+          Effect.andThen(wait),
+          Effect.andThen(Storage.exec("INSERT INTO t VALUES (2, 0)")),
+          Effect.uninterruptible
+        )
+        assert.strictEqual((yield* Effect.exit(Storage.transaction(body)))._tag, "Failure")
+        yield* Effect.promise(() => new Promise((done) => setTimeout(done, 20)))
+        assert.strictEqual(yield* count, 0)
+      })))
+
+    test("no statement begins or ends a transaction, whatever stands before it (SG-2)", ({ run }) =>
+      run(Effect.gen(function*() {
+        yield* table
+        for (const statement of ["/**/COMMIT", ";BEGIN", "-- x\nROLLBACK", "SELECT 1; COMMIT"]) {
+          const exit = yield* Effect.exit(Storage.transaction(
+            Effect.andThen(Storage.exec("INSERT INTO t VALUES (1, 0)"), Storage.exec(statement))
+          ))
+          assert.strictEqual(exit._tag, "Failure", statement)
+          assert.strictEqual(yield* count, 0, statement)
+        }
+      })))
+
+    test("an integer over 2^53 comes back as a number (SG-1)", ({ run }) =>
+      run(Effect.gen(function*() {
+        const [row] = yield* Storage.exec("SELECT 9223372036854775807 AS n")
+        assert.deepStrictEqual(row, { n: 2 ** 63 })
+      })))
+
     test("a transaction may take thousands of steps (SG-4)", ({ run }) =>
       run(Effect.gen(function*() {
         yield* table

@@ -1,9 +1,10 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as NodeRooms from "../../src/listeners/NodeRooms.ts"
@@ -94,5 +95,34 @@ it.effect("an alarm rings after a restart of the process, in a room that nobody 
     assert.strictEqual(
       (yield* last.rooms.run("Sleeper", Alarm.Alarm.use((alarm) => alarm.get)))._tag,
       "None"
+    )
+  }))
+
+it.effect("a file that cannot be read is told, and the other rooms run (SG-7)", () =>
+  Effect.gen(function*() {
+    const directory = yield* folder
+    writeFileSync(join(directory, "broken.sqlite"), "this is no database, and long enough to be read as one".repeat(50))
+    mkdirSync(join(directory, "folder.sqlite"))
+    const lines: Array<string> = []
+    const logger = Logger.make(({ message }) => void lines.push(String(message)))
+    yield* Effect.gen(function*() {
+      const { rooms } = yield* start(directory)
+      yield* rooms.run("fine", Storage.exec("CREATE TABLE t (a)"))
+      yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+    }).pipe(Effect.provide(Logger.layer([logger])))
+    assert.strictEqual(lines.filter((line) => line.startsWith("What a room has stored cannot be read")).length, 2)
+  }))
+
+it.effect("whatever name a room is run by, it stores in the directory (SG-7)", () =>
+  Effect.gen(function*() {
+    const directory = yield* folder
+    const { rooms } = yield* start(join(directory, "rooms"))
+    for (const name of ["../evil", "a/b", "x".repeat(300), "", "\0"]) {
+      yield* rooms.run(name, Storage.exec("CREATE TABLE t (a)"))
+    }
+    assert.deepStrictEqual(readdirSync(directory), ["rooms"])
+    assert.strictEqual(
+      readdirSync(join(directory, "rooms")).filter((file) => file.endsWith(".sqlite")).length,
+      5
     )
   }))

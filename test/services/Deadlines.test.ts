@@ -177,3 +177,91 @@ it.effect("thousands that are due at once run in order, and messages come in bet
     )
     assert.include(order.slice(1, -1), "message")
   }))
+
+it.effect("a handler that cannot be interrupted has failed after a minute, and rings no alarm in a row (DL-5)", () =>
+  Effect.gen(function*() {
+    let runs = 0
+    const Stubborn = Room.make("stubborn", {
+      receive: Schema.String,
+      send: Schema.String,
+      deadlines: { one: Schema.Int }
+    })
+    const room = yield* MemoryRoom.make(
+      Stubborn,
+      Layer.provide(
+        Stubborn.toLayer({
+          deadlines: {
+            one: () => {
+              runs++
+              return Effect.uninterruptible(Effect.sleep("3 minutes"))
+            }
+          }
+        }),
+        Deadlines.layer
+      )
+    )
+    yield* room.run(Stubborn.use(({ deadlines }) => deadlines.one.set("a", 1_000, 1)))
+    yield* TestClock.adjust("70 seconds")
+    const one = yield* room.run(Stubborn.use(({ deadlines }) => deadlines.one.get("a")))
+    assert.strictEqual(Option.getOrThrow(one).failures, 1)
+    yield* TestClock.adjust("50 seconds")
+    assert.strictEqual(runs, 2)
+  }).pipe(Effect.provide(Logger.layer([]))))
+
+it.effect("a handler that gives no effect has failed, and the others run (DL-5)", () =>
+  Effect.gen(function*() {
+    const told: Array<string> = []
+    const Wrong = Room.make("wrong", {
+      receive: Schema.String,
+      send: Schema.String,
+      deadlines: { wrong: Schema.Int, right: Schema.Int }
+    })
+    const handlers = {
+      deadlines: {
+        wrong: () => undefined as unknown as Effect.Effect<void>,
+        right: () => Effect.sync(() => void told.push("right"))
+      }
+    }
+    const room = yield* MemoryRoom.make(Wrong, Layer.provide(Wrong.toLayer(handlers), Deadlines.layer))
+    yield* room.run(
+      Wrong.use(({ deadlines }) =>
+        Effect.andThen(deadlines.wrong.set("a", 1_000, 1), deadlines.right.set("a", 1_001, 1))
+      )
+    )
+    yield* TestClock.adjust("3 minutes")
+    assert.deepStrictEqual(told, ["right"])
+    const [one] = yield* room.run(Wrong.use(({ deadlines }) => deadlines.wrong.failed))
+    assert.include(one?.error, "gives no effect")
+  }).pipe(Effect.provide(Logger.layer([]))))
+
+it.effect("deadlines fire after an outage, however long it was (LC-18, DL-1)", () =>
+  Effect.gen(function*() {
+    let isAway = false
+    const told: Array<string> = []
+    const Tea = Room.make("tea", { receive: Schema.String, send: Schema.String, deadlines: { cup: Schema.Int } })
+    const live = Layer.unwrap(Effect.suspend(() =>
+      isAway
+        ? Effect.fail("away")
+        : Effect.succeed(Tea.toLayer({ deadlines: { cup: () => Effect.sync(() => void told.push("cup")) } }))
+    )).pipe(Layer.provide(Deadlines.layer))
+    const room = yield* MemoryRoom.make(Tea, live)
+    yield* room.run(Tea.use(({ deadlines }) => deadlines.cup.set("a", "1 minute", 1)))
+    isAway = true
+    yield* room.evict
+    for (let minute = 0; minute < 20; minute++) yield* TestClock.adjust("1 minute")
+    isAway = false
+    for (let minute = 0; minute < 3; minute++) yield* TestClock.adjust("1 minute")
+    assert.deepStrictEqual(told, ["cup"])
+  }).pipe(Effect.provide(Logger.layer([]))))
+
+it.effect("a name that begins with a colon is the library's own (DL-3)", () =>
+  Effect.gen(function*() {
+    const Colon = Room.make("colon", {
+      receive: Schema.String,
+      send: Schema.String,
+      deadlines: { ":alarm": Schema.Int }
+    })
+    const handlers = { deadlines: { ":alarm": () => Effect.void } }
+    const room = yield* MemoryRoom.make(Colon, Layer.provide(Colon.toLayer(handlers), Deadlines.layer))
+    assert.strictEqual((yield* Effect.flip(room.connect())).status, 503)
+  }).pipe(Effect.provide(Logger.layer([]))))
