@@ -169,8 +169,8 @@ export const check = (summaries: ReadonlyArray<Summary>): ReadonlyArray<Check> =
   atMost("memory", "an idle connection to the floor's", ratio("memory", "", "KiB", "dormouse"), 1.05)
   for (
     const [name, line, kibibytes, milliseconds] of [
-      ["example", "the example's Worker", 44, 15],
-      ["worker", "the deployed Worker", 60, 25]
+      ["example", "the example's Worker", 44.9, 15],
+      ["worker", "the deployed Worker", 64, 25]
     ] as const
   ) {
     atMost("size", `${line}, gzipped`, find("size", "", "KiB gzipped", name)?.median, kibibytes, " KiB")

@@ -96,14 +96,17 @@ const make = Effect.gen(function*() {
     return Effect.timeoutOption(Fiber.await(releasing), patience)
   })
 
-  const end = assembly.end(({ retire }) =>
-    Effect.gen(function*() {
-      yield* retire
-      for (const { ending } of assembly.keepers) if (ending !== undefined) yield* Effect.ignore(ending)
-      yield* release
-      yield* storage.clear
-    })
+  // Once it has retired there is no way back: the room starts anew, whatever happens.
+  const vanish = Effect.gen(function*() {
+    for (const { ending } of assembly.keepers) if (ending !== undefined) yield* Effect.ignore(ending)
+    yield* release
+    yield* storage.clear
+  }).pipe(
+    Effect.catchCause((cause) => Effect.logError("The storage of the room was not deleted", cause)),
+    Effect.uninterruptible
   )
+
+  const end = assembly.end(({ retire }) => Effect.andThen(retire, vanish))
 
   handle(name, (_, payload, deadline) =>
     Effect.suspend(() => {
