@@ -27,7 +27,8 @@ export const internal: ReadonlySet<string> = new Set([
   "RpcFrames",
   "Spans",
   "SqliteStorage",
-  "Stub"
+  "Stub",
+  "Tables"
 ])
 
 const manifest = new URL("../package.json", import.meta.url)
