@@ -302,6 +302,7 @@ export const make = <R extends Room.Any, App, E, Given>(
     Effect.clockWith((clock) => {
       const { handlers } = assembly
       // Who comes second waits for the same end.
+      // SAFETY: it fails with what the first one fails with, and all who end a room do so in the same way.
       if (isEnding) return Effect.flatMap(Fiber.await(starting!), (exit) => Effect.asVoid(exit as Exit.Exit<void, E>))
       if (!isStarted || handlers === undefined) return Effect.interrupt
       isStarted = false
