@@ -39,7 +39,7 @@ export const userTag = (user: string): string => `u:${user}`
 export const labelTag = (label: string): string => `l:${label}`
 
 /**
- * The tags that say who a connection is. Repeated labels are folded into one.
+ * The tags that say who a connection is, and `others`, with prefixes of their own. Repeated labels are folded into one.
  *
  * **Example** (a user with one label)
  *
@@ -49,11 +49,13 @@ export const labelTag = (label: string): string => `l:${label}`
  * ```
  */
 export const toTags = (
-  identity: Identity
+  identity: Identity,
+  others: ReadonlyArray<string> = []
 ): Result.Result<ReadonlyArray<string>, RoomError.TooManyTags | RoomError.TagTooLong> => {
   const tags = [connectionTag(identity.id), protocolTag(identity.protocol)]
   if (identity.user !== undefined) tags.push(userTag(identity.user))
   for (const label of new Set(identity.labels)) tags.push(labelTag(label))
+  tags.push(...others)
   if (tags.length > Limits.tagsPerSocket) {
     return Result.fail(new RoomError.TooManyTags({ count: tags.length, limit: Limits.tagsPerSocket }))
   }

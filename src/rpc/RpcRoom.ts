@@ -47,6 +47,7 @@ import * as Stream from "effect/Stream"
 import type * as Audience from "../domain/Audience.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
+import * as Limits from "../domain/Limits.ts"
 import * as RoomError from "../domain/RoomError.ts"
 import type * as StorageError from "../domain/StorageError.ts"
 import * as Broadcaster from "../services/Broadcaster.ts"
@@ -219,7 +220,7 @@ export const make = <
 >(
   name: Name,
   group: RpcGroup.RpcGroup<Rpcs>,
-  { calls: mostCalls = 128, methods, state, streams: mostStreams = 256, ...options }: {
+  { calls: mostCalls = 128, limits, methods, state, streams: mostStreams = 256, ...options }: {
     /** What is kept for a connection while the object sleeps, beside its streams; nothing, unless given. */
     readonly state?: Schema.Codec<State, unknown> | undefined
     /** Methods that may be called from outside, by other Workers: see `Rooms`. */
@@ -239,6 +240,8 @@ export const make = <
      * given. The room's layer then needs that of a `Directory`.
      */
     readonly directory?: K
+    /** What one client may do, where it differs from what every room allows. Its state and streams have 16,384 bytes. */
+    readonly limits?: Partial<Limits.ClientLimits>
     /** Calls of one connection that may be in flight: 128, unless given. One more dies at once. */
     readonly calls?: number | undefined
     /** Pushed streams that one connection may have open: 256, unless given, or as many as fit in its attachment. */
@@ -257,6 +260,8 @@ export const make = <
     state: PushedStreams.keptWith(state ?? (Schema.Undefined as Schema.Codec<unknown> as Schema.Codec<State>)),
     autoResponse: RpcFrames.autoResponse,
     order: "none",
+    // The streams of a connection stand beside its state.
+    limits: { stateBytes: Limits.attachmentBytes, ...limits },
     ...(methods === undefined ? {} : { methods })
   })
   // SAFETY: the middleware is the server's own, and is provided where it is made.

@@ -10,6 +10,8 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Tracer from "effect/Tracer"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
+import type * as Limits from "../domain/Limits.ts"
+import type * as Problem from "../domain/Problem.ts"
 import type * as Alarm from "./Alarm.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
 import type * as Calls from "./Calls.ts"
@@ -38,6 +40,10 @@ export interface Assembly {
   outbox: Outbox.Outbox["Service"]
   broadcaster: Broadcaster.Broadcaster["Service"]
   lifecycle: Lifecycle.Lifecycle["Service"]
+  /** What one client may do. */
+  limits: Limits.ClientLimits
+  /** What stands at the door, if the room's layer has one. */
+  door: Door | undefined
   /** The tracer that the room's app brings. Without one there are no spans. */
   tracer: Tracer.Tracer | undefined
   /** The room's handlers; `undefined` until its layer is built. */
@@ -62,6 +68,22 @@ export interface Assembly {
   readonly end: <E>(last: (handlers: Handlers.Handlers) => Effect.Effect<unknown, E>) => Effect.Effect<void, E>
   /** Releases what the room's layer holds. */
   readonly release: Effect.Effect<void>
+}
+
+/** What stands before a room: it lets clients in, and their messages. */
+export interface Door {
+  /** Lets a client in by `enter`, or refuses it. */
+  readonly connect: (
+    request: Handlers.ConnectRequest,
+    enter: (
+      request: Handlers.ConnectRequest,
+      pass: ConnectionRegistry.Pass
+    ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
+  ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
+  /** So many messages have come in one frame. Gives a rejection if they are not to be handled. */
+  readonly messages: (socket: Sockets.Socket, count: number) => Effect.Effect<Protocol.Rejection | undefined>
+  /** A frame is no message of the room. Gives what is to be done, if the frame is meant for the door. */
+  readonly other: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<unknown> | undefined
 }
 
 /** What hears of every connection, beside the room's handlers. */

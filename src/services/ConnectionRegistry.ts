@@ -45,9 +45,21 @@ export type Admission<State = unknown> =
     readonly labels?: ReadonlyArray<string> | undefined
   }
   & ([State] extends [undefined] ? { readonly state?: undefined } : {
-    /** At most 16,384 bytes as JSON. The registry needs some ten of them. */
+    /** As JSON, at most 2,048 UTF-8 bytes, or what the option `stateBytes` says, up to some 16,370. */
     readonly state: State
   })
+
+/** What the door of a room knows of a newcomer. It stands beside what the room's `connect` handler says. */
+export interface Pass {
+  /** The user, unless the handler names one. */
+  readonly user: string | undefined
+  /** Further labels. */
+  readonly labels: ReadonlyArray<string>
+  /** Tags of the door's own. */
+  readonly tags: ReadonlyArray<string>
+  /** What the door keeps beside the socket: see `beside`. */
+  readonly beside: unknown
+}
 
 /**
  * How states are encoded in attachments. It is pure, so the objects of a room share it, and no wake compiles it again.
@@ -73,7 +85,8 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
     protocol: string,
     admission: Admission,
     /** The trace in which the connection is opened, if there is one. */
-    trace?: string
+    trace?: string,
+    pass?: Pass
   ) => Effect.Effect<Connection, RoomError.RoomError>
   /** Hands an admitted socket to the runtime. From here on the connection is in the room. */
   readonly enter: (id: ConnectionId.ConnectionId) => Effect.Effect<void, RoomError.RoomError>
@@ -92,8 +105,8 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   readonly find: (id: ConnectionId.ConnectionId) => Effect.Effect<Sockets.Socket, RoomError.RoomError>
   /** The open sockets of an audience, in no particular order. A plain function: a broadcast begins with it. */
   readonly open: (audience: Audience.Audience) => ReadonlyArray<Sockets.Socket>
-  /** The open sockets that speak a protocol, the oldest first. A plain function. */
-  readonly speaking: (protocol: string) => ReadonlyArray<Sockets.Socket>
+  /** The open sockets that carry a tag, the oldest first. A plain function. */
+  readonly carrying: (tag: string) => ReadonlyArray<Sockets.Socket>
   /** Whether a socket speaks a protocol. A plain function. */
   readonly isSpeaking: (socket: Sockets.Socket, protocol: string) => boolean
   /** Changes whenever somebody enters or leaves, so a cache of members can see whether it is still right. */
@@ -110,6 +123,10 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   readonly strike: (socket: Sockets.Socket) => number
   /** A frame of a socket was well-formed: the count begins again. A plain function. */
   readonly absolve: (socket: Sockets.Socket) => void
+  /** What the room's door keeps beside a socket, through every sleep. A plain function. */
+  readonly beside: (socket: Sockets.Socket) => unknown
+  /** Replaces that by another small value. If it does not fit, it lasts until the object sleeps. A plain function. */
+  readonly setBeside: (socket: Sockets.Socket, value: unknown) => void
   /** The trace in which a socket's connection was opened. A plain function. */
   readonly traceOf: (socket: Sockets.Socket) => string | undefined
   /** Whether a socket was taken out of the room. Its peer may not know yet and keep sending. A plain function. */
@@ -124,18 +141,21 @@ interface Kept {
   state: string | undefined
   malformed: number
   readonly trace: string | undefined
+  beside: unknown
 }
 
 const read = (socket: Sockets.Socket): Kept => {
   const attachment = socket.deserializeAttachment()
-  const [isForgotten, state, malformed = 0, trace] = Array.isArray(attachment) ? attachment : []
-  return { isForgotten: isForgotten === true, state, malformed, trace }
+  const [isForgotten, state, malformed = 0, trace, beside] = Array.isArray(attachment) ? attachment : []
+  return { isForgotten: isForgotten === true, state, malformed, trace, beside }
 }
 
 // A mark never makes the attachment longer, so a connection can always be forgotten, whatever its state.
-const write = (socket: Sockets.Socket, { isForgotten, malformed, state, trace }: Kept): void =>
+const write = (socket: Sockets.Socket, { beside, isForgotten, malformed, state, trace }: Kept): void =>
   socket.serializeAttachment(
-    malformed === 0 && trace === undefined ? [isForgotten, state] : [isForgotten, state, malformed, trace]
+    malformed === 0 && trace === undefined && beside === undefined
+      ? [isForgotten, state]
+      : [isForgotten, state, malformed, trace, beside]
   )
 
 interface Entry {
@@ -235,20 +255,22 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
     socket: Sockets.Socket,
     { id }: Identity.Identity,
     state: unknown,
-    beside: Pick<Kept, "malformed" | "trace">
+    { beside, malformed, trace }: Pick<Kept, "beside" | "malformed" | "trace">
   ) => {
     const encoded = encode(state)
     if (Result.isFailure(encoded)) return Result.fail(invalid(id, encoded.failure))
     const text = encoded.success === undefined ? undefined : JSON.stringify(encoded.success)
-    const kept: Kept = { isForgotten: false, malformed: beside.malformed, trace: beside.trace, state: text }
+    const { stateBytes } = assembly.limits
+    const tooLarge = (limit: number) =>
+      Result.fail(RoomError.make(new RoomError.StateTooLarge({ connection: id, limit })))
+    if (text !== undefined && !Limits.isWithin(text, stateBytes)) return tooLarge(stateBytes)
+    const kept: Kept = { isForgotten: false, malformed, trace, state: text, beside }
     try {
-      write(socket, { ...kept, malformed: 0 })
+      write(socket, { ...kept, malformed: 0, beside: undefined })
     } catch {
-      return Result.fail(
-        RoomError.make(new RoomError.StateTooLarge({ connection: id, limit: Limits.attachmentBytes }))
-      )
+      return tooLarge(Limits.attachmentBytes)
     }
-    if (kept.malformed > 0) mark(socket, kept, kept.malformed)
+    if (malformed > 0 || beside !== undefined) mark(socket, kept)
     return Result.succeed(kept)
   }
 
@@ -264,24 +286,24 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
 
   const unknown = (id: ConnectionId.ConnectionId) => RoomError.make(new RoomError.UnknownConnection({ connection: id }))
 
-  const mark = (socket: Sockets.Socket, kept: Kept, malformed: number) => {
-    kept.malformed = malformed
+  const mark = (socket: Sockets.Socket, kept: Kept) => {
     try {
       write(socket, kept)
     } catch {
-      // A state that fills the attachment leaves no room for the count: then it lasts until the object sleeps.
+      // A state that fills the attachment leaves no room for it: then it lasts until the object sleeps.
     }
   }
 
   return ConnectionRegistry.of({
-    admit: (socket, protocol, admission, trace) =>
+    admit: (socket, protocol, admission, trace, pass) =>
       Effect.suspend(() => {
-        const { labels = [], state, user } = admission
+        const { labels = [], state, user = pass?.user } = admission
         const id = ConnectionId.mint()
-        const identity: Identity.Identity = { id, user, labels: [...new Set(labels)], protocol }
-        const tags = Identity.toTags(identity)
+        const all = new Set(pass === undefined ? labels : [...labels, ...pass.labels])
+        const identity: Identity.Identity = { id, user, labels: [...all], protocol }
+        const tags = Identity.toTags(identity, pass?.tags)
         if (Result.isFailure(tags)) return Effect.fail(RoomError.make(tags.failure))
-        const kept = keep(socket, identity, state, { malformed: 0, trace })
+        const kept = keep(socket, identity, state, { malformed: 0, trace, beside: pass?.beside })
         if (Result.isFailure(kept)) return Effect.fail(kept.failure)
         entries.set(socket, { identity, kept: kept.success })
         opening.set(id, { socket, tags: tags.success })
@@ -319,7 +341,7 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
         return socket === undefined ? Effect.fail(unknown(id)) : Effect.succeed(socket)
       }),
     open,
-    speaking: (protocol) => openWith(Identity.protocolTag(protocol)),
+    carrying: openWith,
     isSpeaking: (socket, protocol) => entryOf(socket)?.identity.protocol === protocol,
     version: () => version,
     list: ({ after, limit = 1_000, of = Audience.all } = {}) =>
@@ -359,12 +381,21 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
       }),
     strike: (socket) => {
       const kept = keptOf(socket)
-      mark(socket, kept, kept.malformed + 1)
+      kept.malformed++
+      mark(socket, kept)
       return kept.malformed
     },
     absolve: (socket) => {
       const kept = keptOf(socket)
-      if (kept.malformed > 0) mark(socket, kept, 0)
+      if (kept.malformed === 0) return
+      kept.malformed = 0
+      mark(socket, kept)
+    },
+    beside: (socket) => keptOf(socket).beside,
+    setBeside: (socket, value) => {
+      const kept = keptOf(socket)
+      kept.beside = value
+      mark(socket, kept)
     },
     traceOf: (socket) => keptOf(socket).trace,
     isForgotten: (socket) => {
@@ -381,6 +412,7 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
         if (kept.isForgotten) return false
         kept.isForgotten = true
         kept.malformed = 0
+        kept.beside = undefined
         left.add(socket)
         someLeft = true
         version++

@@ -15,6 +15,7 @@ import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
+import * as Limits from "../domain/Limits.ts"
 import * as Problem from "../domain/Problem.ts"
 import * as RoomError from "../domain/RoomError.ts"
 import { type Assembly, tell } from "./Assembly.ts"
@@ -29,8 +30,6 @@ import * as Spans from "./Spans.ts"
 export interface Options extends Mailbox.Options {
   /** Lines of an `ndjson` frame. 256 unless given. */
   readonly frameLines: number
-  /** Malformed frames in a row: the last of them closes the connection. 10 unless given. */
-  readonly malformedFrames: number
 }
 
 /**
@@ -104,7 +103,7 @@ export interface Start {
 export const make = (
   assembly: Assembly,
   order: Order,
-  { frameLines = 256, malformedFrames = 10, ...options }: Partial<Options>,
+  { frameLines = 256, ...options }: Partial<Options>,
   start: Start
 ): Lifecycle["Service"] => {
   // Without an order, as many may run as would wait.
@@ -192,7 +191,7 @@ export const make = (
 
   const malformed = (socket: Sockets.Socket, rejection: Protocol.Rejection) =>
     Effect.suspend(() =>
-      assembly.registry.strike(socket) < malformedFrames
+      assembly.registry.strike(socket) < assembly.limits.malformedFrames
         ? complain(socket, rejection)
         : Effect.andThen(
           complain(socket, rejection),
@@ -226,9 +225,9 @@ export const make = (
   ): Effect.Effect<unknown> =>
     Effect.catchCause(
       Effect.suspend((): Effect.Effect<unknown, unknown> => {
-        const { handlers, protocol, registry } = assembly
-        const decoded = protocol.decode(frame)
-        if (Result.isFailure(decoded)) return reject(decoded.failure)
+        const { door, handlers, limits, protocol, registry } = assembly
+        const decoded = protocol.decode(frame, limits)
+        if (Result.isFailure(decoded)) return door?.other(socket, frame) ?? reject(decoded.failure)
         if (isWhole) registry.absolve(socket)
         if (handlers === undefined) return complain(socket, notStarted)
         const connection = registry.connection(socket)
@@ -244,18 +243,23 @@ export const make = (
   const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<unknown> => {
     if (expelled.has(socket)) return Effect.void
     if (typeof frame === "string" && frame.includes("\n") && assembly.registry.isSpeaking(socket, Protocol.ndjson)) {
-      return handleLines(socket, frame)
+      const lines = Protocol.lines(frame, frameLines)
+      return lines === undefined
+        ? malformed(socket, tooManyLines(frameLines))
+        : admitted(socket, lines.length, handleLines(socket, lines))
     }
-    return receive(socket, frame, (rejection) => malformed(socket, rejection), true)
+    return admitted(socket, 1, receive(socket, frame, (rejection) => malformed(socket, rejection), true))
   }
 
+  // What the door refuses is not even read.
+  const admitted = (socket: Sockets.Socket, messages: number, handling: Effect.Effect<unknown>) =>
+    assembly.door === undefined ? handling : Effect.flatMap(
+      assembly.door.messages(socket, messages),
+      (rejection) => rejection === undefined ? handling : complain(socket, rejection)
+    )
+
   // A frame is answered once, even if many of its lines are wrong.
-  const handleLines = Effect.fnUntraced(function*(socket: Sockets.Socket, frame: string) {
-    const lines = Protocol.lines(frame, frameLines)
-    if (lines === undefined) {
-      yield* malformed(socket, tooManyLines(frameLines))
-      return
-    }
+  const handleLines = Effect.fnUntraced(function*(socket: Sockets.Socket, lines: ReadonlyArray<string>) {
     let isMalformed = false
     const reject = (rejection: Protocol.Rejection) => {
       if (isMalformed) return Effect.void
@@ -277,15 +281,26 @@ export const make = (
     (seconds) => Problem.make(503, "The room could not be started.", { "retry-after": `${seconds}` })
   )
 
-  const connect = Effect.fnUntraced(function*(request: Handlers.ConnectRequest, socket: Sockets.Socket) {
-    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return yield* upgradeRequired
+  const connect = (request: Handlers.ConnectRequest, socket: Sockets.Socket) => {
+    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return upgradeRequired
+    const { door } = assembly
+    return door === undefined || assembly.handlers === undefined
+      ? enter(socket, request)
+      : door.connect(request, (request, pass) => enter(socket, request, pass))
+  }
+
+  const enter = Effect.fnUntraced(function*(
+    socket: Sockets.Socket,
+    request: Handlers.ConnectRequest,
+    pass?: ConnectionRegistry.Pass
+  ) {
     const { broadcaster, handlers, protocol, registry, tracer } = assembly
     if (handlers === undefined) return yield* notReady
     const offered = request.headers.get("sec-websocket-protocol")?.split(",") ?? []
     const { protocol: name, ...handshake } = protocol.negotiate(offered.map((subprotocol) => subprotocol.trim()))
     const trace = tracer === undefined ? undefined : yield* Spans.current
     const connection = yield* Effect.suspend(() => handlers.connect(request)).pipe(
-      Effect.flatMap((admission) => registry.admit(socket, name, admission, trace)),
+      Effect.flatMap((admission) => registry.admit(socket, name, admission, trace, pass)),
       Effect.catchCause((cause) => refuse("connect", cause))
     )
     const { id } = connection
@@ -316,11 +331,16 @@ export const make = (
         assembly.outbox.relieve()
         // What a peer sends before it has seen our close is dropped.
         if (assembly.registry.isForgotten(socket)) return Effect.void
+        const { messageBytes } = assembly.limits
         const bytes = typeof frame === "string" ? frame.length : frame.byteLength
-        const taken = mailbox.take(socket, bytes, () => withHandlers(() => handle(socket, frame)))
+        const isWithin = typeof frame === "string" ? Limits.isWithin(frame, messageBytes) : bytes <= messageBytes
+        const taken = isWithin
+          ? mailbox.take(socket, bytes, () => withHandlers(() => handle(socket, frame))) ??
+            letGo(assembly, socket, CloseCode.overrun, "Too many messages wait.")
+          : letGo(assembly, socket, CloseCode.messageTooBig, `A frame has at most ${messageBytes} bytes.`)
         // If the connection was closed meanwhile, the event ends after it has left.
         return Effect.flatMap(
-          taken ?? letGo(assembly, socket, CloseCode.overrun, "Too many messages wait."),
+          taken,
           (): Effect.Effect<unknown> => {
             const departure = expelled.get(socket)
             return departure === undefined ? Effect.void : Fiber.await(departure)

@@ -12,6 +12,7 @@
  */
 import * as Context from "effect/Context"
 import * as Audience from "../domain/Audience.ts"
+import * as Identity from "../domain/Identity.ts"
 import * as Limits from "../domain/Limits.ts"
 import type { Assembly } from "./Assembly.ts"
 import * as Protocol from "./Protocol.ts"
@@ -135,7 +136,10 @@ export const make = (
     upToDate()
     if (version !== flushed) {
       version = flushed
-      members = { plain: registry.speaking(Protocol.plain), ndjson: registry.speaking(Protocol.ndjson) }
+      members = {
+        plain: registry.carrying(Identity.protocolTag(Protocol.plain)),
+        ndjson: registry.carrying(Identity.protocolTag(Protocol.ndjson))
+      }
     }
     return members
   }

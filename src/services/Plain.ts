@@ -12,6 +12,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as CloseCode from "../domain/CloseCode.ts"
+import * as Limits from "../domain/Limits.ts"
 import * as Protocol from "./Protocol.ts"
 import type * as Room from "./Room.ts"
 
@@ -53,7 +54,7 @@ const json = (room: Room.Any): Protocol.Protocol["Service"] => {
       offered.includes(Protocol.ndjson)
         ? { protocol: Protocol.ndjson, subprotocol: Protocol.ndjson }
         : { protocol: Protocol.plain },
-    decode: (frame) => {
+    decode: (frame, { jsonDepth, jsonKeys }) => {
       if (typeof frame !== "string") {
         return bytes?.decode(frame) ?? reject("UnsupportedFrame", "This room takes text frames of JSON.")
       }
@@ -63,7 +64,9 @@ const json = (room: Room.Any): Protocol.Protocol["Service"] => {
       } catch {
         return reject("InvalidMessage", "The frame is not JSON.")
       }
-      return Result.mapError(decode(value), invalid)
+      return Limits.isBounded(value, jsonDepth, jsonKeys)
+        ? Result.mapError(decode(value), invalid)
+        : reject("InvalidMessage", `A message has at most ${jsonDepth} levels and ${jsonKeys} keys.`)
     },
     encode: (message) =>
       bytes?.isMessage(message) ? bytes.encode(message) : Result.map(encode(message), (value) => JSON.stringify(value)),

@@ -6,6 +6,7 @@
 import * as Context from "effect/Context"
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Limits from "../domain/Limits.ts"
 
 /** What a client sends: a text, or bytes. */
 export type Received = string | ArrayBuffer
@@ -37,14 +38,18 @@ export const lines = (frame: string, limit: number): ReadonlyArray<string> | und
 /**
  * Why a frame was refused: it does not fit the room's schema (`InvalidMessage`), the room does not take this kind of
  * frame (`UnsupportedFrame`), a handler refused it with an error that the room declares (`Refused`), the room could not
- * be started (`NotReady`), or the room failed to handle it (`Internal`).
+ * be started (`NotReady`), the room failed to handle it (`Internal`), the connection says too much in too little time
+ * (`RateLimited`), or may not speak (`Forbidden`), or gives a token that does not hold (`Unauthorized`).
  */
 export const ErrorCode = /* @__PURE__ */ Schema.Literals([
   "InvalidMessage",
   "UnsupportedFrame",
   "Refused",
   "NotReady",
-  "Internal"
+  "Internal",
+  "RateLimited",
+  "Forbidden",
+  "Unauthorized"
 ])
 
 export type ErrorCode = typeof ErrorCode.Type
@@ -72,7 +77,7 @@ export class Protocol extends Context.Service<Protocol, {
     readonly protocol: string
     readonly subprotocol?: string
   }
-  readonly decode: (frame: Received) => Result.Result<unknown, Rejection>
+  readonly decode: (frame: Received, limits: Limits.ClientLimits) => Result.Result<unknown, Rejection>
   readonly encode: (message: unknown) => Result.Result<Frame, Schema.SchemaError>
   readonly complain: (rejection: Rejection) => Complaint
   /** The refusal that a handler's failure means; `undefined` if the room declares no such error. */

@@ -25,6 +25,7 @@ import type * as Scope from "effect/Scope"
 import * as Audience from "../domain/Audience.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
+import type * as Limits from "../domain/Limits.ts"
 import type * as Problem from "../domain/Problem.ts"
 import * as RoomError from "../domain/RoomError.ts"
 import type * as StorageError from "../domain/StorageError.ts"
@@ -76,6 +77,7 @@ export interface Any extends Context.Key<any, any> {
   readonly deadlines: Readonly<Record<string, Schema.Codec<any, any>>>
   readonly lifetime: Lifetime | undefined
   readonly directory: boolean
+  readonly limits: Partial<Limits.ClientLimits>
 }
 
 /** How long a room lives. */
@@ -144,6 +146,7 @@ export interface Room<
   readonly deadlines: DeadlineSchemas
   readonly lifetime: Lifetime | undefined
   readonly directory: boolean
+  readonly limits: Partial<Limits.ClientLimits>
   /**
    * Gives the room its handlers, as a plain object or as an effect that makes one. The effect runs once, when the layer
    * is built. The type of the layer names the services that the effect needs, those that the handlers need, and what the
@@ -301,6 +304,8 @@ interface Options<State, Methods extends Calls.Method, D extends DeadlineSchemas
    * given. The room's layer then needs that of a `Directory`.
    */
   readonly directory?: K
+  /** What one client may do, where it differs from what every room allows. What a runtime is given goes before it. */
+  readonly limits?: Partial<Limits.ClientLimits>
   /** Whether the messages of one connection wait for each other: they do, unless given. `none` turns it off. */
   readonly order?: Lifecycle.Order
 }
@@ -386,6 +391,7 @@ export const make: {
     error,
     format = "json",
     lifetime,
+    limits = {},
     methods = [],
     order = "connection",
     receive,
@@ -405,7 +411,8 @@ export const make: {
     deadlines,
     // SAFETY: it is one, or not given.
     lifetime: lifetime as Lifetime | undefined,
-    directory: directory === true
+    directory: directory === true,
+    limits
   }
   return Object.assign(key, definition, {
     // SAFETY: the types are for the compiler alone.

@@ -14,6 +14,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as CloseCode from "../domain/CloseCode.ts"
+import * as Limits from "../domain/Limits.ts"
 import type * as Problem from "../domain/Problem.ts"
 import * as Alarm from "./Alarm.ts"
 import { type Assembly, Inside } from "./Assembly.ts"
@@ -45,7 +46,7 @@ export type Services<R extends Room.Any> =
   | Ports
 
 /** The bounds of a room. Each has a default that is safe with unknown clients. */
-export type Options = Partial<Lifecycle.Options & Outbox.Options>
+export type Options = Partial<Lifecycle.Options & Limits.ClientLimits & Outbox.Options>
 
 /** A room that runs. `App` is what its layer provides beside the room. */
 export interface RoomRuntime<in out App> {
@@ -141,6 +142,8 @@ export const make = <R extends Room.Any, App, E, Given>(
     protocol: Plain.make(room),
     handlers: undefined,
     deadlines: undefined,
+    limits: { ...Limits.client, ...room.limits, ...options },
+    door: undefined,
     tracer: undefined,
     keepers: [],
     answers: new Map(),

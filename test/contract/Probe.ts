@@ -38,7 +38,8 @@ export const Told = Schema.TaggedUnion({
 export const Probe = Room.make("probe", {
   receive: Ask,
   send: Told,
-  state: Schema.Struct({ note: Schema.String })
+  state: Schema.Struct({ note: Schema.String }),
+  limits: { messageBytes: 1_000_000, stateBytes: 16_384 }
 })
 
 /** What a probe's URL asks for: `note`, `user`, `label` (repeated), and `refuse` or `fail` to be turned away. */

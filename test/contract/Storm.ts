@@ -56,6 +56,7 @@ export const Storm = Room.make("storm", {
   send: Told,
   error: Banned,
   state: State,
+  limits: { messageBytes: 2_000_000 },
   bytes: {
     receive: Schema.Uint8Array.check(Schema.makeFilter((bytes) => bytes.length < 5)),
     send: Schema.Uint8Array

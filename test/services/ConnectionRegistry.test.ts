@@ -14,7 +14,8 @@ import * as Sockets from "../../src/services/Sockets.ts"
 const Notes = Room.make("notes", {
   receive: Schema.String,
   send: Schema.String,
-  state: Schema.Struct({ note: Schema.String })
+  state: Schema.Struct({ note: Schema.String }),
+  limits: { stateBytes: 16_384 }
 })
 
 const NotesLive = Notes.toLayer(Effect.gen(function*() {
@@ -251,8 +252,8 @@ it.effect("a socket of no connection is listed nowhere, and what asks who it is 
         assert.isFalse(registry.isSpeaking(stranger, "plain"))
         assert.isFalse(registry.isForgotten(stranger))
         assert.strictEqual(registry.strike(stranger), 1)
-        assert.strictEqual(registry.speaking("plain").length, 1)
-        assert.strictEqual(registry.speaking("ndjson").length, 0)
+        assert.strictEqual(registry.carrying("p:plain").length, 1)
+        assert.strictEqual(registry.carrying("p:ndjson").length, 0)
         assert.isTrue(yield* registry.forget(stranger))
       })
     )

@@ -193,7 +193,7 @@ it.effect("what is for single clients costs each of them its own, and not everyb
         ConnectionRegistry.ConnectionRegistry,
         Effect.map(ConnectionRegistry.ConnectionRegistry, (registry) => ({
           ...registry,
-          speaking: (protocol: string) => watched(registry.speaking(protocol)),
+          carrying: (tag: string) => watched(registry.carrying(tag)),
           open: (audience: Audience.Audience) => watched(registry.open(audience)),
           isSpeaking: (socket: Sockets.Socket, protocol: string) => {
             looks++

@@ -2,6 +2,7 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Limits from "../../src/domain/Limits.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as Plain from "../../src/services/Plain.ts"
 import * as Protocol from "../../src/services/Protocol.ts"
@@ -41,7 +42,7 @@ it("who is refused is told the place and what was expected there, in at most 512
       send: Schema.Int
     })
   )
-  const reject = (frame: Protocol.Received) => Result.getOrThrow(Result.flip(protocol.decode(frame)))
+  const reject = (frame: Protocol.Received) => Result.getOrThrow(Result.flip(protocol.decode(frame, Limits.client)))
   const short = reject(`{"name":1}`)
   assert.strictEqual(short.code, "InvalidMessage")
   assert.include(short.message, "name")

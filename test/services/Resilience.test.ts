@@ -37,9 +37,9 @@ it.effect("to close everybody costs each of them its own (OB-8)", () =>
       ConnectionRegistry.ConnectionRegistry,
       Effect.map(ConnectionRegistry.ConnectionRegistry, (registry) => ({
         ...registry,
-        speaking: (protocol: string) => {
+        carrying: (tag: string) => {
           lists++
-          return registry.speaking(protocol)
+          return registry.carrying(tag)
         }
       }))
     )
