@@ -57,7 +57,12 @@ export const layer = ({ period = "60 seconds", ...bindings }: Options): Layer.La
           const limiter = env[binding] as RateLimit
           return Effect.tryPromise(() => limiter.limit({ key })).pipe(
             Effect.map(({ success }) => success ? undefined : seconds),
-            Effect.catch((error) => Effect.as(Effect.logWarning(`The binding for ${what} does not answer, so nobody is refused`, error), undefined))
+            Effect.catch((error) =>
+              Effect.as(
+                Effect.logWarning(`The binding for ${what} does not answer, so nobody is refused`, error),
+                undefined
+              )
+            )
           )
         }
       })
