@@ -10,7 +10,7 @@
  * const Routes = RoomRoutes.layer(Lobby)
  * ```
  *
- * **Example** (another path, and a door)
+ * **Example** (another path, and a password)
  *
  * ```ts
  * const GuardedRoutes = RoomRoutes.layer(Lobby, {
@@ -32,13 +32,24 @@ import * as Problem from "../domain/Problem.ts"
 import type * as Room from "../services/Room.ts"
 import * as Rooms from "../services/Rooms.ts"
 
+/** What lets requests in. `Doors` does. */
+export interface Door {
+  /** Lets a request into the room of a name, with what the room may believe about it, or refuses it. */
+  readonly enter: (request: Request, room: string) => Effect.Effect<Claims.Claims, Problem.Problem>
+  /** The request as it is handed to the room. */
+  readonly strip: (request: Request) => Request
+}
+
 /** How the rooms are served. */
-export interface Options<E, R> {
+export interface Options<E, R, DE = never, DR = never> {
   /** Where: a path with the parameter `room`. `/rooms/:room`, unless given. */
   readonly path?: `/${string}:room${string}` | undefined
+  /** The doors that a request comes through first: `Doors.Doors`. There are none, unless given. */
+  readonly doors?: Effect.Effect<Door, DE, DR> | undefined
   /**
    * Lets a request in, with what the room may believe about it (see `Claims`), or refuses it. A `Problem` is the
-   * response; any other error is the app's to handle. Everybody is let in, unless given.
+   * response; any other error is the app's to handle. Everybody is let in, unless given. What the doors say about a
+   * request is added, and wins.
    */
   readonly authorize?:
     | ((request: HttpServerRequest.HttpServerRequest, room: string) => Effect.Effect<Claims.Claims, E, R>)
@@ -46,12 +57,13 @@ export interface Options<E, R> {
 }
 
 /** Serves the rooms of a definition. The response to an upgrade passes through as the runtime made it. */
-export const layer = <R extends Room.Any, E = never, RIn = never>(
+export const layer = <R extends Room.Any, E = never, RIn = never, DE = never, DR = never>(
   room: R,
-  { authorize = everybody, path = "/rooms/:room" }: Options<E, RIn> = {}
+  { authorize = everybody, doors, path = "/rooms/:room" }: Options<E, RIn, DE, DR> = {}
 ): Layer.Layer<
   never,
-  never,
+  DE,
+  | DR
   | HttpRouter.HttpRouter
   | Rooms.Rooms<Room.Name<R>>
   | HttpRouter.Request.From<"Requires", Exclude<RIn, HttpRouter.Provided>>
@@ -59,12 +71,17 @@ export const layer = <R extends Room.Any, E = never, RIn = never>(
 > =>
   HttpRouter.use(Effect.fnUntraced(function*(router) {
     const rooms = yield* Rooms.key(room)
+    const door = doors && (yield* doors)
     yield* router.add("GET", path, (request) =>
       Effect.gen(function*() {
         const { room: name = "" } = yield* HttpRouter.params
-        const claims = yield* authorize(request, name)
         const asked = yield* Effect.orDie(HttpServerRequest.toWeb(request))
-        const response = yield* Effect.catch(rooms.get(name).fetch(asked, claims), Rooms.toLoggedProblem)
+        const verified = door && (yield* door.enter(asked, name))
+        const claims = { ...yield* authorize(request, name), ...verified }
+        const response = yield* Effect.catch(
+          rooms.get(name).fetch(door?.strip(asked) ?? asked, claims),
+          Rooms.toLoggedProblem
+        )
         if (Object.hasOwn(response, "status")) yield* HttpEffect.appendPreResponseHandler(signed(response))
         return HttpServerResponse.raw(response, { status: response.status })
       }).pipe(

@@ -1,6 +1,7 @@
 /**
  * The plain protocol: a frame is one message of the room's schemas. With the WebSocket subprotocol `ndjson`, which JSON
- * rooms offer, a frame is one or more messages, a line each, in both directions.
+ * rooms offer, a frame is one or more messages, a line each, in both directions. A client that has to offer a subprotocol,
+ * as one does that sends a token beside it, offers `plain`.
  *
  * In a JSON room a message is one text frame of JSON. A frame that is refused is answered by
  * `{"_tag":"Error","code":…,"message":…}`; if a handler refused it with an error that the room declares, `error` is
@@ -50,10 +51,7 @@ const json = (room: Room.Any): Protocol.Protocol["Service"] => {
   const bytes = room.bytes && binary(room.bytes)
   const refusal = room.error && refusing(room.error)
   return Protocol.Protocol.of({
-    negotiate: (offered) =>
-      offered.includes(Protocol.ndjson)
-        ? { protocol: Protocol.ndjson, subprotocol: Protocol.ndjson }
-        : { protocol: Protocol.plain },
+    negotiate: (offered) => choose(offered, [Protocol.plain, Protocol.ndjson]),
     decode: (frame, { jsonDepth, jsonKeys }) => {
       if (typeof frame !== "string") {
         return bytes?.decode(frame) ?? reject("UnsupportedFrame", "This room takes text frames of JSON.")
@@ -76,6 +74,12 @@ const json = (room: Room.Any): Protocol.Protocol["Service"] => {
     }),
     refusal: (failure) => refusal?.(failure)
   })
+}
+
+// Who offers none that the room knows speaks plain, and is answered none.
+const choose = (offered: ReadonlyArray<string>, known: ReadonlyArray<string>) => {
+  const subprotocol = offered.find((name) => known.includes(name))
+  return subprotocol === undefined ? { protocol: Protocol.plain } : { protocol: subprotocol, subprotocol }
 }
 
 // The messages of a JSON room that are binary frames.
@@ -109,7 +113,7 @@ const verbatim = (
   const decode = Schema.decodeUnknownResult(room.receive)
   const encode = Schema.encodeUnknownResult(room.send)
   return Protocol.Protocol.of({
-    negotiate: () => ({ protocol: Protocol.plain }),
+    negotiate: (offered) => choose(offered, [Protocol.plain]),
     decode: (frame) => {
       const data = accept(frame)
       return data === undefined

@@ -14,7 +14,7 @@ export type Received = string | ArrayBuffer
 /** What the server sends: a text, or bytes. */
 export type Frame = string | Uint8Array<ArrayBuffer>
 
-/** The protocol of one message a frame. It is also the name in a connection's `p:` tag. */
+/** The protocol of one message a frame: the default, and a subprotocol. It is also the name in a connection's `p:` tag. */
 export const plain = "plain"
 
 /** The plain protocol with one or more JSON messages a frame, a line each; a client asks for it as a subprotocol. */

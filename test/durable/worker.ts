@@ -142,6 +142,8 @@ export class ThriftyLobbyRoom extends withPurse(
 declare global {
   namespace Cloudflare {
     interface Env {
+      readonly CONNECTS: RateLimit
+      readonly NEW_ROOMS: RateLimit
       readonly HALL: DurableObjectNamespace<HallRoom>
       readonly COURT: DurableObjectNamespace<CourtRoom>
       readonly DIRECTORY: DurableObjectNamespace<HallDirectory>

@@ -47,6 +47,9 @@ const visit = Effect.fnUntraced(function*(handler: (request: Request) => Promise
   const ada = books.client(looked)!
   assert.strictEqual((yield* fetch("/books/hut", { headers: { upgrade: "websocket" } })).status, 401)
 
+  const elsewhere = { upgrade: "websocket", cookie: "name=Ada", origin: "https://elsewhere.invalid" }
+  assert.strictEqual((yield* fetch("/books/hut", { headers: elsewhere })).status, 403)
+
   yield* ada.send({ sign: "It was lovely." })
   yield* (yield* books.room("hut")).evict
   yield* ada.send({ sign: "And it still is." })

@@ -1,4 +1,5 @@
 import { once } from "node:events"
+import type { IncomingMessage } from "node:http"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { createTestHarness, type TestHarness } from "wrangler"
 import WebSocket from "ws"
@@ -75,5 +76,22 @@ describe.each(["guestbook", "guestbook-object"])("%s", (example) => {
     assert.strictEqual(response.headers["content-type"], "application/problem+json")
     socket.on("error", () => undefined)
     socket.terminate()
+  })
+
+  it("a page of another origin may not enter with the visitor's cookie (OR-1, HT-5)", async () => {
+    for (const [origin, status] of [[url.origin, 101], ["https://elsewhere.invalid", 403], ["null", 403]] as const) {
+      const socket = new WebSocket(new URL("/books/hut", url.href.replace(/^http/, "ws")), {
+        headers: { cookie: "name=Ada" },
+        origin
+      })
+      socket.on("error", () => undefined)
+      const response = await new Promise<IncomingMessage>((resolve) => {
+        socket.once("upgrade", resolve)
+        socket.once("unexpected-response", (_, response) => resolve(response))
+      })
+      assert.strictEqual(response.statusCode, status, origin)
+      if (status === 403) assert.strictEqual(response.headers["content-type"], "application/problem+json")
+      socket.terminate()
+    }
   })
 })

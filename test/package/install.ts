@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 
-const linked = ["effect", "@cloudflare/workers-types", "@types/node", "@types/ws", "undici-types", "ws"]
+const linked = ["effect", "@cloudflare/workers-types", "@types/node", "@types/ws", "jose", "undici-types", "ws"]
 
 /**
  * Builds and packs the package, and puts it into an otherwise empty project, as an installation would. Nothing is asked

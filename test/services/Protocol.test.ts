@@ -113,3 +113,23 @@ it("what a JSON room tells the sender of a frame that it refuses is an `Error` w
   }
   assert.isFalse(isError({ _tag: "", code: "Internal", message: "" }))
 })
+
+it("the first subprotocol that is offered and known is answered, and nothing else (NJ-1)", () => {
+  const json = Plain.make(Room.make("json", { receive: Schema.String, send: Schema.String }))
+  const text = Plain.make(Room.make("text", { format: "text", receive: Schema.String, send: Schema.String }))
+  const plain = { protocol: "plain", subprotocol: "plain" }
+  const ndjson = { protocol: "ndjson", subprotocol: "ndjson" }
+  for (
+    const [offered, inJson, inText] of [
+      [[], { protocol: "plain" }, { protocol: "plain" }],
+      [["bearer", "a.b.c"], { protocol: "plain" }, { protocol: "plain" }],
+      [["bearer", "a.b.c", "plain"], plain, plain],
+      [["plain", "ndjson"], plain, plain],
+      [["ndjson", "plain"], ndjson, plain],
+      [["Plain", "NDJSON", ""], { protocol: "plain" }, { protocol: "plain" }]
+    ] as const
+  ) {
+    assert.deepStrictEqual(json.negotiate(offered), inJson)
+    assert.deepStrictEqual(text.negotiate(offered), inText)
+  }
+})

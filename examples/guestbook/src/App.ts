@@ -7,6 +7,9 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Problem from "../../../src/domain/Problem.ts"
+import * as Authenticator from "../../../src/doors/Authenticator.ts"
+import * as Doors from "../../../src/doors/Doors.ts"
+import * as Rates from "../../../src/doors/Rates.ts"
 import * as RoomRoutes from "../../../src/http/RoomRoutes.ts"
 import * as Rooms from "../../../src/services/Rooms.ts"
 import { Entries } from "./Entries.ts"
@@ -54,13 +57,19 @@ const Looking = HttpRouter.use(Effect.fnUntraced(function*(router) {
   )
 }))
 
+// A browser sends the cookie along with whatever page asks. So only our own pages may.
+const DoorsLive = Doors.layer({ origins: ["same"] }).pipe(
+  Layer.provide([Authenticator.layerAnonymous, Rates.layerMemory()])
+)
+
 const Look = RoomRoutes.layer(Guestbook, {
   path: "/books/:room",
+  doors: Doors.Doors,
   authorize: ({ cookies }) =>
     cookies["name"] === undefined
       ? Problem.make(401, "Set a cookie `name`, so that we know who signs.")
       : Effect.succeed({ name: cookies["name"] })
-})
+}).pipe(Layer.provide(DoorsLive))
 
 /** What only the rooms are asked. */
 export const RoomsRoutes = Layer.mergeAll(Announce, Looking, Look)
