@@ -2,14 +2,16 @@
  * The deployed Worker: finds the room of a request and hands the request to its object. With a token it also has
  * an API for servers.
  */
+import * as Layer from "effect/Layer"
 import * as Api from "./Api.ts"
 import { Chat, ChatLive } from "./Chat.ts"
 import * as Problem from "./domain/Problem.ts"
 import * as RoomName from "./domain/RoomName.ts"
 import * as RoomObject from "./durable/RoomObject.ts"
+import * as Entrance from "./Entrance.ts"
 
 /** What the Worker's configuration binds. */
-export interface Env {
+export interface Env extends Entrance.Env {
   readonly CHAT: DurableObjectNamespace<ChatRoom>
   readonly ASSETS: Fetcher
   /** The token of the API. Without one there is no API. */
@@ -17,7 +19,7 @@ export interface Env {
 }
 
 /** The object of one chat room. */
-export class ChatRoom extends RoomObject.make(Chat, ChatLive) {}
+export class ChatRoom extends RoomObject.make(Chat, Layer.merge(ChatLive, Entrance.GuardLive)) {}
 
 export default {
   async fetch(request, env) {
@@ -30,8 +32,9 @@ export default {
   }
 } satisfies ExportedHandler<Env>
 
-// Made by the first request that asks for it: a Worker starts without it.
+// Made by the first request that asks for them: a Worker starts without them.
 let api: ReturnType<typeof Api.make>
+let enter: Entrance.Enter | undefined
 
 const route = async (request: Request, env: Env): Promise<Response> => {
   const { pathname } = new URL(request.url)
@@ -50,7 +53,10 @@ const route = async (request: Request, env: Env): Promise<Response> => {
     return asset.status === 404 ? notFound() : asset
   }
   const name = RoomName.fromPathSegment(room)
-  return name === undefined ? noName() : env.CHAT.getByName(name).fetch(request)
+  if (name === undefined) return noName()
+  enter ??= Entrance.make(env)
+  const entered = await enter(request, name)
+  return entered instanceof Response ? entered : env.CHAT.getByName(name).fetch(entered)
 }
 
 const notFound = () => Problem.toResponse(Problem.make(404, "There is nothing here."))

@@ -45,14 +45,26 @@ export const tryAgainLater = 1013
 /** The room is being emptied, so that it can move: the reason says within which window to come back. */
 export const drain = 4001
 
+/** The token of the connection has expired. */
+export const expired = 4003
+
 /** The client does not read what it is sent. */
 export const slow = 4008
 
 /** The client sends more than the room gets done. */
 export const overrun = 4009
 
+/** Nothing has come from the client for a long time. */
+export const idle = 4012
+
+/** The client goes on to say more than it may. */
+export const rateLimited = 4013
+
 /** The room has ended. */
 export const ended = 4500
+
+/** The user is closed out, and tokens that were issued before do not hold any more. */
+export const revoked = 4501
 
 /** Frame after frame is no message of the room. */
 export const malformed = 4509
@@ -80,9 +92,13 @@ export const table = {
     reconnect: true,
     meaning: "the room is being emptied: come back within the window that the reason names"
   },
+  expired: { code: expired, reconnect: true, meaning: "the token has expired: come back with a new one" },
   slow: { code: slow, reconnect: true, meaning: "the client does not read what it is sent" },
   overrun: { code: overrun, reconnect: true, meaning: "the client sends more than the room gets done" },
+  idle: { code: idle, reconnect: true, meaning: "nothing has come from the client for a long time" },
+  rateLimited: { code: rateLimited, reconnect: true, meaning: "the client goes on to say more than it may" },
   ended: { code: ended, reconnect: false, meaning: "the room has ended" },
+  revoked: { code: revoked, reconnect: false, meaning: "the user is closed out, and needs a new token" },
   malformed: { code: malformed, reconnect: false, meaning: "frame after frame is no message of the room" }
 } as const satisfies Record<string, {
   readonly code: number

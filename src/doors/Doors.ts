@@ -121,7 +121,7 @@ const normalize = (origin: string): string | undefined => {
 
 // Whoever has one address of IPv6 has all of its network.
 const addressOf = (text: string | null): Effect.Effect<string | undefined, Problem.Problem> => {
-  if (text === null) return Effect.succeed(undefined)
+  if (text === null) return Effect.undefined
   const address = NetAddress.ipFromString(text)
   if (Result.isFailure(address)) return Problem.make(400, "The address of the client is none.")
   const ip = address.success

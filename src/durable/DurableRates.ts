@@ -40,7 +40,7 @@ export interface Options {
  * Counts with bindings of the Worker. Where one does not answer, nobody is refused, and the log has a warning: a fault of
  * the counting closes no door.
  */
-export const layer = ({ period = "60 seconds", ...bindings }: Options): Layer.Layer<
+export const layer = ({ period, ...bindings }: Options): Layer.Layer<
   Rates.Rates,
   never,
   Bindings.Bindings
@@ -48,23 +48,30 @@ export const layer = ({ period = "60 seconds", ...bindings }: Options): Layer.La
   Layer.effect(
     Rates.Rates,
     Bindings.Bindings.useSync((env) => {
-      const seconds = Math.ceil(Duration.toSeconds(period))
-      return Rates.Rates.of({
-        take: (what, key) => {
-          const binding = bindings[what]
-          if (binding === undefined) return Effect.succeed(undefined)
-          // SAFETY: the type of the binding says that it limits rates.
-          const limiter = env[binding] as RateLimit
-          return Effect.tryPromise(() => limiter.limit({ key })).pipe(
-            Effect.map(({ success }) => success ? undefined : seconds),
-            Effect.catch((error) =>
-              Effect.as(
-                Effect.logWarning(`The binding for ${what} does not answer, so nobody is refused`, error),
-                undefined
-              )
-            )
-          )
-        }
-      })
+      // SAFETY: the type of the binding says that it limits rates.
+      const of = (binding: RateBinding | undefined) => binding && env[binding] as RateLimit
+      return make({ connects: of(bindings.connects), newRooms: of(bindings.newRooms) }, period)
     })
   )
+
+/** Makes the service of the bindings themselves. */
+export const make = (
+  limiters: { readonly [What in Rates.What]?: RateLimit | undefined },
+  period: Duration.Input = "60 seconds"
+): Rates.Rates["Service"] => {
+  const seconds = Math.ceil(Duration.toSeconds(period))
+  return Rates.Rates.of({
+    take: (what, key) => {
+      const limiter = limiters[what]
+      return limiter === undefined ? Effect.undefined : Effect.tryPromise(() => limiter.limit({ key })).pipe(
+        Effect.map(({ success }) => success ? undefined : seconds),
+        Effect.catch((error) =>
+          Effect.as(
+            Effect.logWarning(`The binding for ${what} does not answer, so nobody is refused`, error),
+            undefined
+          )
+        )
+      )
+    }
+  })
+}

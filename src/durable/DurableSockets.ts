@@ -15,7 +15,8 @@ export const make = (ctx: DurableObjectState): Sockets.Sockets["Service"] =>
     list: (tag) => ctx.getWebSockets(tag),
     tags: (socket) => ctx.getTags(toWebSocket(socket)),
     autoRespond: (request, response) =>
-      ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(request, response))
+      ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(request, response)),
+    answeredAt: (socket) => ctx.getWebSocketAutoResponseTimestamp(toWebSocket(socket))?.getTime()
   })
 
 // SAFETY: every socket that reaches these services came from this runtime; anything else it refuses itself.

@@ -5,6 +5,7 @@
  * A Durable Object that holds such sockets stays awake, and is billed, while one of them is open. `WorkerRoom` and
  * `NodeRooms` are the two ways in.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -70,15 +71,20 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
 ): Effect.fn.Return<ListenerRoom<R, App>, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const surroundings = yield* Effect.context()
+  const clock = yield* Clock.Clock
   const fork = (event: Effect.Effect<unknown, never, RoomRuntime.Services<R>>) =>
     void Effect.runForkWith(runtime.services())(event)
 
-  const sockets = ListenerSockets.make({
-    message: (socket, frame) => fork(runtime.message(socket, frame)),
-    close: (socket, close) => fork(runtime.close(socket, close)),
-    error: (socket, error) => fork(runtime.error(socket, error)),
-    slow: (socket) => fork(letGo(socket))
-  }, options.bufferBytes ?? 1_048_576)
+  const sockets = ListenerSockets.make(
+    {
+      message: (socket, frame) => fork(runtime.message(socket, frame)),
+      close: (socket, close) => fork(runtime.close(socket, close)),
+      error: (socket, error) => fork(runtime.error(socket, error)),
+      slow: (socket) => fork(letGo(socket))
+    },
+    options.bufferBytes ?? 1_048_576,
+    () => clock.currentTimeMillisUnsafe()
+  )
   const ring = (repetition: number) =>
     Effect.suspend((): Effect.Effect<void, unknown> => runtime.inside(runtime.alarm(repetition)))
   const alarm = yield* ClockAlarm.make(ring, whileAlarm, keptAlarm)

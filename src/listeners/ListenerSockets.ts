@@ -35,13 +35,14 @@ export interface Events {
 
 /**
  * Makes the service, over sockets that are all {@link ListenerSocket}s. While more than `bufferBytes` wait for a client,
- * it gets no auto-response.
+ * it gets no auto-response. `now` is the time in milliseconds since 1970.
  */
-export const make = (events: Events, bufferBytes: number): Sockets.Sockets["Service"] => {
+export const make = (events: Events, bufferBytes: number, now: () => number): Sockets.Sockets["Service"] => {
   const accepted = new Set<Sockets.Socket>()
   const tagged = new Map<string, Set<Sockets.Socket>>()
   // Outlives the socket's place in the list: its close handler may still wait.
   const tagsOf = new WeakMap<Sockets.Socket, ReadonlyArray<string>>()
+  const answeredAt = new WeakMap<Sockets.Socket, number>()
   let autoResponse: readonly [request: string, response: string] | undefined
 
   const remove = (socket: Sockets.Socket) => {
@@ -59,6 +60,7 @@ export const make = (events: Events, bufferBytes: number): Sockets.Sockets["Serv
       if (socket.readyState !== Sockets.OPEN) return
       // Where nobody counts what waits, `undefined` is never above the bound.
       if (socket.bufferedAmount! > bufferBytes) return events.slow(socket)
+      answeredAt.set(socket, now())
       socket.send(autoResponse![1])
     })
     // An error may follow a close, and a close an error: the first of them is the end.
@@ -98,7 +100,8 @@ export const make = (events: Events, bufferBytes: number): Sockets.Sockets["Serv
     },
     autoRespond: (request, response) => {
       autoResponse = Limits.autoResponse(request, response)
-    }
+    },
+    answeredAt: (socket) => answeredAt.get(socket)
   })
 }
 

@@ -5,6 +5,7 @@
  * Use it through `MemoryRoom` to test a room, and directly to test a service. As in the real runtime, the sockets, the
  * alarm and the storage outlive an eviction, and the services do not. Of a crash, the alarm and the storage are left.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -79,6 +80,8 @@ interface Link {
   /** Bytes that wait for a client that reads nothing; `undefined` while it reads. */
   waiting: number | undefined
   closed: CloseCode.Close | undefined
+  /** When a text was last answered by the auto-response. */
+  answeredAt: number | undefined
   view: MemorySocket
   readonly inbox: Array<Protocol.Frame>
 }
@@ -200,7 +203,9 @@ const make = Effect.gen(function*() {
         if (link.clientGone || link.closed !== undefined) return Effect.void
         if (autoResponse?.[0] === frame) {
           link.inbox.push(autoResponse[1])
-          return Effect.void
+          return Effect.map(Clock.currentTimeMillis, (now) => {
+            link.answeredAt = now
+          })
         }
         return handled((events) => events.message(link.view, frame))
       }),
@@ -276,6 +281,7 @@ const make = Effect.gen(function*() {
         isMute: false,
         waiting: undefined,
         closed: undefined,
+        answeredAt: undefined,
         inbox: []
       }
       // SAFETY: `view` sets what is missing.
@@ -318,7 +324,8 @@ const make = Effect.gen(function*() {
       },
       autoRespond: (request, response) => {
         autoResponse = Limits.autoResponse(request, response)
-      }
+      },
+      answeredAt: (socket) => get(socket).answeredAt
     }),
     Context.add(Alarm.Alarm, alarm),
     Context.add(Storage.Storage, storage())

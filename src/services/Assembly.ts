@@ -77,13 +77,18 @@ export interface Door {
     request: Handlers.ConnectRequest,
     enter: (
       request: Handlers.ConnectRequest,
-      pass: ConnectionRegistry.Pass
+      pass: (admission: ConnectionRegistry.Admission) => Effect.Effect<ConnectionRegistry.Pass, Problem.Problem>
     ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
   ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
   /** So many messages have come in one frame. Gives a rejection if they are not to be handled. */
   readonly messages: (socket: Sockets.Socket, count: number) => Effect.Effect<Protocol.Rejection | undefined>
-  /** A frame is no message of the room. Gives what is to be done, if the frame is meant for the door. */
-  readonly other: (socket: Sockets.Socket, frame: Protocol.Received) => Effect.Effect<unknown> | undefined
+  /** A connection says something. Gives a rejection if it may not. */
+  readonly silence: (connection: ConnectionRegistry.Connection) => Protocol.Rejection | undefined
+  /** A frame is no message of the room. Gives what is to be done if the frame is meant for the door. */
+  readonly other: (
+    socket: Sockets.Socket,
+    frame: Protocol.Received
+  ) => Effect.Effect<Protocol.Rejection | undefined, unknown> | undefined
 }
 
 /** What hears of every connection, beside the room's handlers. */
@@ -92,8 +97,8 @@ export interface Keeper {
   readonly entering?: (connection: ConnectionRegistry.Connection) => Effect.Effect<unknown, unknown>
   /** The state of a connection has changed. */
   readonly changed?: (id: ConnectionId.ConnectionId, state: string | undefined) => Effect.Effect<unknown>
-  /** A connection has left the room, or was refused after all. */
-  readonly left?: (id: ConnectionId.ConnectionId) => Effect.Effect<unknown>
+  /** A connection has left the room, or was refused after all. Its socket is given if there still is one. */
+  readonly left?: (id: ConnectionId.ConnectionId, socket?: Sockets.Socket) => Effect.Effect<unknown>
   /** The `close` handler of a connection has run. */
   readonly closed?: (id: ConnectionId.ConnectionId) => Effect.Effect<unknown>
   /** Runs when the room has started, before any event. */

@@ -27,13 +27,13 @@ export interface Method {
 }
 
 /** What only some rooms answer: `Deadlines` bring `drain`, `Lifetime` brings `destroy`, and `Directory` the third. */
-export type Brought = "destroy" | "drain" | ":occupancy"
+export type Brought = "closeUser" | "destroy" | "drain" | ":occupancy"
 
 /** Answers a built-in call. */
 export type Answer = (payload: any) => Effect.Effect<unknown, RoomError.RoomError>
 
 /** What `Rooms` may ask of every room. A method that a room declares has another name. */
-export type BuiltIn = "broadcast" | "close" | "connections" | "destroy" | "drain" | "fetch" | "send"
+export type BuiltIn = "broadcast" | "close" | "closeUser" | "connections" | "destroy" | "drain" | "fetch" | "send"
 
 /** Refuses methods whose tag is taken. */
 export type Free<Methods extends Method> = [Extract<Methods["_tag"], BuiltIn>] extends [never] ? unknown : never
@@ -65,6 +65,7 @@ export interface BuiltIns {
   readonly send: Carried & { readonly id: ConnectionId.ConnectionId }
   readonly connections: ConnectionRegistry.ListOptions
   readonly close: Lifecycle.CloseOptions & { readonly who: ConnectionId.ConnectionId | Audience.Audience }
+  readonly closeUser: Lifecycle.CloseOptions & { readonly user: string }
   /** In milliseconds. */
   readonly drain: { readonly over: number }
   readonly destroy: {}

@@ -53,7 +53,7 @@ export type Admission<State = unknown> =
 export interface Pass {
   /** The user, unless the handler names one. */
   readonly user: string | undefined
-  /** Further labels. */
+  /** Labels, which come before those of the handler. */
   readonly labels: ReadonlyArray<string>
   /** Tags of the door's own. */
   readonly tags: ReadonlyArray<string>
@@ -299,7 +299,7 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
       Effect.suspend(() => {
         const { labels = [], state, user = pass?.user } = admission
         const id = ConnectionId.mint()
-        const all = new Set(pass === undefined ? labels : [...labels, ...pass.labels])
+        const all = new Set(pass === undefined ? labels : [...pass.labels, ...labels])
         const identity: Identity.Identity = { id, user, labels: [...all], protocol }
         const tags = Identity.toTags(identity, pass?.tags)
         if (Result.isFailure(tags)) return Effect.fail(RoomError.make(tags.failure))
@@ -412,12 +412,11 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
         if (kept.isForgotten) return false
         kept.isForgotten = true
         kept.malformed = 0
-        kept.beside = undefined
         left.add(socket)
         someLeft = true
         version++
         // A socket that we close stays with the runtime until its peer answers, and the object may sleep till then.
-        write(socket, kept)
+        write(socket, { ...kept, beside: undefined })
         return true
       })
   })

@@ -163,7 +163,7 @@ export const make = (
     const { id } = yield* assembly.registry.identify(socket)
     if (!(yield* assembly.registry.forget(socket))) return
     assembly.leaving.add(id)
-    yield* tell(assembly, ({ left }) => left?.(id))
+    yield* tell(assembly, ({ left }) => left?.(id, socket))
     yield* mailbox.last(socket, () => leave(socket, close))
   })
 
@@ -227,10 +227,15 @@ export const make = (
       Effect.suspend((): Effect.Effect<unknown, unknown> => {
         const { door, handlers, limits, protocol, registry } = assembly
         const decoded = protocol.decode(frame, limits)
-        if (Result.isFailure(decoded)) return door?.other(socket, frame) ?? reject(decoded.failure)
+        if (Result.isFailure(decoded)) {
+          const other = door?.other(socket, frame)
+          return other === undefined ? reject(decoded.failure) : unlessRejected(socket, other, Effect.void)
+        }
         if (isWhole) registry.absolve(socket)
         if (handlers === undefined) return complain(socket, notStarted)
         const connection = registry.connection(socket)
+        const silence = door?.silence(connection)
+        if (silence !== undefined) return complain(socket, silence)
         return traced(
           "Room.message",
           () => handlers.message(connection, decoded.success),
@@ -253,10 +258,15 @@ export const make = (
 
   // What the door refuses is not even read.
   const admitted = (socket: Sockets.Socket, messages: number, handling: Effect.Effect<unknown>) =>
-    assembly.door === undefined ? handling : Effect.flatMap(
-      assembly.door.messages(socket, messages),
-      (rejection) => rejection === undefined ? handling : complain(socket, rejection)
-    )
+    assembly.door === undefined
+      ? handling
+      : unlessRejected(socket, assembly.door.messages(socket, messages), handling)
+
+  const unlessRejected = <E>(
+    socket: Sockets.Socket,
+    judged: Effect.Effect<Protocol.Rejection | undefined, E>,
+    handling: Effect.Effect<unknown>
+  ) => Effect.flatMap(judged, (rejection) => rejection === undefined ? handling : complain(socket, rejection))
 
   // A frame is answered once, even if many of its lines are wrong.
   const handleLines = Effect.fnUntraced(function*(socket: Sockets.Socket, lines: ReadonlyArray<string>) {
@@ -292,7 +302,7 @@ export const make = (
   const enter = Effect.fnUntraced(function*(
     socket: Sockets.Socket,
     request: Handlers.ConnectRequest,
-    pass?: ConnectionRegistry.Pass
+    pass?: (admission: ConnectionRegistry.Admission) => Effect.Effect<ConnectionRegistry.Pass, Problem.Problem>
   ) {
     const { broadcaster, handlers, protocol, registry, tracer } = assembly
     if (handlers === undefined) return yield* notReady
@@ -300,7 +310,11 @@ export const make = (
     const { protocol: name, ...handshake } = protocol.negotiate(offered.map((subprotocol) => subprotocol.trim()))
     const trace = tracer === undefined ? undefined : yield* Spans.current
     const connection = yield* Effect.suspend(() => handlers.connect(request)).pipe(
-      Effect.flatMap((admission) => registry.admit(socket, name, admission, trace, pass)),
+      Effect.flatMap((admission): Effect.Effect<ConnectionRegistry.Connection, unknown> =>
+        pass === undefined
+          ? registry.admit(socket, name, admission, trace)
+          : Effect.flatMap(pass(admission), (pass) => registry.admit(socket, name, admission, trace, pass))
+      ),
       Effect.catchCause((cause) => refuse("connect", cause))
     )
     const { id } = connection

@@ -99,6 +99,12 @@ export interface BuiltIns<in Send, out State> {
     options?: Lifecycle.CloseOptions
   ) => Effect.Effect<number, RoomsError>
   /**
+   * Closes what a user has open in the room: with 4501, unless another code is given. From now on no token of the user
+   * holds in this room that was issued before. Succeeds with how many it closed. The room's layer must have that of
+   * `Guard`.
+   */
+  readonly closeUser: (user: string, options?: Lifecycle.CloseOptions) => Effect.Effect<number, RoomsError>
+  /**
    * Closes everybody in waves with 4001, so that they do not come back all at once. Succeeds with how many will be
    * closed; who enters meanwhile stays. The room's layer must have that of `Deadlines`.
    */
@@ -221,6 +227,10 @@ export const makeListed = <R extends Room.Any>(
         // No JSON carries every number.
         CloseCode.isSendable(code ?? CloseCode.normal)
           ? callBuiltIn("close", { who, code, reason }, decodeCount)
+          : fail(new RoomError.InvalidClose({ code: code!, reason: reason ?? "" })),
+      closeUser: (user, { code, reason } = {}) =>
+        CloseCode.isSendable(code ?? CloseCode.normal)
+          ? callBuiltIn("closeUser", { user, code, reason }, decodeCount)
           : fail(new RoomError.InvalidClose({ code: code!, reason: reason ?? "" })),
       drain: ({ over }) => callBuiltIn("drain", { over: Duration.toMillis(over) }, decodeCount),
       destroy: () => callBuiltIn("destroy", {}, decodeNothing),

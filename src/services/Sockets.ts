@@ -42,4 +42,6 @@ export class Sockets extends Context.Service<Sockets, {
   readonly tags: (socket: Socket) => ReadonlyArray<string>
   /** Lets the runtime answer one text with another, exactly matched, without waking the object. */
   readonly autoRespond: (request: string, response: string) => void
+  /** When the runtime last did that for a socket, in milliseconds since 1970; `undefined` if it never has. */
+  readonly answeredAt: (socket: Socket) => number | undefined
 }>()("effect-dormouse/services/Sockets") {}

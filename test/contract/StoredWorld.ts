@@ -3,6 +3,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type * as Claims from "../../src/domain/Claims.ts"
 import type * as CloseCode from "../../src/domain/CloseCode.ts"
 import type * as Problem from "../../src/domain/Problem.ts"
 import type * as Room from "../../src/services/Room.ts"
@@ -10,6 +11,9 @@ import type * as RoomRuntime from "../../src/services/RoomRuntime.ts"
 
 export interface StoredClient {
   readonly send: (text: string) => Effect.Effect<void>
+  readonly sendFrame: (frame: string) => Effect.Effect<void>
+  /** The texts that have come since the last look. */
+  readonly received: Effect.Effect<ReadonlyArray<string>>
   readonly close: Effect.Effect<void>
   /** The connection breaks off. */
   readonly drop: Effect.Effect<void>
@@ -19,8 +23,11 @@ export interface StoredClient {
 
 export interface StoredWorld<R extends Room.Any> {
   readonly run: <A, E>(effect: Effect.Effect<A, E, RoomRuntime.Services<R>>) => Effect.Effect<A, E>
-  /** A client of a room that speaks JSON. */
-  readonly connect: (query?: string) => Effect.Effect<StoredClient, Problem.Problem, Scope.Scope>
+  /** A client of a room that speaks JSON, about whom the app claims something. */
+  readonly connect: (
+    query?: string,
+    claims?: Claims.Claims
+  ) => Effect.Effect<StoredClient, Problem.Problem, Scope.Scope>
   /** Answers a call of `Rooms`. */
   readonly call: (method: string, payload?: string) => Effect.Effect<string>
   /** Lets so many milliseconds pass. */

@@ -13,6 +13,7 @@ import * as RoomObject from "../../src/durable/RoomObject.ts"
 import * as Awake from "../../src/services/Awake.ts"
 import type * as Entries from "../../src/services/Entries.ts"
 import { Diary, DiaryLive } from "../contract/Diary.ts"
+import { Gate, GateLive } from "../contract/Gate.ts"
 import { Inn, InnLive } from "../contract/Inn.ts"
 import { Ledger, LedgerLive } from "../contract/Ledger.ts"
 
@@ -35,6 +36,8 @@ export { AwakeStormRoom, StormRoom } from "./storm.ts"
 export class DiaryRoom extends RoomObject.make(Diary, DiaryLive) {}
 
 export class InnRoom extends RoomObject.make(Inn, InnLive) {}
+
+export class GateRoom extends RoomObject.make(Gate, GateLive) {}
 
 export class LedgerRoom extends RoomObject.make(Ledger, LedgerLive) {}
 
@@ -149,6 +152,7 @@ declare global {
       readonly DIRECTORY: DurableObjectNamespace<HallDirectory>
       readonly DIARY: DurableObjectNamespace<DiaryRoom>
       readonly INN: DurableObjectNamespace<InnRoom>
+      readonly GATE: DurableObjectNamespace<GateRoom>
       readonly LEDGER: DurableObjectNamespace<LedgerRoom>
       readonly PROBE: DurableObjectNamespace<ProbeRoom>
       readonly MIGRATED: DurableObjectNamespace<MigratedRoom>

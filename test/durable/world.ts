@@ -7,7 +7,9 @@ import type * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Claims from "../../src/domain/Claims.ts"
 import * as Problem from "../../src/domain/Problem.ts"
+import * as RequestClaims from "../../src/durable/RequestClaims.ts"
 import type * as RoomObject from "../../src/durable/RoomObject.ts"
 import type * as Room from "../../src/services/Room.ts"
 import type * as RoomRuntime from "../../src/services/RoomRuntime.ts"
@@ -84,15 +86,18 @@ export const stored = <R extends Room.Any>(stub: () => DurableObjectStub): Store
   return {
     run: <A, E>(effect: Effect.Effect<A, E, RoomRuntime.Services<R>>) =>
       Effect.flatten(inside<Exit.Exit<A, E>>((room) => room.run(Effect.exit(effect)))),
-    connect: Effect.fnUntraced(function*(query = "") {
-      const response = yield* Effect.promise(() =>
-        stub().fetch(`https://room.invalid/${query}`, { headers: { upgrade: "websocket" } })
-      )
+    connect: Effect.fnUntraced(function*(query = "", claims = Claims.none) {
+      const request = new Request(`https://room.invalid/${query}`, { headers: { upgrade: "websocket" } })
+      const response = yield* Effect.promise(() => stub().fetch(RequestClaims.attach(request, claims)))
       const socket = response.webSocket
       if (socket === null) {
         const { detail, status } = (yield* Effect.promise(() => response.json())) as { detail: string; status: number }
         return yield* Problem.make(status, detail)
       }
+      const texts: Array<string> = []
+      socket.addEventListener("message", ({ data }) => {
+        texts.push(String(data))
+      })
       let closed: { readonly code: number; readonly reason: string } | undefined
       socket.addEventListener("close", ({ code, reason }) => {
         closed = { code, reason }
@@ -101,6 +106,8 @@ export const stored = <R extends Room.Any>(stub: () => DurableObjectStub): Store
       yield* Effect.addFinalizer(() => Effect.sync(() => socket.close()))
       return {
         send: (text: string) => Effect.andThen(Effect.sync(() => socket.send(JSON.stringify(text))), pause(20)),
+        sendFrame: (frame: string) => Effect.andThen(Effect.sync(() => socket.send(frame)), pause(20)),
+        received: Effect.andThen(pause(20), Effect.sync(() => texts.splice(0))),
         close: Effect.andThen(Effect.sync(() => socket.close(1000)), pause(20)),
         // From inside there is no other way to break off.
         drop: Effect.andThen(Effect.sync(() => socket.close()), pause(20)),

@@ -24,12 +24,16 @@ class Fake {
 const make = (bufferedAmount: number | undefined) => {
   const heard: Array<unknown> = []
   const slow: Array<unknown> = []
-  const sockets = ListenerSockets.make({
-    message: (_, frame) => heard.push(frame),
-    close: () => {},
-    error: () => {},
-    slow: (socket) => slow.push(socket)
-  }, 1_000)
+  const sockets = ListenerSockets.make(
+    {
+      message: (_, frame) => heard.push(frame),
+      close: () => {},
+      error: () => {},
+      slow: (socket) => slow.push(socket)
+    },
+    1_000,
+    () => 0
+  )
   sockets.autoRespond("ping", "pong")
   const fake = new Fake()
   fake.bufferedAmount = bufferedAmount

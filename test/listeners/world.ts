@@ -15,6 +15,7 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import WebSocket from "ws"
+import type * as Claims from "../../src/domain/Claims.ts"
 import * as Problem from "../../src/domain/Problem.ts"
 import * as NodeRooms from "../../src/listeners/NodeRooms.ts"
 import * as NodeSocket from "../../src/listeners/NodeSocket.ts"
@@ -112,12 +113,14 @@ export const stored = Effect.fnUntraced(function*<R extends Room.Any, E>(
     (path) => Effect.sync(() => rmSync(path, { recursive: true }))
   )
   const outer = yield* Effect.scope
+  // What is claimed about the client that connects next.
+  let next: Claims.Claims = {}
   const begin = Effect.gen(function*() {
     const scope = yield* Scope.fork(outer)
     const server = http.createServer()
     yield* Scope.addFinalizer(scope, Effect.sync(() => server.close()))
     const rooms = yield* Scope.provide(NodeRooms.make(room, live, { directory }), scope)
-    server.on("upgrade", (request, socket, head) => rooms.upgrade("room", request, socket, head))
+    server.on("upgrade", (request, socket, head) => rooms.upgrade("room", request, socket, head, next))
     server.listen(0, "127.0.0.1")
     yield* Effect.promise(() => once(server, "listening"))
     // SAFETY: it listens on TCP.
@@ -128,8 +131,11 @@ export const stored = Effect.fnUntraced(function*<R extends Room.Any, E>(
   const pause = Effect.promise(() => new Promise((resume) => setTimeout(resume, 20)))
   return {
     run: (effect) => Effect.suspend(() => process.rooms.run("room", effect)),
-    connect: Effect.fnUntraced(function*(query = "") {
+    connect: Effect.fnUntraced(function*(query = "", claims = {}) {
+      next = claims
       const socket = new WebSocket(`ws://127.0.0.1:${process.port}/${query}`)
+      const texts: Array<string> = []
+      socket.on("message", (data) => texts.push(String(data)))
       let closed: { readonly code: number; readonly reason: string } | undefined
       socket.on("close", (code, reason) => {
         closed = { code, reason: String(reason) }
@@ -140,6 +146,8 @@ export const stored = Effect.fnUntraced(function*<R extends Room.Any, E>(
       if (status !== 101) return yield* Problem.make(status, "The room has refused.")
       return {
         send: (text) => Effect.andThen(Effect.sync(() => socket.send(JSON.stringify(text))), pause),
+        sendFrame: (frame) => Effect.andThen(Effect.sync(() => socket.send(frame)), pause),
+        received: Effect.andThen(pause, Effect.sync(() => texts.splice(0))),
         close: Effect.andThen(Effect.sync(() => socket.close(1000)), pause),
         drop: Effect.andThen(Effect.sync(() => socket.terminate()), pause),
         closed: Effect.andThen(pause, Effect.sync(() => closed))

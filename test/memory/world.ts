@@ -15,9 +15,11 @@ export const make = <R extends Room.Any, E>(
 ): Effect.Effect<StoredWorld<R>, never, Scope.Scope> =>
   Effect.map(MemoryRoom.make(room, live), ({ call, connect, crash, evict, run }) => ({
     run,
-    connect: (query = "") =>
-      Effect.map(connect(`/${query}`), (client) => ({
+    connect: (query = "", claims) =>
+      Effect.map(connect(`/${query}`, { claims }), (client) => ({
         send: (text) => client.sendFrame(JSON.stringify(text)),
+        sendFrame: client.sendFrame,
+        received: Effect.map(client.receivedFrames, (frames) => frames.map(String)),
         close: client.close(1000),
         drop: client.drop,
         closed: client.closed

@@ -1,0 +1,53 @@
+/**
+ * What the guard keeps beside a socket, where no sleep loses it: numbers alone, so that it is small, and read in no time.
+ *
+ * @internal
+ */
+import type * as Assembly from "../services/Assembly.ts"
+import type * as Sockets from "../services/Sockets.ts"
+
+export interface Beside {
+  /** Messages that may come at once. */
+  readonly tokens: number
+  /** Since when the next one is being earned, in milliseconds since 1970. */
+  readonly since: number
+  /** When the last frame came, in milliseconds since 1970. */
+  readonly heardAt: number
+  /** Frames in a row that were over the rate. */
+  readonly violations: number
+  /** When the connection's token expires, in milliseconds since 1970; 0 is never. */
+  readonly expiresAt: number
+  /** When it was issued, in milliseconds since 1970; 0 is unknown, and {@link noToken} says that there is none. */
+  readonly issuedAt: number
+  /** How many of the connection's labels, from the first one, are those of its token. */
+  readonly labels: number
+}
+
+/** In the place of a token's time: the door knows no user. */
+export const noToken = -1
+
+/** As the registry keeps it. */
+export const toKept = (
+  { expiresAt, heardAt, issuedAt, labels, since, tokens, violations }: Beside
+): ReadonlyArray<number> => [
+  tokens,
+  since,
+  heardAt,
+  violations,
+  expiresAt,
+  issuedAt,
+  labels
+]
+
+/** That of a socket. A socket that came before the room had a guard has a full bucket, and a token that never expires. */
+export const of = (assembly: Assembly.Assembly, socket: Sockets.Socket): Beside => {
+  const kept = assembly.registry.beside(socket)
+  const [tokens = Infinity, since = 0, heardAt = 0, violations = 0, expiresAt = 0, issuedAt = noToken, labels = 0] =
+    Array.isArray(kept)
+      ? kept
+      : []
+  return { tokens, since, heardAt, violations, expiresAt, issuedAt, labels }
+}
+
+export const set = (assembly: Assembly.Assembly, socket: Sockets.Socket, beside: Beside): void =>
+  assembly.registry.setBeside(socket, toKept(beside))
