@@ -348,9 +348,21 @@ interface Server {
 
 const root = new URL("../..", import.meta.url).pathname
 
+/** Limits for tests, all of whose clients come from one address, at once, and speak as fast as they can. */
+export const crowd = {
+  connectionsPerAddress: 10_000,
+  connectsPerAddress: 1_000_000,
+  newRoomsPerAddress: 1_000_000,
+  messagesPerSecond: 1_000_000,
+  messageBurst: 1_000_000
+}
+
 // The Worker as it is deployed.
 const deployed = (secrets: Readonly<Record<string, string>>): Server => {
-  const harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml", secrets: { ...secrets } }] })
+  const harness = createTestHarness({
+    root,
+    workers: [{ configPath: "./wrangler.toml", vars: { LIMITS: JSON.stringify(crowd) }, secrets: { ...secrets } }]
+  })
   return {
     start: async () => (await harness.listen()).url,
     stop: () => harness.close(),
