@@ -5,7 +5,7 @@ import { once } from "node:events"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Page } from "playwright-core"
-import { afterAll, assert, beforeAll, it } from "vitest"
+import { afterAll, assert, beforeAll, it, vi } from "vitest"
 import { describeInBrowser, useBrowser } from "./browser.ts"
 
 describeInBrowser("a page of another origin", () => {
@@ -14,9 +14,11 @@ describeInBrowser("a page of another origin", () => {
   let elsewhere = ""
 
   beforeAll(async () => {
-    server = createServer((_, response) =>
-      response.setHeader("content-type", "text/html").end("<title>Elsewhere</title>")
-    )
+    server = createServer(({ url }, response) => {
+      response.setHeader("content-type", "text/html")
+      if (url === "/nowhere") response.setHeader("content-security-policy", "sandbox allow-scripts")
+      response.end("<title>Elsewhere</title>")
+    })
     server.listen(0, "127.0.0.1")
     await once(server, "listening")
     // SAFETY: it listens on TCP.
@@ -45,6 +47,7 @@ describeInBrowser("a page of another origin", () => {
       socket.onopen = () => resolve("open")
       socket.onerror = () => resolve("error")
     })`)
+    await vi.waitFor(() => assert.isAbove(statuses.length, 0))
     await session.detach()
     return { outcome, status: statuses[0] }
   }
@@ -64,8 +67,8 @@ describeInBrowser("a page of another origin", () => {
     const refused = { outcome: "error", status: 403 }
     await mallory.page.goto(elsewhere)
     assert.deepStrictEqual(await attempt(mallory.page, rooms("cellar", "Mallory")), refused)
-    // What has no origin of its own says `null`.
-    await mallory.page.goto("data:text/html,<title>Nowhere</title>")
+    // What has no origin of its own, like a page in a sandbox, says `null`.
+    await mallory.page.goto(`${elsewhere}nowhere`)
     assert.deepStrictEqual(await attempt(mallory.page, rooms("cellar", "Mallory")), refused)
 
     // Who may come in is heard of after whoever was there before.
