@@ -65,7 +65,7 @@ export interface RoomObject<R extends Room.Any, App = never> extends DurableObje
  * **Example** (a Worker with one class of rooms)
  *
  * ```ts
- * export class ChatRoom extends RoomObject.make(Chat, ChatLive) {}
+ * export class RemindersRoom extends RoomObject.make(Reminders, RemindersLive) {}
  * ```
  */
 export const make = <R extends Room.Any, App, E>(

@@ -11,15 +11,18 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import { readFileSync } from "node:fs"
 import { document } from "../../scripts/openapi.ts"
 import * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as Problem from "../../src/domain/Problem.ts"
 import * as RoomName from "../../src/domain/RoomName.ts"
+import * as Guard from "../../src/doors/Guard.ts"
 import * as ApiToken from "../../src/http/ApiToken.ts"
 import * as RoomsApi from "../../src/http/RoomsApi.ts"
 import * as RoomsApiRoutes from "../../src/http/RoomsApiRoutes.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
+import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
 import { Lobby, LobbyLive, Purse, since } from "../contract/Lobby.ts"
 
@@ -183,6 +186,32 @@ it.effect("one connection, those of a user or of a label are closed (AI-3)", () 
     assert.deepStrictEqual(yield* close("?user=ada"), [200, { closed: 0 }])
     assert.deepStrictEqual(yield* close("?label=x&code=4001"), [200, { closed: 1 }])
     assert.deepInclude(yield* clients[2]!.closed, { code: 4001 })
+  }))
+
+it.effect("a user is closed out, where the room has a guard (AI-14)", () =>
+  Effect.gen(function*() {
+    const Club = Room.make("club", { receive: Schema.String, send: Schema.String })
+    const ClubLive = Layer.provide(Club.toLayer({}), Guard.layer())
+    const services = yield* Layer.build(MemoryRooms.layer(Club, ClubLive))
+    const { handler } = HttpRouter.toWebHandler(
+      Layer.provide(RoomsApiRoutes.layer(Club, { authorize: () => Effect.void }), Layer.succeedContext(services)),
+      { disableLogger: true }
+    )
+    const closeOut = (path: string) =>
+      Effect.promise(async () => {
+        const response = await handler(
+          new Request(`https://x.invalid/api/rooms/tea/users/${path}`, { method: "DELETE" })
+        )
+        return [response.status, await response.json()]
+      })
+    const room = yield* Context.get(services, MemoryRooms.key(Club)).room("tea")
+    const given = { claims: { user: "ada / é", issuedAt: "0" } }
+    const ada = yield* room.connect("/", given)
+    assert.deepStrictEqual(yield* closeOut("ada%20%2F%20%C3%A9?code=4009&reason=out"), [200, { closed: 1 }])
+    assert.deepInclude(yield* ada.closed, { code: 4009, reason: "out" })
+    assert.strictEqual((yield* Effect.flip(room.connect("/", given))).status, 401)
+    assert.deepStrictEqual(yield* closeOut("nobody"), [200, { closed: 0 }])
+    assert.strictEqual((yield* closeOut("ada?code=1"))[0], 400)
   }))
 
 it.effect("nobody is closed by a request that does not say whom (AI-3)", () =>
@@ -387,6 +416,7 @@ it.effect("the document names every path, with what it takes and every status th
       "get /api/rooms/{room}/connections": "200 400 401 403 404 500 503",
       "delete /api/rooms/{room}/connections": "200 400 401 403 500 503",
       "delete /api/rooms/{room}/connections/{connection}": "200 400 401 403 404 500 503",
+      "delete /api/rooms/{room}/users/{user}": "200 400 401 403 500 503",
       "post /api/rooms/{room}/drain": "200 400 401 403 413 415 500 503"
     })
     assert.deepStrictEqual(json.components.securitySchemes, { bearer: { type: "http", scheme: "Bearer" } })
