@@ -166,6 +166,16 @@ it.effect("where the storage is away nobody is let in whose token may be revoked
     yield* room.connect()
   }))
 
+it.effect("where newer code has made the guard's table the room goes on, and lets everybody in (DL-8, AU-14)", () =>
+  Effect.gen(function*() {
+    const room = yield* make({})
+    yield* room.run(Storage.exec("UPDATE dormouse_tables SET version = 99 WHERE part = 'guard'"))
+    yield* room.evict
+    yield* room.connect("/", { claims: claims({ user: "ada", issuedAt: 1 }, "192.0.2.1") })
+    const failure = yield* room.run(Effect.flip(Guard.Guard.use(({ closeUser }) => closeUser("ada"))))
+    assert.strictEqual(failure.reason._tag, "NewerTables")
+  }))
+
 it.effect("claims of another form let nobody in (AU-9)", () =>
   Effect.gen(function*() {
     const room = yield* make({})
