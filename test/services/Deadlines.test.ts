@@ -487,3 +487,26 @@ it.effect("what is no time is refused, and a limit is a whole number (DL-2, DL-3
       assert.strictEqual((yield* list({ limit })).length, length)
     }
   }))
+
+it.effect("where the alarm could not be set, the next change sets it (DL-1)", () =>
+  Effect.gen(function*() {
+    const told: Array<string> = []
+    let isAway = true
+    const Port = Layer.effectDiscard(Effect.map(Inside, (assembly) => {
+      const { port } = assembly
+      const set = (at: number) => Effect.suspend(() => isAway ? Effect.die(new Error("away")) : port.set(at))
+      Object.assign(assembly, { port: { ...port, set } })
+    }))
+    const room = yield* MemoryRoom.make(
+      Bells,
+      Bells.toLayer({ deadlines: { bell: (key) => Effect.sync(() => void told.push(key)) } }).pipe(
+        Layer.provide(Deadlines.layer),
+        Layer.provide(Port)
+      )
+    )
+    yield* room.run(ring("a", 60_000))
+    isAway = false
+    yield* room.run(ring("b", 120_000))
+    yield* tick(61)
+    assert.deepStrictEqual(told, ["a"])
+  }).pipe(quiet))

@@ -284,7 +284,7 @@ it.effect("a room whose change cannot be kept tries again with the next one (DR-
     const fate: Fate = { isAway: false, writes: [] }
     const live = Hall.toLayer({}).pipe(
       Layer.provide(Directory.layer),
-      Layer.provide(Outage.layer((what) => isAway && what.startsWith("INSERT OR REPLACE INTO dormouse_directory")))
+      Layer.provide(Outage.layer((what) => isAway && what.startsWith("INSERT OR REPLACE INTO dormouse_d")))
     )
     const services = yield* Layer.build(Layer.provide(MemoryRooms.layer(Hall, live), fated(fate)))
     const hall = yield* Context.get(services, MemoryRooms.key(Hall)).room("a")

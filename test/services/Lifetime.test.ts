@@ -379,3 +379,57 @@ it.effect("who leaves costs no look at all the others (LT-2)", () =>
     yield* tick(61)
     assert.deepStrictEqual(told, ["retire"])
   }))
+
+it.effect("a room without a journal, too, waits for a close that takes its time before it ends (LT-1)", () =>
+  Effect.gen(function*() {
+    const told: Array<string> = []
+    const Plain = Room.make("plain", { ...messages, lifetime: { emptyFor: "1 second" } })
+    const room = yield* MemoryRoom.make(
+      Plain,
+      Plain.toLayer({
+        close: () => Effect.andThen(Effect.sleep("3 seconds"), Effect.sync(() => void told.push("close"))),
+        retire: Effect.sync(() => void told.push("retire"))
+      }).pipe(Layer.provide(Lifetime.layer))
+    )
+    const ada = yield* room.connect()
+    yield* Effect.forkChild(ada.close())
+    yield* macrotask
+    yield* tick(10)
+    assert.deepStrictEqual(told, ["close", "retire"])
+  }))
+
+it.effect("what one life's layer has brought answers no call of the next one (LT-4)", () =>
+  Effect.gen(function*() {
+    let lives = 0
+    const Once = Room.make("once", messages)
+    const room = yield* MemoryRoom.make(
+      Once,
+      Layer.unwrap(Effect.sync((): Layer.Layer<never, never, MemoryRoom.Services<typeof Once>> =>
+        ++lives === 1 ? Layer.provide(Once.toLayer({}), Lifetime.layer) : Once.toLayer({})
+      ))
+    )
+    assert.strictEqual(tagOf(yield* room.call("destroy", "{}")), "Success")
+    assert.strictEqual(tagOf(yield* room.call("destroy", "{}")), "UnknownMethod")
+    assert.strictEqual(lives, 2)
+  }))
+
+it.effect("a call that one life has not answered is counted right in the next one (LT-1, LT-5)", () =>
+  Effect.gen(function*() {
+    yield* withFakeTimers
+    const gate = yield* Deferred.make<void>()
+    const Asked = Room.make("asked", { ...messages, methods: [Rpc.make("slow", {})] })
+    const room = yield* MemoryRoom.make(
+      Asked,
+      Asked.toLayer({ methods: { slow: () => Deferred.await(gate) } }).pipe(Layer.provide(Lifetime.layer))
+    )
+    const asking = yield* Effect.forkChild(room.call("slow", "null"))
+    yield* macrotask
+    const destroying = yield* Effect.forkChild(room.call("destroy", "{}"))
+    yield* macrotask
+    yield* Effect.promise(() => vi.advanceTimersByTimeAsync(61_000))
+    assert.strictEqual(tagOf(yield* Fiber.join(destroying)), "Success")
+    yield* room.connect()
+    yield* Deferred.succeed(gate, undefined)
+    yield* Fiber.join(asking)
+    assert.strictEqual(yield* room.run(Inside.useSync(({ asking }) => asking)), 0)
+  }))
