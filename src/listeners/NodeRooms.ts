@@ -164,11 +164,22 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
   })
   const unreadable = (file: string, cause: unknown) =>
     void run(Effect.annotateLogs(Effect.logError("What a room has stored cannot be read", cause), { file }))
+  // Somebody may have started the room meanwhile: then its alarm may have rung, moved, or gone with the room.
+  const isDue = (room: string) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.sync(() => {
+        try {
+          return (storages.alarmOf(room) ?? Infinity) <= now
+        } catch {
+          return true
+        }
+      }))
   // A room whose alarm was set before the last end of the process starts when it is due.
   for (const { at, room } of storages.alarms(unreadable)) {
     yield* Clock.currentTimeMillis.pipe(
       Effect.flatMap((now) => Effect.sleep(Math.max(0, at - now))),
-      Effect.andThen(Effect.scoped(RcMap.get(rooms, room))),
+      Effect.andThen(isDue(room)),
+      Effect.flatMap((due) => due ? Effect.scoped(RcMap.get(rooms, room)) : Effect.void),
       Effect.forkScoped
     )
   }
