@@ -33,7 +33,12 @@ export type Handler = (request: Request) => Promise<Response>
  * that is of the wrong form, the log says once what is wrong, and every answer is 503.
  */
 export const make = ({ API_TOKEN, CHAT }: Env): Handler | undefined => {
-  const text = typeof API_TOKEN === "string" ? API_TOKEN : JSON.stringify(API_TOKEN)
+  // A number or `false` is no token, and no list of them.
+  const text = typeof API_TOKEN === "string" || API_TOKEN === undefined
+    ? API_TOKEN?.trim()
+    : Array.isArray(API_TOKEN)
+    ? JSON.stringify(API_TOKEN)
+    : `[${JSON.stringify(API_TOKEN)}]`
   return Effect.gen(function*() {
     const tokens = yield* ApiToken.configured
     if (tokens.length === 0) return undefined

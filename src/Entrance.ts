@@ -64,24 +64,37 @@ const AuthenticatorLive = Layer.unwrap(Effect.gen(function*() {
     labels: Option.getOrUndefined(claims.labels),
     rooms: Option.getOrUndefined(claims.rooms)
   }
+  if (Option.isSome(secret) && Option.isSome(jwks)) {
+    return yield* new InvalidOption({ option: "JWT_JWKS", detail: "There is a JWT_SECRET already." })
+  }
   if (Option.isSome(secret)) return JwtAuthenticator.layer({ ...said, secret: secret.value })
   return Option.isSome(jwks)
     ? JwtAuthenticator.layer({ ...said, jwks: jwks.value })
     : Authenticator.layerAnonymous
 }))
 
-// The bindings count to what stands in `wrangler.toml`. For another number the isolate counts.
-const RatesLive = Layer.unwrap(Bindings.Bindings.use((env) =>
-  Effect.map(limitsOf(env), (options) => {
-    const { connectsPerAddress: connects, newRoomsPerAddress: newRooms } = RoomLimits.make(options)
-    const { connectsPerAddress, newRoomsPerAddress } = RoomLimits.defaults
-    // SAFETY: the Worker has these bindings.
-    const { CONNECTS, NEW_ROOMS } = env as Env & Cloudflare.Env
-    return connects === connectsPerAddress && newRooms === newRoomsPerAddress
-      ? Layer.succeed(Rates.Rates)(DurableRates.make({ connects: CONNECTS, newRooms: NEW_ROOMS }))
-      : Rates.layerMemory({ connects, newRooms })
-  })
-))
+// The bindings count to what stands in `wrangler.toml`. To another number the isolate counts, for all its rooms: these are
+// numbers in maps, and nothing that one object could wait for in another.
+let isolate: Rates.Rates["Service"] | undefined
+
+const RatesLive = Layer.effect(
+  Rates.Rates,
+  Bindings.Bindings.use((env) =>
+    Effect.map(limitsOf(env), (options) => {
+      const { connectsPerAddress: connects, newRoomsPerAddress: newRooms } = RoomLimits.make(options)
+      const { connectsPerAddress, newRoomsPerAddress } = RoomLimits.defaults
+      isolate ??= Effect.runSync(Rates.makeMemory({ connects, newRooms }))
+      // SAFETY: the Worker has these bindings.
+      const { CONNECTS, NEW_ROOMS } = env as Env & Cloudflare.Env
+      const bound = DurableRates.make({ connects: CONNECTS, newRooms: NEW_ROOMS })
+      const counting = {
+        connects: connects === connectsPerAddress ? bound : isolate,
+        newRooms: newRooms === newRoomsPerAddress ? bound : isolate
+      }
+      return Rates.Rates.of({ take: (what, address) => counting[what].take(what, address) })
+    })
+  )
+)
 
 const DoorsLive = Layer.unwrap(Effect.map(text("ORIGINS"), (origins) =>
   Doors.layer(

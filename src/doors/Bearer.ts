@@ -46,8 +46,8 @@ export const strip = ({ headers, url }: Carrier): Carrier => ({
         }
         case "sec-websocket-protocol": {
           const offered = offers(headers)
-          const pair = offered.indexOf("bearer")
-          return pair < 0 ? headers.get(name) : offered.toSpliced(pair, 2).join(", ") || null
+          if (!offered.includes("bearer")) return headers.get(name)
+          return offered.filter((name, at) => name !== "bearer" && offered[at - 1] !== "bearer").join(", ") || null
         }
         default:
           return headers.get(name)

@@ -1,9 +1,10 @@
 /**
- * How many connections a room, a user and an address may have in a room. Who is about to enter counts.
+ * How many connections a room, a user and an address may have in a room. Who is about to enter counts, and so does a
+ * socket that we have closed until its peer answers: the runtime keeps it, too.
  *
  * @internal
  */
-import * as Audience from "../domain/Audience.ts"
+import * as Identity from "../domain/Identity.ts"
 import * as Problem from "../domain/Problem.ts"
 import type * as Assembly from "../services/Assembly.ts"
 import type * as RoomLimits from "./RoomLimits.ts"
@@ -19,6 +20,9 @@ export interface Arrival {
 /** The tag of a client's address. */
 export const addressTag = (address: string): string => `a:${address}`
 
+/** In the place of a tag: everybody. */
+const room = ""
+
 /** How long a client does well to wait, in seconds. Nobody knows when somebody leaves. */
 const retryAfter = { "retry-after": "30" }
 
@@ -27,7 +31,7 @@ export const make = (
   assembly: Assembly.Assembly,
   limits: Pick<RoomLimits.RoomLimits, "connections" | "connectionsPerAddress" | "connectionsPerUser">
 ): (address: string | undefined) => Arrival | Problem.Problem => {
-  // Those who are about to enter: all, by user and by address.
+  // Those who are about to enter: all, and by their tags.
   const arriving = new Map<string, number>()
 
   const add = (key: string, count: 1 | -1) => {
@@ -36,19 +40,17 @@ export const make = (
     else arriving.set(key, sum)
   }
 
-  const isFull = (key: string, open: () => ReadonlyArray<unknown>, limit: number) =>
-    open().length + (arriving.get(key) ?? 0) >= limit
-
-  const openTo = (audience: Audience.Audience) => () => assembly.registry.open(audience)
+  const isFull = (key: string, limit: number) =>
+    assembly.sockets.list(key === room ? undefined : key).length + (arriving.get(key) ?? 0) >= limit
 
   return (address) => {
-    if (isFull("", openTo(Audience.all), limits.connections)) {
+    if (isFull(room, limits.connections)) {
       return Problem.make(503, "The room is full.", retryAfter)
     }
-    const keys = [""]
+    const keys = [room]
     if (address !== undefined) {
       const tag = addressTag(address)
-      if (isFull(tag, () => assembly.registry.carrying(tag), limits.connectionsPerAddress)) {
+      if (isFull(tag, limits.connectionsPerAddress)) {
         return Problem.make(429, "There are too many connections from your address.", retryAfter)
       }
       keys.push(tag)
@@ -56,8 +58,8 @@ export const make = (
     for (const key of keys) add(key, 1)
     return {
       as: (user) => {
-        const key = `u:${user}`
-        if (isFull(key, openTo(Audience.user(user)), limits.connectionsPerUser)) {
+        const key = Identity.userTag(user)
+        if (isFull(key, limits.connectionsPerUser)) {
           return Problem.make(429, "You have too many connections.", retryAfter)
         }
         keys.push(key)

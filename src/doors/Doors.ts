@@ -116,7 +116,7 @@ const normalize = (origin: string): string | undefined => {
   if (origin === "null") return origin
   if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@\\]+$/i.test(origin) || !URL.canParse(origin)) return undefined
   const { host, protocol } = new URL(origin)
-  return `${protocol}//${host}`
+  return `${protocol}//${host.toLowerCase()}`
 }
 
 // Whoever has one address of IPv6 has all of its network.

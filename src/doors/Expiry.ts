@@ -47,8 +47,8 @@ export const make = (
     // SAFETY: the keys are those of `set`. Who has left meanwhile needs no close.
     Effect.ignore(assembly.lifecycle.disconnect(key as ConnectionId.ConnectionId, expired)))
 
-  // At a time in milliseconds since 1970; 0 is never.
-  const set = (id: ConnectionId.ConnectionId, at: number) => at === 0 ? drop(name, id) : setAt(name, id, at)
+  // At a time in milliseconds since 1970; 0 is never. It goes with the connection.
+  const set = (id: ConnectionId.ConnectionId, at: number) => at === 0 ? drop(name, id) : setAt(name, id, at, "", id)
 
   // A new token is of the same user, and says the same: a connection's labels never change.
   const refresh = Effect.fnUntraced(function*(
@@ -60,15 +60,18 @@ export const make = (
     const verified = yield* Effect.result(verify(token))
     if (verified._tag === "Failure") return unauthorized("The token does not hold.")
     const who = verified.success
+    // It may have left meanwhile.
+    if (assembly.registry.socketOf(id) !== socket) return undefined
     const beside = Beside.of(assembly, socket)
     const own = labels.slice(0, beside.labels)
     if (
-      who.user !== user || !Principal.mayEnter(who, assembly.name) ||
+      beside.issuedAt === Beside.noToken || who.user !== user || !Principal.mayEnter(who, assembly.name) ||
       own.length !== new Set(who.labels).size || !own.every((label) => who.labels.includes(label))
     ) {
       return unauthorized("The token says something else than the one with which you came: connect anew.")
     }
-    const { expiresAt = 0, issuedAt = 0 } = who
+    const { issuedAt = 0 } = who
+    const expiresAt = who.expiresAt === undefined || who.expiresAt === Infinity ? 0 : who.expiresAt
     if (user !== undefined && (yield* register.isRevoked(user, issuedAt))) {
       return unauthorized("The token does not hold any more.")
     }
@@ -81,8 +84,6 @@ export const make = (
 
   return {
     set,
-    /** A connection has left. */
-    drop: (id: ConnectionId.ConnectionId) => drop(name, id),
     /** What a frame asks for, if it brings a new token: gives a rejection if that does not hold. */
     refresh: (socket: Sockets.Socket, frame: Protocol.Received) => {
       if (authenticator === undefined || typeof frame !== "string") return undefined

@@ -37,7 +37,7 @@ import * as Audience from "../domain/Audience.ts"
 import * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Problem from "../domain/Problem.ts"
-import type * as RoomError from "../domain/RoomError.ts"
+import * as RoomError from "../domain/RoomError.ts"
 import type * as StorageError from "../domain/StorageError.ts"
 import type * as Alarm from "../services/Alarm.ts"
 import { type Door, Inside } from "../services/Assembly.ts"
@@ -72,7 +72,9 @@ export class Guard extends Context.Service<Guard, {
   ) => Effect.Effect<number, RoomError.RoomError | StorageError.StorageError>
 }>()("effect-dormouse/doors/Guard") {}
 
-const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
+const make = Effect.fnUntraced(function*(given: RoomLimits.Options) {
+  // A limit that cannot be would open a door.
+  const options = yield* Effect.orDie(Effect.fromResult(RoomLimits.parse(given)))
   const assembly = yield* Inside
   const deadlines = yield* Deadlines.Deadlines
   const rule = yield* Permissions.Permissions
@@ -85,6 +87,8 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
   const keepPace = yield* Pace.make(assembly, limits)
   const idle = yield* Idle.watch(assembly, deadlines, limits.idleSeconds * 1_000)
 
+  const isEmpty = () => assembly.registry.open(Audience.all).length === 0
+
   const connect: Door["connect"] = Effect.fnUntraced(function*(request, enter) {
     const { address, expiresAt = 0, issuedAt = 0, labels, user } = Principal.fromClaims(request.claims)
     const now = yield* Clock.currentTimeMillis
@@ -92,21 +96,12 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
       return yield* Authenticator.unauthorized("The token has expired.", "invalid_token")
     }
     if (user !== undefined && (yield* answered(register.isRevoked(user, issuedAt)))) return yield* revoked
-    if (rates !== undefined && address !== undefined && !(yield* answered(register.isInUse))) {
+    if (rates !== undefined && address !== undefined && isEmpty() && !(yield* answered(register.isInUse))) {
       const seconds = yield* rates.take("newRooms", address)
       if (seconds !== undefined) return yield* tooManyRooms(seconds)
     }
     const arrival = arrive(address)
     if (arrival instanceof Problem.Problem) return yield* arrival
-    const beside: Beside.Beside = {
-      tokens: limits.messageBurst,
-      since: now,
-      heardAt: now,
-      violations: 0,
-      expiresAt,
-      issuedAt: user === undefined ? Beside.noToken : issuedAt,
-      labels: new Set(labels).size
-    }
     const admitted = (admission: ConnectionRegistry.Admission) => {
       const named = admission.user ?? user
       return (named === undefined ? undefined : arrival.as(named)) ?? Effect.succeed({
@@ -114,7 +109,16 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
         user: named,
         labels: [...labels, ...admission.labels ?? []],
         tags: address === undefined ? [] : [Crowd.addressTag(address)],
-        beside: Beside.toKept(beside)
+        beside: Beside.toKept({
+          tokens: limits.messageBurst,
+          since: now,
+          heardAt: now,
+          violations: 0,
+          expiresAt,
+          // A user whom the room has named has no token.
+          issuedAt: user !== undefined && named === user ? issuedAt : Beside.noToken,
+          labels: new Set(labels).size
+        })
       })
     }
     return yield* Effect.ensuring(enter({ ...request, ...Bearer.strip(request) }, admitted), Effect.sync(arrival.end))
@@ -125,8 +129,8 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
     message: `You may say ${limits.messagesPerSecond} messages a second, and ${limits.messageBurst} at once.`
   }
 
-  const messages: Door["messages"] = (socket, count) =>
-    Effect.flatMap(
+  const messages: Door["messages"] = (socket, frame, count) =>
+    typeof frame === "string" && assembly.room.wire?.isSmall(frame) ? Effect.undefined : Effect.flatMap(
       assembly.registry.identify(socket),
       ({ id }) =>
         Effect.flatMap(keepPace(socket, id, count), (pace) => {
@@ -151,6 +155,9 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
     user: string,
     { code = CloseCode.revoked, reason = "" }: Lifecycle.CloseOptions = {}
   ) {
+    if (!CloseCode.isSendable(code) || !CloseCode.isReason(reason)) {
+      return yield* RoomError.make(new RoomError.InvalidClose({ code, reason }))
+    }
     yield* register.revoke(user, yield* Clock.currentTimeMillis)
     let closed = 0
     for (const socket of assembly.registry.open(Audience.user(user))) {
@@ -178,11 +185,7 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
     silence: ({ labels, user }) => rule({ user, labels }, assembly.name).speak ? undefined : mayNotSpeak,
     other: (socket, frame) => expiry.refresh(socket, frame)
   }
-  assembly.keepers = [...assembly.keepers, {
-    entering,
-    left: (id, socket) =>
-      socket === undefined || Beside.of(assembly, socket).expiresAt !== 0 ? Effect.ignore(expiry.drop(id)) : Effect.void
-  }]
+  assembly.keepers = [...assembly.keepers, { entering }]
   assembly.answers.set(
     "closeUser",
     ({ user, ...options }) => Effect.catchTag(closeUser(user, options), "StorageError", Effect.die)

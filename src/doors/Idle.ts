@@ -15,6 +15,7 @@ import * as Audience from "../domain/Audience.ts"
 import * as CloseCode from "../domain/CloseCode.ts"
 import type * as Assembly from "../services/Assembly.ts"
 import type * as Deadlines from "../services/Deadlines.ts"
+import type * as Sockets from "../services/Sockets.ts"
 import * as Beside from "./Beside.ts"
 
 const name = ":idle"
@@ -27,8 +28,19 @@ export const watch = Effect.fnUntraced(function*(
   { handle, moment, setAt }: Deadlines.Deadlines["Service"],
   idle: number
 ) {
-  const set = (at: number) => setAt(name, "", at)
-  let isSet = Option.isSome(yield* Effect.orElseSucceed(moment(name, ""), Option.none))
+  let isSet = false
+  const set = (at: number) =>
+    Effect.map(setAt(name, "", at), () => {
+      isSet = true
+    })
+
+  // A time that is still to come was another clock's: from now on this one counts.
+  const lastHeard = (socket: Sockets.Socket, now: number): number => {
+    const beside = Beside.of(assembly, socket)
+    if (beside.heardAt > now) Beside.set(assembly, socket, { ...beside, heardAt: now })
+    const answeredAt = assembly.sockets.answeredAt(socket) ?? 0
+    return Math.max(Math.min(beside.heardAt, now), answeredAt > now ? 0 : answeredAt)
+  }
 
   handle(name, () =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -39,7 +51,7 @@ export const watch = Effect.fnUntraced(function*(
   const sweep = Effect.fnUntraced(function*(now: number) {
     let next = Infinity
     for (const socket of assembly.registry.open(Audience.all)) {
-      const heardAt = Math.max(assembly.sockets.answeredAt(socket) ?? 0, Beside.of(assembly, socket).heardAt)
+      const heardAt = lastHeard(socket, now)
       if (heardAt + idle > now) {
         next = Math.min(next, heardAt + idle)
         continue
@@ -49,17 +61,22 @@ export const watch = Effect.fnUntraced(function*(
         yield* Effect.ignore(assembly.lifecycle.disconnect(identity.success.id, silent))
       }
     }
-    if (next === Infinity || isSet) return
-    isSet = true
-    yield* set(Math.max(next, now + idle / 8))
+    if (next < Infinity && !isSet) yield* set(Math.max(next, now + idle / 8))
   })
 
   const begin = Effect.flatMap(
     Clock.currentTimeMillis,
-    (now) =>
-      idle === 0 || isSet ? Effect.void : Effect.map(set(now + idle), () => {
-        isSet = true
-      })
+    (now) => idle === 0 || isSet ? Effect.void : set(now + idle)
   )
+
+  // An older version of the room may have had another time, or no guard while people came.
+  if (idle > 0) {
+    const now = yield* Clock.currentTimeMillis
+    const known = Option.getOrUndefined(yield* Effect.orElseSucceed(moment(name, ""), Option.none))
+    isSet = known !== undefined && known.at <= now + idle
+    if (!isSet && (known !== undefined || assembly.registry.open(Audience.all).length > 0)) {
+      yield* Effect.catch(begin, (error) => Effect.logError("Nobody looks for who is silent", error))
+    }
+  }
   return { begin }
 })

@@ -63,7 +63,7 @@ export interface Secret {
 export interface PublicKeys {
   readonly secret?: undefined
   /**
-   * The public keys, or where they are: an `https:` address. Keys from there are kept for ten minutes, and asked for again
+   * The public keys, or where they are: an `https:` address, or one of this machine. Keys from there are kept for ten minutes, and asked for again
    * when a token names an unknown one, at most every thirty seconds. Where they do not come, the answer is 503.
    */
   readonly jwks: URL | JSONWebKeySet
@@ -94,6 +94,8 @@ export const layer = (options: Options): Layer.Layer<Authenticator.Authenticator
   Layer.effect(Authenticator.Authenticator, Effect.suspend(() => make(options)))
 
 const secretBytes = 32
+
+const asymmetric: ReadonlyArray<"RS256" | "ES256" | "EdDSA"> = ["RS256", "ES256", "EdDSA"]
 
 /** The keys did not come, or are none. */
 class KeysUnavailable extends Error {}
@@ -155,7 +157,13 @@ const keyOf = (
       ? new InvalidOption({ option: "secret", detail: `It has less than ${secretBytes} bytes.` })
       : Effect.succeed({ algorithms: ["HS256"], key: () => secret })
   }
-  const { algorithms = ["RS256", "ES256", "EdDSA"], jwks, timeout = "5 seconds" } = options
+  const { algorithms = asymmetric, jwks, timeout = "5 seconds" } = options
+  if (algorithms.length === 0 || !algorithms.every((algorithm) => asymmetric.includes(algorithm))) {
+    return new InvalidOption({ option: "algorithms", detail: `These are some of ${asymmetric.join(", ")}.` })
+  }
+  if (jwks instanceof URL ? !isSafe(jwks) : !(jwks.keys?.length > 0)) {
+    return new InvalidOption({ option: "jwks", detail: "This is an `https:` address, or a set with a key." })
+  }
   return Effect.try({
     try: () => ({
       algorithms,
@@ -168,6 +176,10 @@ const keyOf = (
     catch: (error) => new InvalidOption({ option: "jwks", detail: String(error) })
   })
 }
+
+// What comes from this machine needs no TLS.
+const isSafe = ({ hostname, protocol }: URL) =>
+  protocol === "https:" || protocol === "http:" && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
 
 // That no key fits is the token's fault. That there are none is not.
 const available = (find: JWTVerifyGetKey): JWTVerifyGetKey => async (header, token) => {

@@ -15,6 +15,7 @@
  * }))
  * ```
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as RoomError from "../domain/RoomError.ts"
@@ -55,7 +56,13 @@ export const broadcast = Effect.fnUntraced(function*<Send>(
   const rule = yield* Permissions
   if (rule === everybody) return yield* Effect.asVoid(broadcast(message))
   for (const { id, labels, user } of yield* connections({ limit: Infinity })) {
+    const maySee = yield* Effect.catchDefect(
+      Effect.sync(() => rule({ user, labels }, name).see),
+      // A rule that fails for one of them keeps nobody else from hearing it.
+      (defect) =>
+        Effect.as(Effect.logError("The permissions of a connection could not be asked", Cause.die(defect)), false)
+    )
     // Who has left meanwhile need not know.
-    if (rule({ user, labels }, name).see) yield* Effect.ignore(send(id, message))
+    if (maySee) yield* Effect.ignore(send(id, message))
   }
 })

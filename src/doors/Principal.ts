@@ -54,7 +54,7 @@ export const toClaims = (
 ): Claims.Claims => ({
   ...(user !== undefined && { user }),
   ...(labels.length > 0 && { labels: JSON.stringify(labels) }),
-  ...(expiresAt !== undefined && { expiresAt: `${expiresAt}` }),
+  ...(expiresAt !== undefined && expiresAt < Infinity && { expiresAt: `${expiresAt}` }),
   ...(issuedAt !== undefined && { issuedAt: `${issuedAt}` }),
   ...(address !== undefined && { address })
 })

@@ -34,8 +34,14 @@ const most = 50_000
  * Counts in memory, for a process of Node, a test, or an isolate of a Worker. Each of them counts for itself. When 50,000
  * counts were begun, all are forgotten: so it takes some megabytes, whoever comes.
  */
-export const layerMemory = ({ connects = 100, newRooms = 30 }: Limits = {}): Layer.Layer<Rates> =>
-  Layer.sync(Rates, () => {
+export const layerMemory = (limits?: Limits): Layer.Layer<Rates> => Layer.effect(Rates, makeMemory(limits))
+
+/**
+ * Makes the service; its layer does the same. The layer of a room is built for each room, which would then count by
+ * itself: make the service once, and give it to all of them by `Layer.succeed(Rates.Rates)`.
+ */
+export const makeMemory = ({ connects = 100, newRooms = 30 }: Limits = {}): Effect.Effect<Rates["Service"]> =>
+  Effect.sync(() => {
     const limits = { connects, newRooms }
     let counts: { readonly limiter: RateLimiter.RateLimiter; begun: number } | undefined
     return Rates.of({

@@ -13,7 +13,10 @@ import * as Tables from "../services/Tables.ts"
 export interface Register {
   /** Whether a token of a user that was issued then, in milliseconds since 1970, does not hold any more; 0 is unknown. */
   readonly isRevoked: (user: string, issuedAt: number) => Effect.Effect<boolean, StorageError.StorageError>
-  /** From a time on, in milliseconds since 1970, tokens of a user must have been issued later. */
+  /**
+   * From a time on, in milliseconds since 1970, tokens of a user must have been issued later, by more than clocks may
+   * differ.
+   */
   readonly revoke: (user: string, at: number) => Effect.Effect<void, StorageError.StorageError>
   /** Whether anybody has entered the room since it has a guard. */
   readonly isInUse: Effect.Effect<boolean, StorageError.StorageError>
@@ -24,6 +27,9 @@ export interface Register {
 const versions = ["CREATE TABLE dormouse_guard (subject TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID"]
 
 const room = "room"
+
+/** By how much the clocks of servers may differ, in milliseconds: a token may seem to be issued so much later. */
+const skew = 5_000
 
 /**
  * Opens the register. Where newer code has made its table the room goes on without it: every token holds, and the room
@@ -47,8 +53,15 @@ export const open = Effect.fnUntraced(function*(storage: Storage.Storage["Servic
     return row?.["at"] as number | undefined
   }
 
+  // What is written never becomes earlier, whatever the clock does.
   const write = (subject: string, at: number) =>
-    Storage.attempt(() => void storage.exec("INSERT OR REPLACE INTO dormouse_guard VALUES (?, ?)", subject, at))
+    Storage.attempt(() =>
+      void storage.exec(
+        "INSERT INTO dormouse_guard VALUES (?, ?) ON CONFLICT (subject) DO UPDATE SET at = max(at, excluded.at)",
+        subject,
+        at
+      )
+    )
 
   let isInUse = false
 
@@ -58,7 +71,7 @@ export const open = Effect.fnUntraced(function*(storage: Storage.Storage["Servic
         const before = at(`u:${user}`)
         return before !== undefined && issuedAt <= before
       }),
-    revoke: (user, at) => write(`u:${user}`, at),
+    revoke: (user, at) => write(`u:${user}`, at + skew),
     isInUse: Effect.suspend(() => isInUse ? Effect.succeed(true) : Storage.attempt(() => at(room) !== undefined)),
     begin: Effect.suspend(() => {
       if (isInUse) return Effect.void

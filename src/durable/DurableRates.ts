@@ -37,7 +37,7 @@ export interface Options {
 }
 
 /**
- * Counts with bindings of the Worker. Where one does not answer, nobody is refused, and the log has a warning: a fault of
+ * Counts with bindings of the Worker. Where one does not answer within a second, nobody is refused, and the log has a warning: a fault of
  * the counting closes no door.
  */
 export const layer = ({ period, ...bindings }: Options): Layer.Layer<
@@ -54,6 +54,9 @@ export const layer = ({ period, ...bindings }: Options): Layer.Layer<
     })
   )
 
+/** How long a binding may take. */
+const patience = "1 second"
+
 /** Makes the service of the bindings themselves. */
 export const make = (
   limiters: { readonly [What in Rates.What]?: RateLimit | undefined },
@@ -64,6 +67,7 @@ export const make = (
     take: (what, key) => {
       const limiter = limiters[what]
       return limiter === undefined ? Effect.undefined : Effect.tryPromise(() => limiter.limit({ key })).pipe(
+        Effect.timeout(patience),
         Effect.map(({ success }) => success ? undefined : seconds),
         Effect.catch((error) =>
           Effect.as(

@@ -68,9 +68,9 @@ const Tokens = Schema.fromJsonString(
 export const configured: Effect.Effect<ReadonlyArray<ApiToken>, Config.ConfigError> = /* @__PURE__ */ Effect.gen(
   function*() {
     const token = yield* Config.withDefault(Config.Redacted(VARIABLE), Redacted.make(""))
-    const text = Redacted.value(token)
-    if (/^\s*[[{]/.test(text)) return yield* Config.schema(Tokens, VARIABLE)
-    return text === "" ? [] : forEverything(token)
+    const text = Redacted.value(token).trim()
+    if (/^[[{]/.test(text)) return yield* Config.schema(Tokens, VARIABLE)
+    return text === "" ? [] : forEverything(Redacted.make(text))
   }
 )
 

@@ -118,7 +118,7 @@ export const make = <R extends Room.Any>(room: R) => ({
     method: "DELETE",
     path: "/rooms/:room/users/:user",
     scope: "disconnect",
-    params: Schema.Struct({ ...params.fields, user: Schema.NonEmptyString }),
+    params: Schema.Struct({ ...params.fields, user: Schema.NonEmptyString.check(Schema.isMaxLength(254)) }),
     query: Schema.Struct(close),
     success: Closed
   },

@@ -10,6 +10,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Rpc from "effect/rpc/Rpc"
 import type * as RpcMessage from "effect/rpc/RpcMessage"
@@ -18,7 +19,8 @@ import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import * as Schema from "effect/Schema"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
-import type * as RpcFrames from "./RpcFrames.ts"
+import type * as Room from "../services/Room.ts"
+import * as RpcFrames from "./RpcFrames.ts"
 
 /** Tells when a handler has ended. It must be the outermost middleware of everything that the server answers. */
 export class Handling extends RpcMiddleware.Service<Handling>()("effect-dormouse/rpc/RpcCalls/Handling") {}
@@ -235,3 +237,26 @@ const encodeExit = Schema.encodeUnknownSync(
 )
 
 const tooManyCalls = encodeExit(Exit.die(new TooManyCalls()))
+
+/** The door of the room did not let a call in. */
+class Refused extends Error {
+  override readonly name = "Refused"
+}
+
+/** A call that is refused dies at once. What steers a call that is under way counts as no message. */
+export const wire: Room.Wire = {
+  isSmall: (frame) => /^\{"_tag":"(?:Ack|Interrupt|Ping|Eof)"/.test(frame),
+  refuse: (frame, { message }) => {
+    const asked = decodeRequest(frame)
+    return Option.isSome(asked) && asked.value.isNotification === undefined
+      ? JSON.stringify({ _tag: "Exit", requestId: asked.value.id, exit: encodeExit(Exit.die(new Refused(message))) })
+      : undefined
+  }
+}
+
+const decodeRequest = Schema.decodeUnknownOption(
+  Schema.fromJsonString(Schema.TaggedStruct("Request", {
+    id: RpcFrames.RequestId,
+    isNotification: Schema.optionalKey(Schema.Unknown)
+  }))
+)

@@ -260,6 +260,7 @@ export const make = <
     state: PushedStreams.keptWith(state ?? (Schema.Undefined as Schema.Codec<unknown> as Schema.Codec<State>)),
     autoResponse: RpcFrames.autoResponse,
     order: "none",
+    wire: RpcCalls.wire,
     // The streams of a connection stand beside its state.
     limits: { stateBytes: Limits.attachmentBytes, ...limits },
     ...(methods === undefined ? {} : { methods })

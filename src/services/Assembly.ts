@@ -82,7 +82,11 @@ export interface Door {
     ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
   ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
   /** So many messages have come in one frame. Gives a rejection if they are not to be handled. */
-  readonly messages: (socket: Sockets.Socket, count: number) => Effect.Effect<Protocol.Rejection | undefined>
+  readonly messages: (
+    socket: Sockets.Socket,
+    frame: Protocol.Received,
+    count: number
+  ) => Effect.Effect<Protocol.Rejection | undefined>
   /** A connection says something. Gives a rejection if it may not. */
   readonly silence: (connection: ConnectionRegistry.Connection) => Protocol.Rejection | undefined
   /** A frame is no message of the room. Gives what is to be done if the frame is meant for the door. */

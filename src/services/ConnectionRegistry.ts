@@ -120,7 +120,7 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   readonly absolve: (socket: Sockets.Socket) => void
   /** What the room's door keeps beside a socket, through every sleep. A plain function. */
   readonly beside: (socket: Sockets.Socket) => unknown
-  /** Replaces that by another small value. If it does not fit, it lasts until the object sleeps. A plain function. */
+  /** Replaces that by another value, of at most 96 serialized bytes. A plain function. */
   readonly setBeside: (socket: Sockets.Socket, value: unknown) => void
   /** The trace in which a socket's connection was opened. A plain function. */
   readonly traceOf: (socket: Sockets.Socket) => string | undefined
@@ -157,6 +157,9 @@ interface Entry {
   readonly identity: Identity.Identity
   kept: Kept | undefined
 }
+
+// In the place of what a door keeps beside a socket: as long as that may become.
+const besideReserve = " ".repeat(96)
 
 // A state of so few characters is decoded in less time than it takes to put that off.
 const short = 64
@@ -261,7 +264,8 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
     if (text !== undefined && !Limits.isWithin(text, stateBytes)) return tooLarge(stateBytes)
     const kept: Kept = { isForgotten: false, malformed, trace, state: text, beside }
     try {
-      write(socket, { ...kept, malformed: 0, beside: undefined })
+      // What the door keeps changes, and must always fit.
+      write(socket, { ...kept, malformed: 0, beside: beside === undefined ? undefined : besideReserve })
     } catch {
       return tooLarge(Limits.attachmentBytes)
     }

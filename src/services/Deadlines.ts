@@ -115,12 +115,13 @@ export class Deadlines extends Context.Service<Deadlines, {
   readonly named: Of<any>
   /** Handles moments of the library's own. Their names begin with `:`. */
   readonly handle: (name: string, handler: Handler) => void
-  /** Sets a moment of the library's own: a time in milliseconds since 1970, and a text. */
+  /** Sets a moment of the library's own: a time in milliseconds since 1970, a text, and the connection that it goes with. */
   readonly setAt: (
     name: string,
     key: string,
     at: number,
-    payload?: string
+    payload?: string,
+    connection?: ConnectionId.ConnectionId
   ) => Effect.Effect<void, StorageError.StorageError>
   /** Such a moment, unless it is being handled. */
   readonly moment: (
@@ -489,7 +490,8 @@ const make = Effect.gen(function*() {
 
   const service: Deadlines["Service"] = Deadlines.of({
     handle: (name, handler) => void own.set(name, handler),
-    setAt: (name, key, at, payload = "") => Effect.asVoid(changed(() => put(name, key, Math.ceil(at), payload))),
+    setAt: (name, key, at, payload = "", connection) =>
+      Effect.asVoid(changed(() => put(name, key, Math.ceil(at), payload, connection))),
     moment: (name, key) =>
       kept(() =>
         Option.fromUndefinedOr(

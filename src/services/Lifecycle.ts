@@ -175,8 +175,14 @@ export const make = (
       expelled.set(socket, start.fork(Effect.catchCause(departure, (cause) => report(socket, "close", cause))))
     })
 
-  const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<unknown> =>
+  const complain = (
+    socket: Sockets.Socket,
+    rejection: Protocol.Rejection,
+    frame?: Protocol.Received
+  ): Effect.Effect<unknown> =>
     Effect.flatMap(assembly.registry.identify(socket), ({ id }) => {
+      const answer = typeof frame === "string" ? assembly.room.wire?.refuse(frame, rejection) : undefined
+      if (answer !== undefined) return assembly.broadcaster.send(id, answer)
       const complaint = assembly.protocol.complain(rejection)
       switch (complaint._tag) {
         case "Frame":
@@ -229,13 +235,13 @@ export const make = (
         const decoded = protocol.decode(frame, limits)
         if (Result.isFailure(decoded)) {
           const other = door?.other(socket, frame)
-          return other === undefined ? reject(decoded.failure) : unlessRefused(socket, other, Effect.void)
+          return other === undefined ? reject(decoded.failure) : unlessRefused(socket, frame, other, Effect.void)
         }
         if (isWhole) registry.absolve(socket)
         if (handlers === undefined) return complain(socket, notStarted)
         const connection = registry.connection(socket)
         const silence = door?.silence(connection)
-        if (silence !== undefined) return complain(socket, silence)
+        if (silence !== undefined) return complain(socket, silence, frame)
         return traced(
           "Room.message",
           () => handlers.message(connection, decoded.success),
@@ -250,13 +256,17 @@ export const make = (
     const { door } = assembly
     if (typeof frame === "string" && frame.includes("\n") && assembly.registry.isSpeaking(socket, Protocol.ndjson)) {
       const lines = Protocol.lines(frame, frameLines)
-      return lines === undefined
-        ? malformed(socket, tooManyLines(frameLines))
-        : unlessRefused(socket, door?.messages(socket, lines.length), handleLines(socket, lines))
+      return unlessRefused(
+        socket,
+        frame,
+        door?.messages(socket, frame, lines?.length || 1),
+        lines === undefined ? malformed(socket, tooManyLines(frameLines)) : handleLines(socket, lines)
+      )
     }
     return unlessRefused(
       socket,
-      door?.messages(socket, 1),
+      frame,
+      door?.messages(socket, frame, 1),
       receive(socket, frame, (rejection) => malformed(socket, rejection), true)
     )
   }
@@ -264,12 +274,13 @@ export const make = (
   // What the door refuses is not even read.
   const unlessRefused = <E>(
     socket: Sockets.Socket,
+    frame: Protocol.Received,
     verdict: Effect.Effect<Protocol.Rejection | undefined, E> | undefined,
     handling: Effect.Effect<unknown>
   ): Effect.Effect<unknown, E> =>
     verdict === undefined
       ? handling
-      : Effect.flatMap(verdict, (rejection) => rejection === undefined ? handling : complain(socket, rejection))
+      : Effect.flatMap(verdict, (rejection) => rejection === undefined ? handling : complain(socket, rejection, frame))
 
   // A frame is answered once, even if many of its lines are wrong.
   const handleLines = Effect.fnUntraced(function*(socket: Sockets.Socket, lines: ReadonlyArray<string>) {
@@ -283,7 +294,7 @@ export const make = (
       Effect.suspend(() => expelled.has(socket) ? Effect.void : receive(socket, line, reject, false))
     if (order === "connection") { for (const line of lines) yield* each(line) }
     else for (const fiber of lines.map((line) => start.fork(each(line)))) yield* Fiber.await(fiber)
-    if (!isMalformed) assembly.registry.absolve(socket)
+    if (!isMalformed && lines.length > 0) assembly.registry.absolve(socket)
   })
 
   const abandoned = (id: ConnectionId.ConnectionId) =>

@@ -78,6 +78,19 @@ export interface Any extends Context.Key<any, any> {
   readonly lifetime: Lifetime | undefined
   readonly directory: boolean
   readonly limits: Partial<Limits.ClientLimits>
+  readonly wire?: Wire | undefined
+}
+
+/**
+ * What a protocol that is spoken above a JSON room knows of its frames.
+ *
+ * @internal
+ */
+export interface Wire {
+  /** Whether a frame only steers what was asked before, and so is no message that counts. */
+  readonly isSmall: (frame: string) => boolean
+  /** What is answered to a frame that is refused, if its sender waits for an answer of its own. */
+  readonly refuse: (frame: string, rejection: Protocol.Rejection) => string | undefined
 }
 
 /** How long a room lives. */
@@ -147,6 +160,7 @@ export interface Room<
   readonly lifetime: Lifetime | undefined
   readonly directory: boolean
   readonly limits: Partial<Limits.ClientLimits>
+  readonly wire?: Wire | undefined
   /**
    * Gives the room its handlers, as a plain object or as an effect that makes one. The effect runs once, when the layer
    * is built. The type of the layer names the services that the effect needs, those that the handlers need, and what the
@@ -306,6 +320,8 @@ interface Options<State, Methods extends Calls.Method, D extends DeadlineSchemas
   readonly directory?: K
   /** What one client may do, where it differs from what every room allows. What a runtime is given goes before it. */
   readonly limits?: Partial<Limits.ClientLimits>
+  /** @internal */
+  readonly wire?: Wire
   /** Whether the messages of one connection wait for each other: they do, unless given. `none` turns it off. */
   readonly order?: Lifecycle.Order
 }
@@ -396,7 +412,8 @@ export const make: {
     order = "connection",
     receive,
     send,
-    state
+    state,
+    wire
   } = options
   const definition: Omit<Any, keyof Context.Key<any, any> | typeof Types> = {
     format,
@@ -412,7 +429,8 @@ export const make: {
     // SAFETY: it is one, or not given.
     lifetime: lifetime as Lifetime | undefined,
     directory: directory === true,
-    limits
+    limits,
+    wire
   }
   return Object.assign(key, definition, {
     // SAFETY: the types are for the compiler alone.

@@ -3,11 +3,15 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import type * as Problem from "../../src/domain/Problem.ts"
+import * as Authenticator from "../../src/doors/Authenticator.ts"
 import * as Guard from "../../src/doors/Guard.ts"
+import * as Permissions from "../../src/doors/Permissions.ts"
 import * as Principal from "../../src/doors/Principal.ts"
 import * as Rates from "../../src/doors/Rates.ts"
 import * as RoomLimits from "../../src/doors/RoomLimits.ts"
@@ -23,7 +27,7 @@ const claims = (principal: Partial<Principal.Principal>, address?: string) =>
 const make = (
   limits: RoomLimits.Options,
   handlers: Partial<Parameters<typeof Hall.toLayer>[0]> = {},
-  below: Layer.Layer<never> | Layer.Layer<Rates.Rates> = Layer.empty
+  below: Layer.Layer<never> | Layer.Layer<Rates.Rates> | Layer.Layer<Authenticator.Authenticator> = Layer.empty
 ) => {
   const HallLive = Hall.toLayer(Effect.map(Hall, (room) => ({
     message: ({ id }: { readonly id: any }, text: string) => room.send(id, text),
@@ -212,3 +216,295 @@ it("limits are read from JSON: each has a default, and what is wrong is named (L
     assert.include(failure.message, named)
   }
 })
+
+const ndjson = { headers: { "sec-websocket-protocol": "ndjson" } }
+
+it.effect("a message in time begins the count of what is over the rate anew (LM-4)", () =>
+  Effect.gen(function*() {
+    const room = yield* make({ messageBurst: 2, messagesPerSecond: 1, rateViolations: 3 })
+    const client = yield* room.connect()
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 4; n++) yield* client.send("x")
+      yield* TestClock.adjust("2 seconds")
+    }
+    assert.isUndefined(yield* client.closed)
+    for (let n = 0; n < 5; n++) yield* client.send("x")
+    assert.strictEqual((yield* client.closed)?.code, 4013)
+  }))
+
+it.effect("a frame of empty lines is a message, and forgives nothing; one of too many lines is one, too (LM-3, LM-4)", () =>
+  Effect.gen(function*() {
+    const room = yield* make({ messageBurst: 3, messagesPerSecond: 1, rateViolations: 3, malformedFrames: 3 })
+    const empty = yield* room.connect("/", ndjson)
+    for (let n = 0; n < 6; n++) yield* empty.sendFrame("\n")
+    assert.strictEqual((yield* empty.closed)?.code, 4013)
+    const many = yield* room.connect("/", ndjson)
+    for (let n = 0; n < 6; n++) yield* many.sendFrame(`"x"\n`.repeat(257))
+    assert.strictEqual((yield* many.closed)?.code, 4509)
+    const mixed = yield* room.connect("/", ndjson)
+    for (let n = 0; n < 3; n++) {
+      yield* mixed.sendFrame("nonsense\nnonsense")
+      yield* mixed.sendFrame("\n")
+      yield* TestClock.adjust("3 seconds")
+    }
+    assert.strictEqual((yield* mixed.closed)?.code, 4509)
+  }))
+
+it.effect("a state leaves room for what the guard keeps, so that no sleep forgets it (LM-3, LM-8)", () =>
+  Effect.gen(function*() {
+    const Full = Room.make("full", {
+      receive: Schema.String,
+      send: Schema.String,
+      state: Schema.Struct({ note: Schema.String }),
+      limits: { stateBytes: 16_384 }
+    })
+    const FullLive = Full.toLayer(Effect.map(Full, (room) => ({
+      connect: () => Effect.succeed({ state: { note: "" } }),
+      message: ({ id }, text) => room.send(id, text)
+    })))
+    const room = yield* MemoryRoom.make(
+      Full,
+      FullLive.pipe(Layer.provideMerge(Guard.layer({ messageBurst: 4, messagesPerSecond: 1 })))
+    )
+    const client = yield* room.connect()
+    const [connection] = yield* room.run(Full.use((room) => room.connections()))
+    const fill = (length: number) =>
+      room.run(Full.use((room) => room.setState(connection!.id, { note: "x".repeat(length) })))
+    let length = 16_384
+    while ((yield* Effect.result(fill(length)))._tag === "Failure") length -= 8
+    assert.isAbove(length, 16_000)
+    for (let n = 0; n < 5; n++) {
+      yield* client.send("x")
+      yield* room.evict
+    }
+    assert.include(String((yield* client.receivedFrames).at(-1)), "RateLimited")
+    yield* client.close()
+    assert.strictEqual(yield* room.run(Full.use((room) => room.count())), 0)
+  }))
+
+it.effect("who does not answer a close still has a place (LM-6)", () =>
+  Effect.gen(function*() {
+    const room = yield* make({ connectionsPerAddress: 2, messageBytes: 10 })
+    const enter = room.connect("/", { claims: claims({}, "192.0.2.1") })
+    for (let n = 0; n < 2; n++) {
+      const client = yield* enter
+      yield* client.mute
+      yield* client.sendFrame("x".repeat(11))
+    }
+    assert.strictEqual((yield* Effect.flip(enter)).status, 429)
+  }))
+
+it.effect("a user who is closed out by what fits in no frame is not closed out at all (AU-14, CL-4)", () =>
+  Effect.gen(function*() {
+    const room = yield* make({})
+    const ada = { claims: claims({ user: "ada", issuedAt: 0 }) }
+    yield* room.connect("/", ada)
+    for (const close of [{ reason: "x".repeat(124) }, { code: 1005 }]) {
+      const failure = yield* room.run(Effect.flip(Guard.Guard.use(({ closeUser }) => closeUser("ada", close))))
+      assert.strictEqual(failure.reason._tag, "InvalidClose")
+    }
+    yield* room.connect("/", ada)
+  }))
+
+it.effect("a token that was issued by a clock that goes before is closed out, too, and no clock takes that back (AU-14)", () =>
+  Effect.gen(function*() {
+    yield* TestClock.setTime(1_000_000)
+    const room = yield* make({})
+    const closeOut = room.run(Guard.Guard.use(({ closeUser }) => closeUser("ada")))
+    const status = (issuedAt: number) =>
+      Effect.map(
+        Effect.result(room.connect("/", { claims: claims({ user: "ada", issuedAt }) })),
+        (result) => Result.isSuccess(result) ? 101 : result.failure.status
+      )
+    yield* closeOut
+    assert.deepStrictEqual(
+      [yield* status(1_000_000), yield* status(1_004_000), yield* status(1_005_000)],
+      [401, 401, 401]
+    )
+    yield* TestClock.setTime(500_000)
+    yield* closeOut
+    assert.deepStrictEqual([yield* status(1_005_000), yield* status(1_005_001)], [401, 101])
+  }))
+
+it.effect("a new token is compared with that of the connection, whatever the room calls its user (AU-13)", () =>
+  Effect.gen(function*() {
+    const Tokens = Layer.succeed(Authenticator.Authenticator)({
+      authenticate: () => Effect.succeed(Principal.anonymous),
+      verify: (token) => Effect.succeed({ ...Principal.anonymous, user: Redacted.value(token), expiresAt: 9e9 })
+    })
+    const room = yield* make({}, {
+      connect: ({ claims }: { readonly claims: Record<string, string> }) =>
+        Effect.succeed({ user: `nick-of-${claims["user"]}` })
+    }, Tokens)
+    const client = yield* room.connect("/", { claims: claims({ user: "1", expiresAt: 60_000 }) })
+    for (const token of ["1", "nick-of-1"]) {
+      yield* client.sendFrame(JSON.stringify({ _tag: "Refresh", token }))
+      assert.include(String((yield* client.receivedFrames)[0]), "Unauthorized")
+    }
+    yield* TestClock.adjust("1 minute")
+    assert.strictEqual((yield* client.closed)?.code, 4003)
+  }))
+
+it.effect("a token is renewed by one that ends sooner, or never, and by none that was revoked (AU-13, AU-14)", () =>
+  Effect.gen(function*() {
+    const Tokens = Layer.succeed(Authenticator.Authenticator)({
+      authenticate: () => Effect.succeed(Principal.anonymous),
+      verify: (token) =>
+        Effect.sync(() => ({ ...Principal.anonymous, user: "ada", ...JSON.parse(Redacted.value(token)) }))
+    })
+    const room = yield* make({}, {}, Tokens)
+    const enter = room.connect("/", { claims: claims({ user: "ada", issuedAt: 5, expiresAt: 60_000 }) })
+    const refresh = Effect.fnUntraced(function*(client: Effect.Success<typeof enter>, token: object) {
+      yield* client.sendFrame(JSON.stringify({ _tag: "Refresh", token: JSON.stringify(token) }))
+      return JSON.parse(String((yield* client.receivedFrames)[0]))
+    })
+    const [sooner, never, later] = [yield* enter, yield* enter, yield* enter]
+    assert.deepStrictEqual(yield* refresh(sooner, { expiresAt: 30_000 }), { _tag: "Refreshed", expiresAt: 30_000 })
+    assert.deepStrictEqual(yield* refresh(never, {}), { _tag: "Refreshed" })
+    assert.deepStrictEqual(yield* refresh(later, { expiresAt: 90_000 }), { _tag: "Refreshed", expiresAt: 90_000 })
+    yield* TestClock.adjust("30 seconds")
+    assert.strictEqual((yield* sooner.closed)?.code, 4003)
+    yield* TestClock.adjust("45 seconds")
+    assert.deepStrictEqual([yield* never.closed, yield* later.closed], [undefined, undefined])
+    yield* room.evict
+    yield* later.send("I am here")
+    yield* TestClock.adjust("15 seconds")
+    assert.strictEqual((yield* later.closed)?.code, 4003)
+    yield* TestClock.adjust("1 day")
+    assert.isUndefined(yield* never.closed)
+    // Nobody wakes for who has left.
+    const rows = yield* room.run(Storage.exec("SELECT count(*) AS n FROM dormouse_deadlines"))
+    assert.deepStrictEqual(rows, [{ n: 0 }])
+    yield* room.run(Storage.exec("INSERT INTO dormouse_guard VALUES ('u:ada', 100000000)"))
+    assert.include(yield* refresh(never, { issuedAt: 100_000_000 }), { code: "Unauthorized" })
+  }))
+
+it.effect("who has left takes the deadline of its token along, also if the answer about a new one comes late (AU-12)", () =>
+  Effect.gen(function*() {
+    const gate = yield* Deferred.make<void>()
+    const Tokens = Layer.succeed(Authenticator.Authenticator)({
+      authenticate: () => Effect.succeed(Principal.anonymous),
+      verify: () => Effect.as(Deferred.await(gate), { ...Principal.anonymous, user: "ada", expiresAt: 9e9 })
+    })
+    const room = yield* make({}, {}, Tokens)
+    const client = yield* room.connect("/", { claims: claims({ user: "ada", expiresAt: 60_000 }) })
+    const asking = yield* Effect.forkChild(client.sendFrame(JSON.stringify({ _tag: "Refresh", token: "x" })), {
+      startImmediately: true
+    })
+    yield* TestClock.adjust("1 minute")
+    yield* Deferred.succeed(gate, undefined)
+    yield* Fiber.join(asking)
+    assert.strictEqual((yield* client.closed)?.code, 4003)
+    const rows = yield* room.run(Storage.exec("SELECT count(*) AS n FROM dormouse_deadlines"))
+    assert.deepStrictEqual(rows, [{ n: 0 }])
+  }))
+
+it.effect("an alarm that is late lets nobody speak whose token has expired (AU-12)", () =>
+  Effect.gen(function*() {
+    const room = yield* make({})
+    const client = yield* room.connect("/", { claims: claims({ user: "ada", expiresAt: 60_000 }) })
+    yield* room.run(Storage.exec("DELETE FROM dormouse_deadlines"))
+    yield* TestClock.adjust("1 minute")
+    yield* client.send("too late")
+    assert.strictEqual((yield* client.closed)?.code, 4003)
+    assert.deepStrictEqual(yield* client.receivedFrames, [])
+  }))
+
+it.effect("the object is woken to look for the silent as seldom as it can be (LM-7)", () =>
+  Effect.gen(function*() {
+    const room = yield* make({ idleSeconds: 800 })
+    const due = Effect.map(
+      room.run(Storage.exec("SELECT due FROM dormouse_deadlines WHERE name = ':idle'")),
+      ([row]) => row?.["due"]
+    )
+    const clients = []
+    for (let n = 0; n < 5; n++) {
+      clients.push(yield* room.connect())
+      yield* TestClock.adjust("10 seconds")
+    }
+    assert.strictEqual(yield* due, 800_000)
+    // A frame that is refused is a sign of life.
+    yield* TestClock.adjust("700 seconds")
+    for (let n = 0; n < 103; n++) yield* clients[4]!.send("x")
+    yield* TestClock.adjust("50 seconds")
+    assert.strictEqual((yield* clients[0]!.closed)?.code, 4012)
+    assert.isUndefined(yield* clients[1]!.closed)
+    assert.strictEqual(yield* due, 900_000)
+    yield* TestClock.adjust("100 seconds")
+    for (const n of [1, 2, 3]) assert.strictEqual((yield* clients[n]!.closed)?.code, 4012)
+    assert.isUndefined(yield* clients[4]!.closed)
+    assert.strictEqual(yield* due, 750_000 + 800_000)
+  }))
+
+it.effect("a deploy that shortens the time of silence, or begins with it, is heard (LM-7)", () =>
+  Effect.gen(function*() {
+    const variable = { idleSeconds: 86_400 }
+    const Changing = Layer.unwrap(Effect.sync(() => Guard.layer({ ...variable })))
+    const room = yield* MemoryRoom.make(Hall, Layer.merge(Hall.toLayer({}), Changing))
+    const client = yield* room.connect()
+    variable.idleSeconds = 60
+    yield* room.evict
+    yield* TestClock.adjust("1 minute")
+    assert.strictEqual((yield* client.closed)?.code, 4012)
+    variable.idleSeconds = 0
+    yield* room.evict
+    const other = yield* room.connect()
+    yield* TestClock.adjust("1 minute")
+    variable.idleSeconds = 60
+    yield* room.evict
+    yield* TestClock.adjust("1 minute")
+    assert.strictEqual((yield* other.closed)?.code, 4012)
+  }))
+
+it.effect("a clock that is set back makes nobody speak later (LM-7)", () =>
+  Effect.gen(function*() {
+    yield* TestClock.setTime(10_000_000)
+    const room = yield* make({ idleSeconds: 60 })
+    const client = yield* room.connect()
+    yield* TestClock.setTime(1_000_000)
+    yield* room.run(Storage.exec("UPDATE dormouse_deadlines SET due = 1010000, at = 1010000"))
+    yield* room.evict
+    yield* TestClock.adjust("10 seconds")
+    yield* TestClock.adjust("2 minutes")
+    assert.strictEqual((yield* client.closed)?.code, 4012)
+  }))
+
+it.effect("a room in which somebody is, is not new, whatever its guard remembers (LM-9)", () =>
+  Effect.gen(function*() {
+    const Full = Layer.succeed(Rates.Rates)({ take: () => Effect.succeed(7) })
+    const room = yield* make({}, {}, Full)
+    yield* room.connect()
+    yield* room.run(Storage.exec("DELETE FROM dormouse_guard"))
+    yield* room.evict
+    yield* room.connect("/", { claims: claims({}, "192.0.2.1") })
+  }))
+
+it.effect("a limit that cannot be lets nobody in, and is named (LM-10)", () =>
+  Effect.gen(function*() {
+    for (const [limits, named] of [[{ messagesPerSecond: 0 }, "messagesPerSecond"], [{ burst: 1 }, "burst"]] as const) {
+      const logged: Array<string> = []
+      const refused = yield* Effect.gen(function*() {
+        const room = yield* make(limits as RoomLimits.Options)
+        return yield* Effect.flip(room.connect())
+      }).pipe(Effect.provide(Logger.layer([Logger.map(Logger.formatJson, (line) => void logged.push(line))])))
+      assert.strictEqual(refused.status, 503)
+      assert.isTrue(logged.some((line) => line.includes(named)))
+    }
+  }))
+
+it.effect("a rule that fails for one of them keeps nobody else from hearing who comes (PM-4)", () =>
+  Effect.gen(function*() {
+    const Rule = Layer.succeed(Permissions.Permissions)(({ user }) => {
+      if (user === "odd") throw new Error("odd")
+      return { join: true, speak: true, see: true }
+    })
+    const Party = Room.make("party", { receive: Schema.String, send: Schema.String })
+    const PartyLive = Party.toLayer(Effect.map(Party, (room) => ({
+      open: () => Permissions.broadcast(room, "somebody comes")
+    })))
+    const room = yield* MemoryRoom.make(Party, Layer.merge(PartyLive, Guard.layer()).pipe(Layer.provide(Rule)))
+    yield* room.connect("/", { claims: claims({ user: "odd" }) })
+    const ada = yield* room.connect("/", { claims: claims({ user: "ada" }) })
+    yield* room.connect("/", { claims: claims({ user: "bob" }) })
+    assert.deepStrictEqual(yield* ada.received, ["somebody comes"])
+  }))
