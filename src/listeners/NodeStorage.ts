@@ -10,11 +10,12 @@ import { join } from "node:path"
 import * as RoomName from "../domain/RoomName.ts"
 import * as SqliteStorage from "../memory/SqliteStorage.ts"
 import type * as ClockAlarm from "../services/ClockAlarm.ts"
+import type * as ListenerRoom from "./ListenerRoom.ts"
 
 /** The storage of one room. */
 export interface RoomStorage {
-  readonly storage: SqliteStorage.SqliteStorage
-  /** The room has ended. What it has stored stays. */
+  readonly storage: ListenerRoom.KeptStorage
+  /** The room has ended. What it has stored stays, and what still runs of it can store nothing. */
   readonly release: () => void
   /** Keeps the time of the room's alarm; `undefined` in memory. */
   readonly keptAlarm: ClockAlarm.Kept | undefined
@@ -42,9 +43,13 @@ const inMemory = (): NodeStorage => {
     of: (room) => {
       const storage = rooms.get(room) ?? SqliteStorage.make()
       rooms.set(room, storage)
-      // Most rooms store nothing.
-      const release = () => void (!storage.isOpen() && rooms.delete(room))
-      return { storage, release, keptAlarm: undefined }
+      let hasEnded = false
+      const release = () => {
+        hasEnded = true
+        // Most rooms store nothing.
+        if (!storage.isOpen()) rooms.delete(room)
+      }
+      return { storage: SqliteStorage.during(storage, () => hasEnded), release, keptAlarm: undefined }
     },
     alarms: () => []
   }
@@ -55,10 +60,15 @@ const inFiles = (directory: string): NodeStorage => {
   return {
     of: (room) => {
       const path = join(directory, `${fileName(room)}.sqlite`)
-      const storage = SqliteStorage.make(path)
+      const file = SqliteStorage.make(path)
+      let hasEnded = false
+      const storage = SqliteStorage.during(file, () => hasEnded)
       return {
         storage,
-        release: storage.close,
+        release: () => {
+          hasEnded = true
+          file.close()
+        },
         keptAlarm: {
           read: () => existsSync(path) ? alarmIn(storage)?.at : undefined,
           write: (at) => {
@@ -85,7 +95,7 @@ const inFiles = (directory: string): NodeStorage => {
   }
 }
 
-const alarmIn = ({ exec }: SqliteStorage.SqliteStorage) => {
+const alarmIn = ({ exec }: Pick<SqliteStorage.SqliteStorage, "exec">) => {
   if (exec("SELECT 1 FROM sqlite_master WHERE name = 'dormouse_room'").length === 0) return undefined
   const [kept] = exec("SELECT room, alarm AS at FROM dormouse_room WHERE alarm IS NOT NULL")
   // SAFETY: `write` has put them there.

@@ -4,10 +4,11 @@ import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as NodeRooms from "../../src/listeners/NodeRooms.ts"
+import * as SqliteStorage from "../../src/memory/SqliteStorage.ts"
 import * as Alarm from "../../src/services/Alarm.ts"
 import * as Storage from "../../src/services/Storage.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
@@ -57,6 +58,58 @@ contract(
   }),
   ["the end of a room", "a restart of the process"]
 )
+
+// Files in a directory that this process holds open, as Linux tells.
+const held = (directory: string): number =>
+  (existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd") : []).filter((handle) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${handle}`).startsWith(directory)
+    } catch {
+      return false
+    }
+  }).length
+
+for (const place of ["memory", "a directory"]) {
+  it.effect(`what still runs of a room that has ended stores nothing, in ${place} (SG-5)`, () =>
+    Effect.gen(function*() {
+      const directory = place === "memory" ? undefined : yield* folder
+      const { rooms } = yield* start(directory)
+      const written: Array<string> = []
+      yield* rooms.run(
+        "room",
+        Storage.exec("CREATE TABLE t (a)").pipe(
+          Effect.andThen(Effect.sync(() => void written.push("t"))),
+          Effect.andThen(Alarm.Alarm.use((alarm) => alarm.set(1))),
+          Effect.delay("2 minutes"),
+          Effect.forkDetach
+        )
+      )
+      yield* TestClock.adjust("1 minute")
+      if (directory !== undefined) assert.strictEqual(held(directory), 0)
+      yield* TestClock.adjust("2 minutes")
+      assert.deepStrictEqual(written, [])
+      if (directory !== undefined) assert.strictEqual(held(directory), 0)
+      assert.deepStrictEqual(yield* rooms.run("room", Storage.exec("SELECT name FROM sqlite_master")), [])
+    }))
+}
+
+it.effect("a file that is no database is closed again (SG-7)", () =>
+  Effect.gen(function*() {
+    const directory = yield* folder
+    const path = join(directory, "broken.sqlite")
+    writeFileSync(path, "this is no database, and long enough to be read as one".repeat(50))
+    const { exec } = SqliteStorage.make(path)
+    for (let time = 0; time < 3; time++) assert.throws(() => exec("SELECT 1"), /not a database/)
+    assert.strictEqual(held(directory), 0)
+  }))
+
+it.effect("a room that stores nothing and removes its alarm has no file (SG-7)", () =>
+  Effect.gen(function*() {
+    const directory = yield* folder
+    const { rooms } = yield* start(directory)
+    yield* rooms.run("room", Alarm.Alarm.use((alarm) => alarm.clear))
+    assert.deepStrictEqual(readdirSync(directory, { recursive: true }).filter((file) => String(file).includes(".")), [])
+  }))
 
 it.effect("rooms whose names differ in case alone store apart (SG-7)", () =>
   Effect.gen(function*() {
