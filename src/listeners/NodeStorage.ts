@@ -1,5 +1,5 @@
 /**
- * The storages of the rooms of a process: in memory, or each in a file of a directory.
+ * The storages of the rooms of a definition: in memory, or each in a file of a directory.
  *
  * A file also keeps the name of its room and the time of its alarm. So a process that starts knows which rooms have
  * something to do, and when.
@@ -21,21 +21,26 @@ export interface RoomStorage {
   readonly keptAlarm: ClockAlarm.Kept | undefined
 }
 
-/** The storages of the rooms of a process. */
+/** The storages of the rooms of a definition, in one process. */
 export interface NodeStorage {
   /** The storage of a room. Memory keeps it until it is cleared, and a directory for ever. */
   readonly of: (room: string) => RoomStorage
   /**
-   * The rooms whose alarm is set, and its time in milliseconds since 1970. A file that cannot be read is told, and passed
-   * over.
+   * The rooms whose alarm is set, and its time in milliseconds since 1970: those of all files, or of one. A file that
+   * cannot be read is told, and passed over.
    */
   readonly alarms: (
-    unreadable: (file: string, cause: unknown) => void
+    unreadable: (file: string, cause: unknown) => void,
+    file?: string
   ) => ReadonlyArray<{ readonly room: string; readonly at: number }>
 }
 
-/** Keeps the storages in memory, or in a directory, which is made if it is not there. */
-export const make = (directory?: string): NodeStorage => directory === undefined ? inMemory() : inFiles(directory)
+/**
+ * Keeps the storages of the rooms of a definition in memory, or in a folder of its own in a directory. It is made if it
+ * is not there.
+ */
+export const make = (definition: string, directory?: string): NodeStorage =>
+  directory === undefined ? inMemory() : inFiles(join(directory, fileName(definition)))
 
 const inMemory = (): NodeStorage => {
   const rooms = new Map<string, SqliteStorage.SqliteStorage>()
@@ -80,18 +85,20 @@ const inFiles = (directory: string): NodeStorage => {
         }
       }
     },
-    alarms: (unreadable) =>
-      readdirSync(directory).filter((file) => file.endsWith(".sqlite")).flatMap((file) => {
-        const storage = SqliteStorage.make(join(directory, file))
-        try {
-          return alarmIn(storage) ?? []
-        } catch (cause) {
-          unreadable(file, cause)
-          return []
-        } finally {
-          storage.close()
+    alarms: (unreadable, only) =>
+      readdirSync(directory).filter((file) => only === undefined ? file.endsWith(".sqlite") : file === only).flatMap(
+        (file) => {
+          const storage = SqliteStorage.make(join(directory, file))
+          try {
+            return alarmIn(storage) ?? []
+          } catch (cause) {
+            unreadable(file, cause)
+            return []
+          } finally {
+            storage.close()
+          }
         }
-      })
+      )
   }
 }
 
@@ -104,8 +111,8 @@ const alarmIn = ({ exec }: Pick<SqliteStorage.SqliteStorage, "exec">) => {
 
 // A file system may take `Lobby` and `lobby` for the same. No room's name has an `@`, and whatever else `run` is given
 // stays in the directory.
-const fileName = (room: string): string => {
-  if (RoomName.is(room) && room === room.toLowerCase()) return room
-  const hash = createHash("sha256").update(room).digest("hex").slice(0, 32)
-  return RoomName.is(room) ? `${room.toLowerCase()}@${hash}` : `@${hash}`
+const fileName = (name: string): string => {
+  if (RoomName.is(name) && name === name.toLowerCase() && !/^\.+$/.test(name)) return name
+  const hash = createHash("sha256").update(name).digest("hex").slice(0, 32)
+  return RoomName.is(name) ? `${name.toLowerCase()}@${hash}` : `@${hash}`
 }
