@@ -181,8 +181,10 @@ const faulty = Effect.fnUntraced(function*(rang: Array<string>) {
   const now = yield* Clock.currentTimeMillis
   yield* rooms.run("lobby", Alarm.Alarm.use((alarm) => alarm.set(now + 60_000)))
   yield* end
-  const [file] = readdirSync(directory, { recursive: true }).map(String).filter((file) => file.endsWith(".sqlite"))
-  const path = join(directory, file!)
+  const path = join(
+    directory,
+    readdirSync(directory, { recursive: true }).map(String).find((file) => file.endsWith(".sqlite"))!
+  )
   return {
     directory,
     fault: Effect.sync(() => {
