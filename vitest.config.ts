@@ -44,7 +44,7 @@ export default defineConfig({
       {
         test: {
           name: "node",
-          include: ["test/worker/{breaking,chat,closing,crowd,frames,hostile,identity,names,routes}.test.ts"],
+          include: ["test/worker/{breaking,chat,closing,crowd,frames,hostile,identity,names,routes,secrets}.test.ts"],
           provide: { server: "node" },
           testTimeout: 60_000,
           hookTimeout: 60_000,

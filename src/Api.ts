@@ -3,11 +3,11 @@
  *
  * `scripts/openapi.ts` makes the document beforehand. To make it in the Worker would add half the Worker's size.
  */
+import * as Cause from "effect/Cause"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
-import * as Option from "effect/Option"
 import { Chat } from "./Chat.ts"
 import * as Problem from "./domain/Problem.ts"
 import * as DurableRooms from "./durable/DurableRooms.ts"
@@ -15,34 +15,46 @@ import type * as RoomObject from "./durable/RoomObject.ts"
 import * as ApiToken from "./http/ApiToken.ts"
 import * as RoomsApiRoutes from "./http/RoomsApiRoutes.ts"
 import document from "./openapi.json" with { type: "json" }
+import * as LogLine from "./services/LogLine.ts"
 import * as Rooms from "./services/Rooms.ts"
 
 /** What the API needs of the Worker's configuration. */
 export interface Env {
   readonly CHAT: DurableObjectNamespace<RoomObject.RoomObject<typeof Chat, any>>
+  /** A text, or JSON as the configuration of a Worker may have it. */
+  readonly API_TOKEN?: unknown
 }
 
-/**
- * Makes the function that answers `/api/…` and `/openapi.json`. Without a token, which is the variable or secret
- * `API_TOKEN`, it makes nothing.
- */
-export const make = (env: Env): ((request: Request) => Promise<Response>) | undefined =>
-  Effect.runSync(
-    Effect.gen(function*() {
-      const token = Option.getOrUndefined(yield* ApiToken.configured)
-      if (token === undefined) return undefined
-      const handle = yield* RoomsApiRoutes.make(Chat, { authorize: ApiToken.authorize(token) })
-      return (request: Request) =>
-        new URL(request.url).pathname === "/openapi.json" ? showDocument(request) : run(handle(request))
-    }).pipe(
-      Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(env)),
-      Effect.provideService(Rooms.key(Chat), DurableRooms.make(Chat, env.CHAT))
-    )
-  )
+/** Answers `/api/…` and `/openapi.json`. */
+export type Handler = (request: Request) => Promise<Response>
 
-const run = Effect.runPromiseWith(Context.make(Logger.CurrentLoggers, new Set([Logger.consoleJson])))
+/**
+ * Makes the function that answers. Without a token, which is the variable or secret `API_TOKEN`, it makes nothing. Where
+ * that is of the wrong form, the log says once what is wrong, and every answer is 503.
+ */
+export const make = ({ API_TOKEN, CHAT }: Env): Handler | undefined => {
+  const text = typeof API_TOKEN === "string" ? API_TOKEN : JSON.stringify(API_TOKEN)
+  return Effect.gen(function*() {
+    const tokens = yield* ApiToken.configured
+    if (tokens.length === 0) return undefined
+    const handle = yield* RoomsApiRoutes.make(Chat, { authorize: ApiToken.authorize(tokens) })
+    return (request: Request) =>
+      new URL(request.url).pathname === "/openapi.json" ? showDocument(request) : run(handle(request))
+  }).pipe(
+    Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown({ API_TOKEN: text })),
+    Effect.provideService(Rooms.key(Chat), DurableRooms.make(Chat, CHAT)),
+    Effect.catch((error) => Effect.as(Effect.logError("The API has no tokens", Cause.fail(error)), showFault)),
+    Effect.runSyncWith(logging)
+  )
+}
+
+const logging = Context.make(Logger.CurrentLoggers, new Set([LogLine.console]))
+
+const run = Effect.runPromiseWith(logging)
+
+const showFault: Handler = async () => Problem.toResponse(Problem.make(503, "The API is not configured as it must be."))
 
 const showDocument = async ({ method }: Request) =>
   method === "GET" || method === "HEAD"
-    ? Response.json(document)
+    ? Response.json(document, { headers: { "x-content-type-options": "nosniff" } })
     : Problem.toResponse(Problem.make(405, "This takes GET only.", { allow: "GET, HEAD" }))

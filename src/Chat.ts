@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as ConnectionId from "./domain/ConnectionId.ts"
 import * as Problem from "./domain/Problem.ts"
+import * as Permissions from "./doors/Permissions.ts"
 import * as Deadlines from "./services/Deadlines.ts"
 import * as Room from "./services/Room.ts"
 
@@ -73,12 +74,12 @@ export const ChatLive = Layer.provide(
       open: Effect.fnUntraced(function*({ id, state: { name } }) {
         const connections = (yield* room.count()) + 1
         yield* room.send(id, new Welcome({ connection: id, name, connections }))
-        yield* room.broadcast(new Joined({ connection: id, name, connections }))
+        yield* Permissions.broadcast(room, new Joined({ connection: id, name, connections }))
       }),
       message: ({ id, state: { name } }, { text }) => room.broadcast(new Said({ connection: id, name, text })),
       close: Effect.fnUntraced(function*({ id, state: { name } }, { code, reason }) {
         const connections = yield* room.count()
-        yield* room.broadcast(new Left({ connection: id, name, connections, code, reason }))
+        yield* Permissions.broadcast(room, new Left({ connection: id, name, connections, code, reason }))
       })
     }
   })),

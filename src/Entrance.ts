@@ -31,6 +31,7 @@ import * as RoomLimits from "./doors/RoomLimits.ts"
 import * as Bindings from "./durable/Bindings.ts"
 import * as DurableRates from "./durable/DurableRates.ts"
 import * as RequestClaims from "./durable/RequestClaims.ts"
+import * as LogLine from "./services/LogLine.ts"
 
 const text = (name: string) => Config.option(Config.NonEmptyString(name))
 
@@ -109,14 +110,12 @@ export const make = (env: Env): Enter => {
       Layer.provide(Bindings.layer(env as Env & Cloudflare.Env))
     ))
   ))
-  return (request, room) =>
-    run(
-      Exit.isSuccess(doors) ? enter(doors.value, request, room) : Effect.as(
-        Effect.logError("The doors could not be set up", doors.cause),
-        Problem.toResponse(Problem.make(503, "Nobody can be let in: the log says why.", { "retry-after": "60" }))
-      )
-    )
+  if (Exit.isSuccess(doors)) return (request, room) => run(enter(doors.value, request, room))
+  Effect.runSync(Effect.provide(Effect.logError("Nobody is let in", doors.cause), LoggerLive))
+  return async () => Problem.toResponse(notSetUp)
 }
+
+const notSetUp = Problem.make(503, "Nobody can be let in: the log says why.", { "retry-after": "60" })
 
 const enter = (
   { enter, strip }: Doors.Doors["Service"],
@@ -128,4 +127,6 @@ const enter = (
     onSuccess: (claims) => RequestClaims.attach(strip(request), claims)
   })
 
-const run = Effect.runPromiseWith(Context.make(Logger.CurrentLoggers, new Set([Logger.consoleJson])))
+const LoggerLive = Logger.layer([LogLine.console])
+
+const run = Effect.runPromiseWith(Context.make(Logger.CurrentLoggers, new Set([LogLine.console])))

@@ -2,20 +2,24 @@
  * The deployed Worker: finds the room of a request and hands the request to its object. With a token it also has
  * an API for servers.
  */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Api from "./Api.ts"
 import { Chat, ChatLive } from "./Chat.ts"
 import * as Problem from "./domain/Problem.ts"
 import * as RoomName from "./domain/RoomName.ts"
 import * as RoomObject from "./durable/RoomObject.ts"
 import * as Entrance from "./Entrance.ts"
+import * as LogLine from "./services/LogLine.ts"
 
 /** What the Worker's configuration binds. */
 export interface Env extends Entrance.Env {
   readonly CHAT: DurableObjectNamespace<ChatRoom>
   readonly ASSETS: Fetcher
-  /** The token of the API. Without one there is no API. */
-  readonly API_TOKEN?: string | undefined
+  /** The tokens of the API. Without one there is no API. */
+  readonly API_TOKEN?: unknown
 }
 
 /** The object of one chat room. */
@@ -26,11 +30,13 @@ export default {
     try {
       return await route(request, env)
     } catch (cause) {
-      console.error(JSON.stringify({ level: "ERROR", message: "The room did not answer", cause: String(cause) }))
+      Effect.runSync(Effect.provide(Effect.logError("The room did not answer", Cause.die(cause)), LoggerLive))
       return Problem.toResponse(Problem.make(503, "The room did not answer.", { "retry-after": "1" }))
     }
   }
 } satisfies ExportedHandler<Env>
+
+const LoggerLive = Logger.layer([LogLine.console])
 
 // Made by the first request that asks for them: a Worker starts without them.
 let api: ReturnType<typeof Api.make>
@@ -47,7 +53,7 @@ const route = async (request: Request, env: Env): Promise<Response> => {
     const isKnown = room !== undefined || pathname === "/" || pathname === "/health"
     return isKnown ? notAllowed() : notFound()
   }
-  if (pathname === "/health") return Response.json({ status: "ok" })
+  if (pathname === "/health") return Response.json({ status: "ok" }, { headers: nosniff })
   if (room === undefined) {
     const asset = await env.ASSETS.fetch(request)
     return asset.status === 404 ? notFound() : asset
@@ -58,6 +64,9 @@ const route = async (request: Request, env: Env): Promise<Response> => {
   const entered = await enter(request, name)
   return entered instanceof Response ? entered : env.CHAT.getByName(name).fetch(entered)
 }
+
+// It is what its type says, whatever it looks like.
+const nosniff = { "x-content-type-options": "nosniff" }
 
 const notFound = () => Problem.toResponse(Problem.make(404, "There is nothing here."))
 

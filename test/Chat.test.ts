@@ -1,6 +1,10 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { Chat, ChatLive, Say } from "../src/Chat.ts"
+import * as Guard from "../src/doors/Guard.ts"
+import * as Permissions from "../src/doors/Permissions.ts"
+import * as Principal from "../src/doors/Principal.ts"
 import * as MemoryRoom from "../src/memory/MemoryRoom.ts"
 
 it.effect("people come, talk and go, and everybody is told (CH-2, CH-3)", () =>
@@ -19,6 +23,25 @@ it.effect("people come, talk and go, and everybody is told (CH-2, CH-3)", () =>
     assert.deepInclude(joined, { _tag: "Joined", connection, name: "Bob", connections: 2 })
     assert.deepInclude(said, { _tag: "Said", connection, name: "Bob", text: "hi" })
     assert.deepInclude(left, { _tag: "Left", connection, name: "Bob", connections: 1, code: 4000, reason: "bye" })
+  }))
+
+it.effect("who may not see who is there hears what is said, and not who comes and leaves (PM-4)", () =>
+  Effect.gen(function*() {
+    const Rule = Layer.succeed(Permissions.Permissions)(({ labels }) => ({
+      join: true,
+      speak: true,
+      see: !labels.includes("blind")
+    }))
+    const room = yield* MemoryRoom.make(Chat, Layer.merge(ChatLive, Guard.layer()).pipe(Layer.provide(Rule)))
+    const connect = (labels: ReadonlyArray<string>) =>
+      room.connect("/", { claims: Principal.toClaims({ ...Principal.anonymous, labels }) })
+    const [blind, sees] = [yield* connect(["blind"]), yield* connect([])]
+    const bob = yield* connect([])
+    yield* bob.send(new Say({ text: "hi" }))
+    yield* bob.close()
+    const tags = (client: typeof bob) => Effect.map(client.received, (messages) => messages.map(({ _tag }) => _tag))
+    assert.deepStrictEqual(yield* tags(blind), ["Welcome", "Said"])
+    assert.deepStrictEqual(yield* tags(sees), ["Welcome", "Joined", "Said", "Left"])
   }))
 
 it.effect("a name has 1 to 64 characters, and is anonymous where none is given (CH-1)", () =>

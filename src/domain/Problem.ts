@@ -56,9 +56,14 @@ export const make = (status: number, detail: string, headers: Readonly<Record<st
 /** The media type of a problem's body. */
 export const mediaType = "application/problem+json"
 
+/** The headers of the response: the problem's own, and what every problem has. */
+export const headersOf = ({ headers }: Problem): Readonly<Record<string, string>> => ({
+  ...headers,
+  "content-type": mediaType,
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff"
+})
+
 /** A problem as an HTTP response. */
 export const toResponse = (problem: Problem): Response =>
-  Response.json(problem, {
-    status: problem.status,
-    headers: { ...problem.headers, "content-type": mediaType, "cache-control": "no-store" }
-  })
+  Response.json(problem, { status: problem.status, headers: headersOf(problem) })

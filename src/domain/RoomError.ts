@@ -45,14 +45,17 @@ export class TooManyTags extends Schema.TaggedError<TooManyTags>()("TooManyTags"
   }
 }
 
-/** A user id or a label does not fit in a tag. Lengths are in UTF-8 bytes and include the prefix of two. */
+/**
+ * A user id or a label does not fit in a tag. Lengths are in UTF-8 bytes and include the prefix of two. The message,
+ * which may be logged, has no more than that of the tag.
+ */
 export class TagTooLong extends Schema.TaggedError<TagTooLong>()("TagTooLong", {
   tag: Schema.String,
   bytes: Schema.Finite,
   limit: Schema.Finite
 }) {
   override get message() {
-    return `A tag takes ${this.limit} bytes, and not ${this.bytes}: ${this.tag.slice(0, 64)}…`
+    return `A tag takes ${this.limit} bytes, and not ${this.bytes}: ${this.tag.slice(0, 2)}…`
   }
 }
 

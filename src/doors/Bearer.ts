@@ -9,6 +9,11 @@
  * new WebSocket(url, ["bearer", token, "plain"])
  * ```
  */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpHeaders from "effect/http/Headers"
+import * as UrlParams from "effect/http/UrlParams"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 
 /** What of a request can carry a token: a web `Request` fits, and so does what a room's `connect` is given. */
@@ -62,6 +67,20 @@ export const stripRequest = (request: Request): Request => {
   }
   return new Request(stripped.url, new Request(request, { headers }))
 }
+
+/**
+ * Keeps tokens out of the traces of an app: Effect's HTTP server notes the whole URL, and, where it is told to, headers.
+ * Its log has neither. Provide it with the app's tracer.
+ */
+export const redacted: Layer.Layer<never> = /* @__PURE__ */ Layer.effectContext(
+  /* @__PURE__ */ Effect.gen(function*() {
+    const parameters = yield* UrlParams.CurrentRedactedNames
+    const headers = yield* HttpHeaders.CurrentRedactedNames
+    return Context.make(UrlParams.CurrentRedactedNames, [...parameters, "token"]).pipe(
+      Context.add(HttpHeaders.CurrentRedactedNames, [...headers, "sec-websocket-protocol"])
+    )
+  })
+)
 
 const offers = (headers: Carrier["headers"]): ReadonlyArray<string> =>
   headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ?? []

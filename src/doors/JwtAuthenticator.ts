@@ -25,6 +25,7 @@
  * })
  * ```
  */
+import type * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -114,10 +115,9 @@ const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<
 
   const verify = Effect.fnUntraced(function*(token: Redacted.Redacted) {
     const currentDate = yield* DateTime.nowAsDate
-    const { payload } = yield* Effect.tryPromise({
-      try: () => jwtVerify(Redacted.value(token), key, { ...settings, currentDate }),
-      catch: (error) => error
-    }).pipe(Effect.catch(refuse))
+    const { payload } = yield* Effect.tryPromise(() =>
+      jwtVerify(Redacted.value(token), key, { ...settings, currentDate })
+    ).pipe(Effect.catch(refuse))
     const claims = read(payload, options)
     if (Result.isFailure(claims)) return yield* invalid("The token does not fit: its claims have another form.")
     const { exp, iat, labels = [], rooms, sub } = claims.success
@@ -185,7 +185,7 @@ const available = (find: JWTVerifyGetKey): JWTVerifyGetKey => async (header, tok
 const invalid = (detail: string) => Authenticator.unauthorized(detail, "invalid_token")
 
 // What is wrong with a token is told in words of our own, since the error of `jose` holds its claims.
-const refuse = (error: unknown): Effect.Effect<never, Problem.Problem> => {
+const refuse = ({ cause: error }: Cause.UnknownError): Effect.Effect<never, Problem.Problem> => {
   if (error instanceof errors.JWTExpired) return invalid("The token has expired.")
   if (error instanceof errors.JOSEError) return invalid("The token is not valid here.")
   return Effect.andThen(

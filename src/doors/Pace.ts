@@ -56,7 +56,13 @@ export const make = (
         const beside = Beside.of(assembly, socket)
         const bucket = filled(beside, now, limit, Duration.toMillis(refillRate))
         const tokens = bucket.tokens - taken
-        if (tokens >= 0) Beside.set(assembly, socket, { ...beside, ...bucket, heardAt: now, violations: 0, tokens })
+        Beside.set(
+          assembly,
+          socket,
+          tokens < 0
+            ? { ...beside, ...bucket, heardAt: now }
+            : { ...beside, ...bucket, heardAt: now, violations: 0, tokens }
+        )
         return [tokens, now - bucket.since]
       }),
     fixedWindow: () => unused,
@@ -73,8 +79,9 @@ export const make = (
         if (beside.expiresAt !== 0 && beside.expiresAt <= now) return Effect.succeed("Expired")
         return Effect.match(consume({ ...bucket, key, tokens }), {
           onFailure: () => {
-            const violations = beside.violations + 1
-            Beside.set(assembly, socket, { ...beside, heardAt: now, violations })
+            const last = Beside.of(assembly, socket)
+            const violations = last.violations + 1
+            Beside.set(assembly, socket, { ...last, heardAt: now, violations })
             return violations < rateViolations ? "TooFast" : "TooOften"
           },
           onSuccess: () => "InTime"

@@ -2,7 +2,8 @@
  * What somebody may do in a room: one pure function for all rooms, which an app replaces. Everybody may do everything,
  * unless it does.
  *
- * `join` is asked by `Doors`, before the room is touched.
+ * `join` is asked by `Doors`, before the room is touched, and `speak` by the room's `Guard`, for each message. A room that
+ * tells who is there does so by {@link broadcast}.
  *
  * **Example** (readers, writers, and rooms of one's own)
  *
@@ -15,6 +16,9 @@
  * ```
  */
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as RoomError from "../domain/RoomError.ts"
+import type * as Room from "../services/Room.ts"
 import type * as Principal from "./Principal.ts"
 
 /** What somebody may do in a room. */
@@ -32,7 +36,26 @@ export type Rule = (who: Pick<Principal.Principal, "user" | "labels">, room: str
 
 export const Permissions: Context.Reference<Rule> = /* @__PURE__ */ Context.Reference(
   "effect-dormouse/doors/Permissions",
-  { defaultValue: (): Rule => () => everything }
+  { defaultValue: () => everybody }
 )
 
+/** Everybody may do everything. */
+export const everybody: Rule = () => everything
+
 const everything: Granted = { join: true, speak: true, see: true }
+
+/**
+ * Sends a message that tells who is there, to those alone who may see that. Unless a rule is given, these are all, and
+ * it is sent as by the room's own `broadcast`. With a rule, everybody is asked about.
+ */
+export const broadcast = Effect.fnUntraced(function*<Send>(
+  { broadcast, connections, name, send }: Pick<Room.Service<Send, any>, "broadcast" | "connections" | "name" | "send">,
+  message: Send
+): Effect.fn.Return<void, RoomError.RoomError> {
+  const rule = yield* Permissions
+  if (rule === everybody) return yield* Effect.asVoid(broadcast(message))
+  for (const { id, labels, user } of yield* connections({ limit: Infinity })) {
+    // Who has left meanwhile need not know.
+    if (rule({ user, labels }, name).see) yield* Effect.ignore(send(id, message))
+  }
+})

@@ -3,7 +3,6 @@
  *
  * {@link layerMemory} counts in the memory of this process or isolate. `DurableRates` lets Cloudflare count.
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -26,30 +25,26 @@ export interface Limits {
   readonly newRooms?: number | undefined
 }
 
-const window = 60_000
+const window = "1 minute"
 
 /** How many counts may be begun before all of them are forgotten. */
 const most = 50_000
 
 /**
- * Counts in memory, for a process of Node, a test, or an isolate of a Worker. Each of them counts for itself. What has
- * been counted is forgotten every minute, or sooner, when 50,000 counts were begun: so it takes some megabytes, whoever
- * comes.
+ * Counts in memory, for a process of Node, a test, or an isolate of a Worker. Each of them counts for itself. When 50,000
+ * counts were begun, all are forgotten: so it takes some megabytes, whoever comes.
  */
 export const layerMemory = ({ connects = 100, newRooms = 30 }: Limits = {}): Layer.Layer<Rates> =>
   Layer.sync(Rates, () => {
     const limits = { connects, newRooms }
-    let counts: { readonly limiter: RateLimiter.RateLimiter; readonly since: number; begun: number } | undefined
+    let counts: { readonly limiter: RateLimiter.RateLimiter; begun: number } | undefined
     return Rates.of({
       take: Effect.fnUntraced(function*(what, address) {
-        const now = yield* Clock.currentTimeMillis
-        if (counts === undefined || now - counts.since >= window || counts.begun >= most) {
-          counts = { limiter: yield* makeLimiter, since: now, begun: 0 }
-        }
-        const { limiter } = counts
-        return yield* limiter.consume({ key: `${what} ${address}`, limit: limits[what], window }).pipe(
+        if (counts === undefined || counts.begun >= most) counts = { limiter: yield* makeLimiter, begun: 0 }
+        const current = counts
+        return yield* current.limiter.consume({ key: `${what} ${address}`, limit: limits[what], window }).pipe(
           Effect.map(({ limit, remaining }) => {
-            if (remaining === limit - 1) counts!.begun++
+            if (remaining === limit - 1) current.begun++
             return undefined
           }),
           Effect.catchReason(
@@ -64,4 +59,5 @@ export const layerMemory = ({ connects = 100, newRooms = 30 }: Limits = {}): Lay
     })
   })
 
+// Shared with nobody, neither with an app that counts in memory, too.
 const makeLimiter = Effect.provide(RateLimiter.make, RateLimiter.layerStoreMemory, { local: true })

@@ -25,13 +25,21 @@ const versions = ["CREATE TABLE dormouse_guard (subject TEXT PRIMARY KEY, at INT
 
 const room = "room"
 
-/** Opens the register. */
-export const open = Effect.fnUntraced(function*(storage: Storage.Storage["Service"]) {
+/**
+ * Opens the register. Where newer code has made its table the room goes on without it: every token holds, and the room
+ * counts as in use.
+ */
+export const open = Effect.fnUntraced(function*(storage: Storage.Storage["Service"]): Effect.fn.Return<Register> {
   const { newer } = yield* Tables.opened(storage, "guard", versions)
-  if (newer !== undefined) yield* Effect.logError("The guard revokes no tokens", Cause.fail(newer))
-
-  const kept = <A>(use: () => A): Effect.Effect<A, StorageError.StorageError> =>
-    newer === undefined ? Storage.attempt(use) : Effect.fail(newer)
+  if (newer !== undefined) {
+    yield* Effect.logError("The guard revokes no tokens", Cause.fail(newer))
+    return {
+      isRevoked: () => Effect.succeed(false),
+      revoke: () => Effect.fail(newer),
+      isInUse: Effect.succeed(true),
+      begin: Effect.void
+    }
+  }
 
   const at = (subject: string): number | undefined => {
     const [row] = storage.exec("SELECT at FROM dormouse_guard WHERE subject = ?", subject)
@@ -40,20 +48,18 @@ export const open = Effect.fnUntraced(function*(storage: Storage.Storage["Servic
   }
 
   const write = (subject: string, at: number) =>
-    kept(() => {
-      storage.exec("INSERT OR REPLACE INTO dormouse_guard VALUES (?, ?)", subject, at)
-    })
+    Storage.attempt(() => void storage.exec("INSERT OR REPLACE INTO dormouse_guard VALUES (?, ?)", subject, at))
 
   let isInUse = false
 
   return {
     isRevoked: (user, issuedAt) =>
-      kept(() => {
+      Storage.attempt(() => {
         const before = at(`u:${user}`)
         return before !== undefined && issuedAt <= before
       }),
     revoke: (user, at) => write(`u:${user}`, at),
-    isInUse: Effect.suspend(() => isInUse ? Effect.succeed(true) : kept(() => at(room) !== undefined)),
+    isInUse: Effect.suspend(() => isInUse ? Effect.succeed(true) : Storage.attempt(() => at(room) !== undefined)),
     begin: Effect.suspend(() => {
       if (isInUse) return Effect.void
       return Effect.flatMap(Clock.currentTimeMillis, (now) =>
@@ -61,5 +67,5 @@ export const open = Effect.fnUntraced(function*(storage: Storage.Storage["Servic
           isInUse = true
         }))
     })
-  } satisfies Register
+  }
 })

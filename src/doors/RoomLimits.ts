@@ -82,7 +82,9 @@ export const make = (options: Options = {}): RoomLimits => ({ ...defaults, ...op
  * Reads the options of a variable: JSON as a text, or the object that a configuration file makes of it. Without one, or
  * with an empty text, there are none.
  */
-export const parse = (variable: unknown): Result.Result<Options, Schema.SchemaError> =>
-  typeof variable === "string" && variable.trim() !== "" ?
-    decodeText(variable)
-    : decodeObject(variable === undefined || variable === "" ? {} : variable)
+export const parse = (variable: unknown = {}): Result.Result<Options, Schema.SchemaError> =>
+  typeof variable !== "string"
+    ? decodeObject(variable)
+    : variable.trim() === ""
+    ? decodeObject({})
+    : decodeText(variable)

@@ -3,7 +3,8 @@
  *
  * The room objects need this layer to write to the directory, and `DurableRooms` to list it. A room's name says which of
  * the objects has its entry. A page asks all of them, and then each room that it lists. On the free plan, where a Worker
- * may call 50 objects a request, use few objects and short pages.
+ * may call 50 objects a request, use few objects and short pages. A room whose object has an id of `newUniqueId()` has no
+ * name, and cannot be listed.
  *
  * **Example** (the same layer for the rooms and for who lists them)
  *
@@ -36,7 +37,7 @@ type Holds<Value, Yes, Else> = Value extends DurableObjectNamespace<infer Instan
 /** How the entries are spread. */
 export interface Options {
   /**
-   * How many objects keep the entries of a definition: 16, unless given. More take more writes at a time, and a page asks
+   * How many objects keep the entries of a definition: 16, unless given, and at least 1. More take more writes at a time, and a page asks
    * all of them. Choose it once: with another number, rooms are missing until they are occupied anew.
    */
   readonly shards?: number | undefined

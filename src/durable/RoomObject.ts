@@ -12,6 +12,7 @@ import * as Result from "effect/Result"
 import * as Scheduler from "effect/Scheduler"
 import * as Problem from "../domain/Problem.ts"
 import * as Alarm from "../services/Alarm.ts"
+import * as LogLine from "../services/LogLine.ts"
 import * as OneTurn from "../services/OneTurn.ts"
 import * as Room from "../services/Room.ts"
 import * as RoomRuntime from "../services/RoomRuntime.ts"
@@ -64,7 +65,7 @@ export interface RoomObject<R extends Room.Any, App = never> extends DurableObje
  * **Example** (a Worker with one class of rooms)
  *
  * ```ts
- * export class ChatRoom extends RoomObject.make(Chat, ChatLive) {}
+ * export class RemindersRoom extends RoomObject.make(Reminders, RemindersLive) {}
  * ```
  */
 export const make = <R extends Room.Any, App, E>(
@@ -141,4 +142,4 @@ const given = (ctx: DurableObjectState, env: Cloudflare.Env) =>
     Context.add(Logger.CurrentLoggers, loggers)
   )
 
-const loggers = new Set([Logger.consoleJson])
+const loggers = new Set([LogLine.console])

@@ -17,13 +17,14 @@ export const make = <S>(open: () => S): Stub<S> => {
   return <A>(use: (stub: S) => Promise<A>) => {
     const once = Effect.callback<A, Fault>((resume) => {
       const isKept = stub !== undefined
-      const used = stub ??= open()
+      let used: S | undefined
       const fault = (cause: unknown) => {
         // A stub that saw an exception may go on failing with it.
         if (stub === used) stub = undefined
         resume(Effect.fail(new Fault(cause, isKept)))
       }
       try {
+        used = stub ??= open()
         use(used).then((value) => resume(Effect.succeed(value)), fault)
       } catch (cause) {
         fault(cause)

@@ -36,10 +36,17 @@ export class BadRequest extends HttpApiError.Problem<BadRequest>()(
   detail
 ) {}
 
-/** The token is missing, or wrong. */
+/** The token is missing, or none that is known. */
 export class Unauthorized extends HttpApiError.Problem<Unauthorized>()(
   "Unauthorized",
   { type, status: 401, title: "Unauthorized" },
+  detail
+) {}
+
+/** The token may not do this: it lacks the scope. */
+export class Forbidden extends HttpApiError.Problem<Forbidden>()(
+  "Forbidden",
+  { type, status: 403, title: "Forbidden" },
   detail
 ) {}
 
@@ -79,12 +86,12 @@ export class ServiceUnavailable extends HttpApiError.Problem<ServiceUnavailable>
 ) {}
 
 /**
- * A request needs the bearer token. A client sends it with {@link layerClient}, and the server checks it with
- * `ApiToken.authorize`.
+ * A request needs a bearer token that has the scope of the endpoint. A client sends it with {@link layerClient}, and the
+ * server checks it with `ApiToken.authorize`.
  */
 export class Authorization extends HttpApiMiddleware.Service<Authorization>()(
   "effect-dormouse/http/RoomsApi/Authorization",
-  { security: { bearer: HttpApiSecurity.bearer }, error: Unauthorized, requiredForClient: true }
+  { security: { bearer: HttpApiSecurity.bearer }, error: [Unauthorized, Forbidden], requiredForClient: true }
 ) {}
 
 /** Sends the token with every request of a client. */
@@ -105,40 +112,44 @@ export interface Options {
 const errors = [BadRequest, InternalServerError, ServiceUnavailable] as const
 
 const groupOf = <R extends Room.Any>(room: R) => {
-  const { connections, disconnect, disconnectAll, drain, publish } = RoomsEndpoints.make(room)
+  const { closeUser, connections, disconnect, disconnectAll, drain, publish } = RoomsEndpoints.make(room)
   return HttpApiGroup.make("rooms").add(
     HttpApiEndpoint.post("publish", publish.path, {
       ...publish,
       error: [...errors, ContentTooLarge, UnsupportedMediaType]
     }).annotate(
       OpenApi.Description,
-      "Sends a message to everybody in the room, to a user or to a label, but for the connections in `except`."
+      "Sends a message to everybody in the room, to a user or to a label, but for the connections in `except`. Needs the scope `publish`."
     ),
     HttpApiEndpoint.get("connections", connections.path, { ...connections, error: [...errors, NotFound] }).annotate(
       OpenApi.Description,
-      "The open connections, the oldest first: all, those of a user or of a label. A page of `limit`, 1,000 unless given, that begins after the connection `after`; 404 where that one is not open any more."
+      "The open connections, the oldest first: all, those of a user or of a label. A page of `limit`, 1,000 unless given, that begins after the connection `after`; 404 where that one is not open any more. Needs the scope `list`."
     ),
     HttpApiEndpoint.delete("disconnect", disconnect.path, { ...disconnect, error: [...errors, NotFound] }).annotate(
       OpenApi.Description,
-      "Closes a connection: with 1000, unless another code is given."
+      "Closes a connection: with 1000, unless another code is given. Needs the scope `disconnect`."
     ),
     HttpApiEndpoint.delete("disconnectAll", disconnectAll.path, { ...disconnectAll, error: errors }).annotate(
       OpenApi.Description,
-      "Closes the connections of a user or of a label; one of the two must be given. Tells how many it closed."
+      "Closes the connections of a user or of a label; one of the two must be given. Tells how many it closed. Needs the scope `disconnect`."
+    ),
+    HttpApiEndpoint.delete("closeUser", closeUser.path, { ...closeUser, error: errors }).annotate(
+      OpenApi.Description,
+      "Closes what a user has open in the room: with 4501, unless another code is given. From then on no token of the user holds there that was issued before. Tells how many it closed. Needs the scope `disconnect`."
     ),
     HttpApiEndpoint.post("drain", drain.path, {
       ...drain,
       error: [...errors, ContentTooLarge, UnsupportedMediaType]
     }).annotate(
       OpenApi.Description,
-      "Closes everybody in waves with 4001, over a time in milliseconds, so that they do not come back all at once. Tells how many it will close."
+      "Closes everybody in waves with 4001, over a time in milliseconds, so that they do not come back all at once. Tells how many it will close. Needs the scope `disconnect`."
     )
   )
 }
 
 const list = HttpApiEndpoint.get("list", RoomsEndpoints.list.path, { ...RoomsEndpoints.list, error: errors }).annotate(
   OpenApi.Description,
-  "The rooms in which somebody is, in the order of their names, with how many are connected. A page of `limit`, 100 unless given, that begins after the name `after`; only names that begin with `prefix`."
+  "The rooms in which somebody is, in the order of their names, with how many are connected. A page of `limit`, 100 unless given, that begins after the name `after`; only names that begin with `prefix`. Needs the scope `list`."
 )
 
 const name = "effect-dormouse/RoomsApi"
@@ -164,7 +175,7 @@ export type RoomsApi<R extends Room.Any> = Room.HasDirectory<R> extends true ? R
 
 /**
  * Makes the API of the rooms of a definition: the group `rooms` with `publish`, `connections`, `disconnect` (one),
- * `disconnectAll` (of a user or a label) and `drain`, and with `list` if the rooms stand in a directory. A property that
+ * `disconnectAll` (of a user or a label), `closeUser` and `drain`, and with `list` if the rooms stand in a directory. A property that
  * is not declared is refused, in a message too. So a typing error never publishes to everybody.
  */
 export const make = <R extends Room.Any>(room: R, options?: Options): RoomsApi<R> =>

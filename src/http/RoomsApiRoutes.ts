@@ -25,6 +25,7 @@ import * as Audience from "../domain/Audience.ts"
 import * as Problem from "../domain/Problem.ts"
 import type * as Room from "../services/Room.ts"
 import * as Rooms from "../services/Rooms.ts"
+import type * as ApiToken from "./ApiToken.ts"
 import type * as RoomsApi from "./RoomsApi.ts"
 import * as RoomsEndpoints from "./RoomsEndpoints.ts"
 
@@ -33,9 +34,10 @@ export interface Options<E, R> extends RoomsApi.Options {
   /**
    * Lets a request in, or refuses it. A `Problem` is the response; any other error is the app's to handle. It is asked
    * before anything is checked, so the name may be one that no room has. For a list of the rooms it is
-   * empty. `ApiToken.authorize` asks for a token.
+   * empty. The scope says what is asked for: `publish`, `list` or `disconnect`. `ApiToken.authorize` asks for a token
+   * that has it.
    */
-  readonly authorize: (request: Request, room: string) => Effect.Effect<unknown, E, R>
+  readonly authorize: (request: Request, room: string, scope: ApiToken.Scope) => Effect.Effect<unknown, E, R>
   /** Bytes that the body of a request may have: 1,048,576, unless given. */
   readonly bodyBytes?: number | undefined
 }
@@ -74,7 +76,7 @@ export const make = <R extends Room.Any, E = never, RIn = never>(
 ): Effect.Effect<Handler<Exclude<E, Problem.Problem>, RIn>, never, Rooms.Rooms<Room.Name<R>>> =>
   Effect.map(Rooms.key(room), (rooms) => {
     const { authorize, bodyBytes = 1_048_576, prefix = RoomsEndpoints.prefix } = options
-    const { connections, disconnect, disconnectAll, drain, publish } = RoomsEndpoints.make(room)
+    const { closeUser, connections, disconnect, disconnectAll, drain, publish } = RoomsEndpoints.make(room)
 
     // SAFETY: the rooms can be listed if they stand in a directory.
     const listing = rooms as Rooms.Service<R> & Partial<Rooms.Listing>
@@ -121,6 +123,11 @@ export const make = <R extends Room.Any, E = never, RIn = never>(
         // The schema of the query demands an audience.
         Effect.map(rooms.get(params.room).close(audienceOf(query)!, { code, reason }), (closed) => ({ closed }))),
       route(
+        closeUser,
+        ({ params, query: { code, reason } }) =>
+          Effect.map(rooms.get(params.room).closeUser(params.user, { code, reason }), (closed) => ({ closed }))
+      ),
+      route(
         drain,
         ({ params, payload }) => Effect.map(rooms.get(params.room).drain(payload), (closing) => ({ closing }))
       )
@@ -137,8 +144,8 @@ export const make = <R extends Room.Any, E = never, RIn = never>(
       if (asked === undefined) {
         return Effect.succeed(Problem.toResponse(found.length === 0 ? nothingHere() : otherMethod(found)))
       }
-      const { answer, params, takesBody } = asked
-      return authorize(request, params["room"] ?? "").pipe(
+      const { answer, params, scope, takesBody } = asked
+      return authorize(request, params["room"] ?? "", scope).pipe(
         Effect.andThen(takesBody ? readJson(request, bodyBytes) : Effect.undefined),
         Effect.flatMap((payload) => answer({ params, query: record(searchParams), payload })),
         Effect.catchDefect((defect) => failed(Problem.make(500, "The API failed to answer."), Cause.die(defect))),
@@ -168,6 +175,7 @@ const route = <Params, Query, Payload, Success>(
   endpoint: {
     readonly method: string
     readonly path: string
+    readonly scope: ApiToken.Scope
     readonly params?: Schema.Codec<Params, any>
     readonly query?: Schema.Codec<Query, any>
     readonly payload?: Schema.Codec<Payload, any>
@@ -177,7 +185,7 @@ const route = <Params, Query, Payload, Success>(
     asked: { readonly params: Params; readonly query: Query; readonly payload: Payload }
   ) => Effect.Effect<Success, Rooms.RoomsError>
 ) => {
-  const { method, path, params = noParams, payload, query = noParams, success } = endpoint
+  const { method, path, params = noParams, payload, query = noParams, scope, success } = endpoint
   const decodeParams = decoder("path", Schema.toCodecStringTree(params))
   const decodeQuery = decoder("query", Schema.toCodecStringTree(query))
   const decodePayload = decoder("body", payload === undefined ? noBody : Schema.toCodecJson(payload))
@@ -185,13 +193,16 @@ const route = <Params, Query, Payload, Success>(
   return {
     method,
     path,
+    scope,
     takesBody: payload !== undefined,
     answer: Effect.fnUntraced(function*(asked: Asked) {
       const params = yield* decodeParams(asked.params)
       const query = yield* decodeQuery(asked.query)
       const payload = yield* decodePayload(asked.payload)
       const value = yield* Effect.catch(run({ params, query, payload }), Rooms.toLoggedProblem)
-      return Response.json(encode(value), { headers: { "cache-control": "no-store" } })
+      return Response.json(encode(value), {
+        headers: { "cache-control": "no-store", "x-content-type-options": "nosniff" }
+      })
     })
   }
 }

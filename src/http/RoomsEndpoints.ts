@@ -1,5 +1,5 @@
 /**
- * The endpoints of the rooms of a definition: where they are, what they take, and what they give.
+ * The endpoints of the rooms of a definition: where they are, which scope they need, what they take, and what they give.
  *
  * `RoomsApi` declares them, and `RoomsApiRoutes` serves them. Neither needs the other, so the routes carry nothing of
  * `effect/http-api`.
@@ -60,6 +60,7 @@ export const Occupied = Schema.Struct({
 export const list = {
   method: "GET",
   path: "/rooms",
+  scope: "list",
   query: Schema.Struct({
     prefix: Schema.optionalKey(Schema.String),
     after: Schema.optionalKey(Schema.String),
@@ -76,6 +77,7 @@ export const make = <R extends Room.Any>(room: R) => ({
   publish: {
     method: "POST",
     path: "/rooms/:room/publications",
+    scope: "publish",
     params,
     payload: Schema.Struct({
       message: room.send as Schema.Codec<Room.Send<R>, unknown>,
@@ -87,6 +89,7 @@ export const make = <R extends Room.Any>(room: R) => ({
   connections: {
     method: "GET",
     path: "/rooms/:room/connections",
+    scope: "list",
     params,
     query: Schema.Struct({ ...audience, ...page }).check(
       Schema.makeFilter((query) => given(query) < 2 ? undefined : "a user or a label, not both")
@@ -96,6 +99,7 @@ export const make = <R extends Room.Any>(room: R) => ({
   disconnect: {
     method: "DELETE",
     path: "/rooms/:room/connections/:connection",
+    scope: "disconnect",
     params: Schema.Struct({ ...params.fields, connection: ConnectionId.ConnectionId }),
     query: Schema.Struct(close),
     success: Closed
@@ -103,15 +107,25 @@ export const make = <R extends Room.Any>(room: R) => ({
   disconnectAll: {
     method: "DELETE",
     path: "/rooms/:room/connections",
+    scope: "disconnect",
     params,
     query: Schema.Struct({ ...audience, ...close }).check(
       Schema.makeFilter((query) => given(query) === 1 ? undefined : "a user or a label, one of the two")
     ),
     success: Closed
   },
+  closeUser: {
+    method: "DELETE",
+    path: "/rooms/:room/users/:user",
+    scope: "disconnect",
+    params: Schema.Struct({ ...params.fields, user: Schema.NonEmptyString }),
+    query: Schema.Struct(close),
+    success: Closed
+  },
   drain: {
     method: "POST",
     path: "/rooms/:room/drain",
+    scope: "disconnect",
     params,
     // In milliseconds, a day at most.
     payload: Schema.Struct({ over: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 86_400_000 })) }),

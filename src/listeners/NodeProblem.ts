@@ -8,11 +8,7 @@ import * as NodeHttp from "./NodeHttp.ts"
 
 /** Answers a request with a problem, as `application/problem+json`. */
 export const send = (response: ServerResponse, problem: Problem.Problem): void => {
-  response.writeHead(problem.status, {
-    ...problem.headers,
-    "content-type": Problem.mediaType,
-    "cache-control": "no-store"
-  })
+  response.writeHead(problem.status, Problem.headersOf(problem))
   response.end(JSON.stringify(problem))
 }
 

@@ -171,12 +171,22 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
     // As long as the longest pause after a start that failed: with the room, the pause would be forgotten.
     idleTimeToLive: "30 seconds"
   })
+  // Somebody may have started the room meanwhile: then its alarm may have rung, moved, or gone with the room.
+  const isDue = (room: string) =>
+    Effect.map(Clock.currentTimeMillis, (now) => {
+      try {
+        return (storages.alarmOf(room) ?? Infinity) <= now
+      } catch {
+        return true
+      }
+    })
   // A room whose alarm was set before the last end of the process starts when it is due.
   const restore = (file?: string): void => {
     for (const { at, room } of storages.alarms(unreadable, file)) {
       run(Clock.currentTimeMillis.pipe(
         Effect.flatMap((now) => Effect.sleep(Math.max(0, at - now))),
-        Effect.andThen(Effect.retry(Effect.scoped(RcMap.get(rooms, room)), retries)),
+        Effect.andThen(isDue(room)),
+        Effect.flatMap((due) => due ? Effect.retry(Effect.scoped(RcMap.get(rooms, room)), retries) : Effect.void),
         Effect.ignore
       ))
     }

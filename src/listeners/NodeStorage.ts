@@ -25,6 +25,8 @@ export interface RoomStorage {
 export interface NodeStorage {
   /** The storage of a room. Memory keeps it until it is cleared, and a directory for ever. */
   readonly of: (room: string) => RoomStorage
+  /** The time of a room's alarm in milliseconds since 1970, as its file has it now. */
+  readonly alarmOf: (room: string) => number | undefined
   /**
    * The rooms whose alarm is set, and its time in milliseconds since 1970: those of all files, or of one. A file that
    * cannot be read is told, and passed over.
@@ -56,15 +58,17 @@ const inMemory = (): NodeStorage => {
       }
       return { storage: SqliteStorage.during(storage, () => hasEnded), release, keptAlarm: undefined }
     },
+    alarmOf: () => undefined,
     alarms: () => []
   }
 }
 
 const inFiles = (directory: string): NodeStorage => {
   mkdirSync(directory, { recursive: true })
+  const pathOf = (room: string) => join(directory, `${fileName(room)}.sqlite`)
   return {
     of: (room) => {
-      const path = join(directory, `${fileName(room)}.sqlite`)
+      const path = pathOf(room)
       const file = SqliteStorage.make(path)
       let hasEnded = false
       const storage = SqliteStorage.during(file, () => hasEnded)
@@ -83,6 +87,15 @@ const inFiles = (directory: string): NodeStorage => {
             storage.exec("INSERT OR REPLACE INTO dormouse_room VALUES (?, ?)", room, at ?? null)
           }
         }
+      }
+    },
+    alarmOf: (room) => {
+      if (!existsSync(pathOf(room))) return undefined
+      const storage = SqliteStorage.make(pathOf(room))
+      try {
+        return alarmIn(storage)?.at
+      } finally {
+        storage.close()
       }
     },
     alarms: (unreadable, only) =>

@@ -63,9 +63,10 @@ export interface Assembly {
   readonly fork: <A>(effect: Effect.Effect<A>) => Fiber.Fiber<A>
   /**
    * Ends this life of the room by an effect, which is given the handlers: newcomers and calls wait for it. If it
-   * succeeds, they find a room that starts anew. If it fails, the room goes on.
+   * succeeds, they find a room that starts anew. If it fails, the room goes on. It is not interrupted but where it is
+   * `Effect.interruptible`: there, who comes after a minute gives it up.
    */
-  readonly end: <E>(last: (handlers: Handlers.Handlers) => Effect.Effect<unknown, E>) => Effect.Effect<void, E>
+  readonly end: <A, E>(last: (handlers: Handlers.Handlers) => Effect.Effect<A, E>) => Effect.Effect<A, E>
   /** Releases what the room's layer holds. */
   readonly release: Effect.Effect<void>
 }

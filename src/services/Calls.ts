@@ -13,6 +13,7 @@ import * as RoomError from "../domain/RoomError.ts"
 import type { Assembly } from "./Assembly.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import * as RoomHandlers from "./Handlers.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Room from "./Room.ts"
 import type * as Rooms from "./Rooms.ts"
@@ -83,7 +84,8 @@ export interface Calls {
 }
 
 /**
- * Makes what answers the calls of a room. `retryAfter` says when a room may be asked again that did not start.
+ * Makes what answers the calls of a room. `retryAfter` says when a room may be asked again that did not start. What the
+ * room's layer brings answers once the room has started, and while it ends.
  *
  * @internal
  */
@@ -91,14 +93,15 @@ export const make = (
   room: Room.Any,
   service: Room.Service<any, any>,
   assembly: Assembly,
-  retryAfter: Effect.Effect<number>
+  retryAfter: Effect.Effect<number>,
+  isEnding: () => boolean
 ): Calls => {
   // Made by the first call: an object that wakes for a message has no use for it.
   let answer: ((name: string, payload: unknown) => Effect.Effect<Reply>) | undefined
 
   const call = (name: string, payload: string): Effect.Effect<string> =>
     Effect.suspend(() => {
-      answer ??= makeAnswer(room, service, assembly, retryAfter)
+      answer ??= makeAnswer(room, service, assembly, retryAfter, isEnding)
       return answer(name, payload === "" ? undefined : JSON.parse(payload))
     }).pipe(
       Effect.catchCause((cause) =>
@@ -124,7 +127,8 @@ const makeAnswer = (
   room: Room.Any,
   service: Room.Service<any, any>,
   assembly: Assembly,
-  retryAfter: Effect.Effect<number>
+  retryAfter: Effect.Effect<number>,
+  isEnding: () => boolean
 ) => {
   const withMessage = <A>(carried: Carried, use: (message: unknown) => Effect.Effect<A, RoomError.RoomError>) => {
     const { bytes, message: text } = codecs(room)
@@ -186,7 +190,8 @@ const makeAnswer = (
     }
     const handling = Effect.suspend(() => {
       assembly.asking++
-      return Effect.onExitPrimitive(handle(decoded.success), () => {
+      const answering = Effect.suspend(() => RoomHandlers.checked(handle)(decoded.success))
+      return Effect.onExitPrimitive(answering, () => {
         assembly.asking--
         return undefined
       })
@@ -202,7 +207,9 @@ const makeAnswer = (
     // SAFETY: it is `Rooms` that made the payload; from anything else this is a defect, which is answered as one.
     const answer = Object.hasOwn(builtIns, name)
       ? builtIns[name as keyof typeof builtIns] as Answer
-      : assembly.answers.get(name)
+      : assembly.handlers !== undefined || isEnding()
+      ? assembly.answers.get(name)
+      : undefined
     return answer === undefined ? callOwn(name, payload) : callBuiltIn(answer, payload)
   }
 }

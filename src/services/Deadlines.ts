@@ -45,6 +45,7 @@ import * as StorageError from "../domain/StorageError.ts"
 import * as Alarm from "./Alarm.ts"
 import { Inside } from "./Assembly.ts"
 import * as Drain from "./Drain.ts"
+import * as Handlers from "./Handlers.ts"
 import * as Spans from "./Spans.ts"
 import * as Storage from "./Storage.ts"
 import * as Tables from "./Tables.ts"
@@ -78,7 +79,7 @@ export interface SetOptions {
 
 /** Which deadlines are listed. */
 export interface ListOptions {
-  /** At most this many: 1,000, unless given. */
+  /** At most this many: 1,000, unless given, and never more than 10,000. */
   readonly limit?: number | undefined
   /** Those that come after the one of this key, which is the last of the page before. It must still be set. */
   readonly after?: string | undefined
@@ -128,6 +129,10 @@ export class Deadlines extends Context.Service<Deadlines, {
   ) => Effect.Effect<Option.Option<{ readonly at: number; readonly payload: string }>, StorageError.StorageError>
   /** Takes moments of the library's own back: that of a key, or all of a name. */
   readonly drop: (name: string, key?: string) => Effect.Effect<void, StorageError.StorageError>
+  /** Whether a handler is under way, beside those of a name. */
+  readonly isRunning: (except: string) => boolean
+  /** Whether a handler has failed and is to be tried again, beside those of a name. */
+  readonly isWaiting: (except: string) => boolean
   /** Empties the room in waves. Succeeds with how many will be closed. */
   readonly drain: (options: Drain.Options) => Effect.Effect<number, StorageError.StorageError>
   /** The alarm has fired: runs what is due. Fails if the storage does. */
@@ -192,7 +197,7 @@ const make = Effect.gen(function*() {
     if (name.startsWith(":")) return yield* Effect.die(new Error(`${name} is no name of a deadline.`))
   }
 
-  const { newer } = yield* Tables.opened(storage, "deadlines", versions)
+  const { newer, version } = yield* Tables.opened(storage, "deadlines", versions)
   if (newer !== undefined) yield* Effect.logError("The room has no deadlines", Cause.fail(newer))
 
   const kept = <A>(use: () => A): Effect.Effect<A, StorageError.StorageError> =>
@@ -231,14 +236,11 @@ const make = Effect.gen(function*() {
   let armed: number | undefined
   let isFiring = false
 
-  // An alarm that no deadline has set is the room's own, from before it had deadlines.
-  const first = newer === undefined ? number("min(due)") ?? Infinity : 0
   const know: Effect.Effect<void> = Effect.suspend(() =>
     isKnown ? Effect.void : Effect.map(port.get, (set) => {
       if (isKnown) return
       isKnown = true
       armed = Option.getOrUndefined(set)
-      if (armed !== undefined && armed < first) put(alarmName, "", armed, "")
     })
   )
 
@@ -261,7 +263,8 @@ const make = Effect.gen(function*() {
   const rearm = Storage.afterwards(() =>
     void assembly.fork(Effect.catchCause(arm, (cause) => Effect.logError("The alarm was not set", cause)))
   )
-  const changed = <A>(use: () => A) => Effect.tap(kept(use), rearm)
+  // One step: what is kept without an alarm would not fire.
+  const changed = <A>(use: () => A) => Effect.uninterruptible(Effect.tap(kept(use), rearm))
 
   const codecs = new Map(Object.entries(room.deadlines).map(([name, schema]) => [name, codecOf(schema)]))
 
@@ -271,13 +274,13 @@ const make = Effect.gen(function*() {
     if (codec === undefined || handle === undefined) {
       return Effect.die(new Error(`The room has no deadline of the name ${name}.`))
     }
-    return Effect.flatMap(codec.decode(text), (payload) => {
-      const handling = handle(key, payload, { ...deadline, payload })
-      return Effect.isEffect(handling) ? handling : Effect.die(new TypeError("The handler gives no effect"))
-    })
+    return Effect.flatMap(
+      codec.decode(text),
+      (payload) => Handlers.checked(handle)(key, payload, { ...deadline, payload })
+    )
   }
 
-  const own = new Map<string, Handler>([[alarmName, () => assembly.handlers?.alarm ?? Effect.void]])
+  const own = new Map<string, Handler>([[alarmName, () => assembly.handlers!.alarm]])
 
   const traced = (name: string, key: string, handling: Effect.Effect<unknown, unknown>) =>
     assembly.tracer === undefined || name === alarmName
@@ -286,7 +289,8 @@ const make = Effect.gen(function*() {
         attributes: { room: assembly.name, deadline: name, key }
       }, handling)
 
-  const running = new Set<number>()
+  // By the ids of their rows: the names of those whose handlers are under way.
+  const running = new Map<number, string>()
 
   const handlerOf = (stored: Stored): Effect.Effect<unknown, unknown> => {
     const { key, name, payload } = stored
@@ -299,51 +303,70 @@ const make = Effect.gen(function*() {
     // The room has ended meanwhile, and its storage with it.
     if (!isAlive()) return
     const { failures, id } = stored
-    if (Exit.isSuccess(exit)) {
+    if (exit._tag === "Success") {
       yield* kept(() => storage.exec("DELETE FROM dormouse_deadlines WHERE id = ?", id))
       return
     }
     const isLast = failures >= retries
+    const [cause, text] = printed(exit.cause)
     const now = yield* Clock.currentTimeMillis
     yield* kept(() =>
       storage.exec(
         "UPDATE dormouse_deadlines SET failures = ?, due = ?, error = ? WHERE id = ?",
         failures + 1,
         isLast ? null : now + 1_000 * 2 ** failures,
-        Cause.pretty(exit.cause).slice(0, 1_000),
+        text.slice(0, 1_000),
         id
       )
     )
-    yield* told(isLast ? "A deadline is set aside: it failed each time" : "A deadline failed", stored, exit.cause)
+    yield* told(isLast ? "A deadline is set aside: it failed each time" : "A deadline failed", stored, cause)
   })
 
   const told = (what: string, { key, name }: Stored, cause: Cause.Cause<unknown>) =>
     Effect.annotateLogs(
       Effect.logError(what, cause),
       name === alarmName ? { event: "alarm" } : { event: "deadline", deadline: name, key: key.slice(0, 256) }
+    ).pipe(Effect.ignoreCause)
+
+  // It is to run again in a while, if nothing else is written.
+  const postpone = (id: number) =>
+    Effect.flatMap(
+      Clock.currentTimeMillis,
+      (now) => kept(() => storage.exec("UPDATE dormouse_deadlines SET due = ? WHERE id = ?", now + 90_000, id))
+    )
+
+  // One that cannot be settled holds no other up. A handler may have interrupted its own fiber.
+  const finish = (stored: Stored, ended: Exit.Exit<Exit.Exit<unknown, unknown>>) =>
+    settle(stored, ended._tag === "Success" ? ended.value : ended).pipe(
+      Effect.catchCause((cause) => {
+        running.delete(stored.id)
+        return Effect.andThen(told("A deadline was not kept", stored, printed(cause)[0]), postpone(stored.id))
+      }),
+      Effect.andThen(Effect.sync(() => running.delete(stored.id)))
     )
 
   // Whether somebody is still there for whom the deadline was set.
   const hasOwner = ({ connection }: Stored) =>
     connection === null || assembly.registry.socketOf(connection) !== undefined
 
-  const start = Effect.fnUntraced(function*(stored: Stored, until: number) {
+  const start = Effect.fnUntraced(function*(id: number, until: number) {
     // An earlier one may have moved it, or taken it back.
-    if (select("WHERE id = ? AND due IS NOT NULL", stored.id).length === 0) return
+    const [stored] = select("WHERE id = ? AND due IS NOT NULL", id)
+    if (stored === undefined) return
     if (!hasOwner(stored)) {
-      storage.exec("DELETE FROM dormouse_deadlines WHERE id = ?", stored.id)
+      storage.exec("DELETE FROM dormouse_deadlines WHERE id = ?", id)
       return
     }
-    running.add(stored.id)
+    running.set(id, stored.name)
     const handling = assembly.fork(Effect.exit(handlerOf(stored)))
     const ended = handling.pollUnsafe()
     if (ended !== undefined) {
-      running.delete(stored.id)
-      return yield* Effect.flatMap(ended, (exit) => settle(stored, exit))
+      yield* finish(stored, ended)
+      return
     }
     // One that takes its time goes on by itself. If the object goes meanwhile, it is run again.
     const settling = assembly.fork(
-      Fiber.join(handling).pipe(
+      Fiber.await(handling).pipe(
         Effect.timeoutOrElse({
           duration: patience,
           // It is not waited for: it may be one that cannot be interrupted.
@@ -353,37 +376,47 @@ const make = Effect.gen(function*() {
               return Exit.die(new Error("It has taken longer than a minute."))
             })
         }),
-        Effect.flatMap((exit) => settle(stored, exit)),
-        Effect.catchCause((cause) => told("A deadline was not kept", stored, cause)),
-        Effect.andThen(Effect.sync(() => running.delete(stored.id))),
-        Effect.andThen(arm)
+        Effect.flatMap((ended) => finish(stored, ended)),
+        // If even that is not written, it is due as before.
+        Effect.ignoreCause,
+        Effect.andThen(rearm)
       )
     )
     const before = yield* Clock.currentTimeMillis
     const wait = running.size < most ? Math.max(0, until - before) : Infinity
     const isSettled = yield* Effect.timeoutOption(Fiber.await(settling), wait)
-    if (Option.isSome(isSettled) || !isAlive()) return
-    const now = yield* Clock.currentTimeMillis
-    storage.exec("UPDATE dormouse_deadlines SET due = ? WHERE id = ?", now + 90_000, stored.id)
+    if (Option.isNone(isSettled) && isAlive()) yield* postpone(id)
   })
 
+  // What is due while the room ends waits for that. If the room goes on, it runs.
+  const isActive = () => isAlive() && assembly.handlers !== undefined
+
   const fireAll = Effect.gen(function*() {
+    const now = yield* Clock.currentTimeMillis
+    // What rings before a deadline was ever set is an alarm of the room's own, and is not there to be read any more.
+    if (version === 0 && armed === undefined) yield* kept(() => put(alarmName, "", now, ""))
     // The alarm has rung, so it is not set any more.
     isKnown = true
     armed = undefined
     // What is set meanwhile has an alarm of its own.
     const last = number("max(id)") ?? 0
-    const until = (yield* Clock.currentTimeMillis) + 5_000
-    for (;;) {
+    const until = now + 5_000
+    while (isActive()) {
       const now = yield* Clock.currentTimeMillis
+      // They may carry much, so each is read in its turn.
       const due = yield* kept(() =>
-        select(`WHERE due <= ? AND id <= ? ORDER BY due, id LIMIT ${batch}`, now, last).filter(({ id }) =>
-          !running.has(id)
+        storage.exec(
+          `SELECT id FROM dormouse_deadlines WHERE due <= ? AND id <= ? ORDER BY due, id LIMIT ${batch}`,
+          now,
+          last
         )
       )
-      for (const stored of due) {
-        yield* start(stored, until)
-        if (!isAlive()) return
+      for (const row of due) {
+        // SAFETY: it is a column of integers.
+        const id = row["id"] as number
+        if (running.has(id)) continue
+        yield* start(id, until)
+        if (!isActive()) return
       }
       if (due.length < batch) return
       yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
@@ -402,7 +435,7 @@ const make = Effect.gen(function*() {
       : Effect.mapError(changed(() => put(name, key, at, payload, connection)), fromStorage)
 
   const rowsOf = (name: string, { after, limit = 1_000 }: ListOptions) => {
-    const length = Math.max(0, Math.min(limit, 10_000))
+    const length = Math.max(0, Math.min(Math.floor(limit) || 0, 10_000))
     if (after === undefined) return select("WHERE name = ? AND due IS NOT NULL ORDER BY at, id LIMIT ?", name, length)
     const [last] = select("WHERE name = ? AND key = ?", name, after)
     return last && select(
@@ -454,7 +487,7 @@ const make = Effect.gen(function*() {
     }
   }
 
-  const moments: Pick<Deadlines["Service"], "drop" | "handle" | "moment" | "setAt"> = {
+  const service: Deadlines["Service"] = Deadlines.of({
     handle: (name, handler) => void own.set(name, handler),
     setAt: (name, key, at, payload = "") => Effect.asVoid(changed(() => put(name, key, Math.ceil(at), payload))),
     moment: (name, key) =>
@@ -468,12 +501,24 @@ const make = Effect.gen(function*() {
         key === undefined
           ? storage.exec("DELETE FROM dormouse_deadlines WHERE name = ?", name)
           : storage.exec("DELETE FROM dormouse_deadlines WHERE name = ? AND key = ?", name, key)
-      ))
-  }
-
-  const service: Deadlines["Service"] = Deadlines.of({
-    ...moments,
-    drain: Drain.make(assembly, moments),
+      )),
+    isRunning: (except) => [...running.values()].some((name) => name !== except),
+    isWaiting: (except) =>
+      storage.exec(
+        "SELECT 1 FROM dormouse_deadlines WHERE failures > 0 AND due IS NOT NULL AND name <> ? LIMIT 1",
+        except
+      ).length > 0,
+    drain: Drain.make(
+      assembly,
+      (name, handler) => void own.set(name, handler),
+      (name, moments) =>
+        changed(() =>
+          storage.transaction(() => {
+            storage.exec("DELETE FROM dormouse_deadlines WHERE name = ?", name)
+            moments.forEach(({ at, payload }, n) => put(name, String(n), Math.ceil(at), payload))
+          })
+        )
+    ),
     named: Object.fromEntries([...codecs].map(([name, codec]) => [name, namedOf(name, codec)])),
     fire: Effect.suspend(() => {
       if (newer !== undefined) return Effect.asVoid(assembly.handlers?.alarm ?? Effect.void)
@@ -491,6 +536,12 @@ const make = Effect.gen(function*() {
   assembly.answers.set("drain", (options) => Effect.orDie(service.drain(options)))
   if (newer !== undefined) return service
 
+  // An alarm that was set before the room had deadlines is the room's own.
+  if (version === 0) {
+    yield* know
+    const at = armed
+    if (at !== undefined) yield* Effect.orDie(kept(() => put(alarmName, "", at, "")))
+  }
   // The room's own alarm is one of them.
   assembly.alarm = Alarm.Alarm.of({
     set: (at) => Effect.orDie(service.setAt(alarmName, "", at)),
@@ -517,6 +568,16 @@ const toDeadline = ({ at, connection, failures, key, payload }: Stored): Deadlin
   failures
 })
 
+// What is thrown may throw itself when it is read.
+const printed = (cause: Cause.Cause<unknown>): readonly [Cause.Cause<unknown>, string] => {
+  try {
+    return [cause, Cause.pretty(cause)]
+  } catch {
+    const text = "What it failed with cannot be printed."
+    return [Cause.die(new Error(text)), text]
+  }
+}
+
 interface Codec {
   readonly encode: (payload: unknown) => Effect.Effect<string, Schema.SchemaError>
   readonly decode: (text: string) => Effect.Effect<unknown, Schema.SchemaError>
@@ -531,7 +592,9 @@ const codecOf = (schema: Schema.Codec<any, any>): Codec => {
 const end = 8.64e15
 
 const timeOf = (when: When, now: number): number | undefined => {
-  if (Number.isNaN(when)) return undefined
+  // A program without types may give an object that is no time, like a `Date`: it would be one of no length.
+  const isNone = typeof when === "object" && when !== null && Object.keys(when).length === 0
+  if (isNone || Number.isNaN(when)) return undefined
   // The module of dates weighs 1 KiB, for one property.
   const at = Predicate.hasProperty(when, "epochMilliseconds")
     ? Number(when.epochMilliseconds)

@@ -23,6 +23,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Audience from "../domain/Audience.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import type * as Alarm from "./Alarm.ts"
@@ -103,9 +104,9 @@ const make = Effect.gen(function*() {
     (_, __, { failures }) =>
       Effect.suspend(() => (isOccupied ? entries.put : entries.remove)(key, name, since)).pipe(
         Effect.timeout("10 seconds"),
-        Effect.catch((error): Effect.Effect<void, unknown> =>
+        Effect.catchCause((cause): Effect.Effect<void, unknown> =>
           failures < tries
-            ? Effect.fail(error)
+            ? Effect.failCause(cause)
             : Effect.flatMap(Clock.currentTimeMillis, (now) => deadlines.setAt(moment, "", now + pause))
         )
       )
@@ -117,8 +118,13 @@ const make = Effect.gen(function*() {
   const count = () => others = assembly.registry.open(Audience.all).length
 
   const keeper: Keeper = {
-    // What the moment would do goes with the storage.
-    ending: Effect.suspend(() => Effect.timeoutOption(entries.remove(key, name, since), "10 seconds")),
+    // What the moment would do goes with the storage. If the directory is away for longer, the next listing finds that
+    // nobody is there.
+    ending: Effect.suspend(() => entries.remove(key, name, since)).pipe(
+      Effect.sandbox,
+      Effect.retry({ schedule: Schedule.exponential("1 second"), times: 3 }),
+      Effect.timeout("9 seconds")
+    ),
     entering: ({ id }) => {
       newcomers.add(id)
       return become(true)
@@ -126,8 +132,8 @@ const make = Effect.gen(function*() {
     // To ask for the open connections takes the longer the more there are, so that is not done each time.
     left: (id) =>
       Effect.suspend(() => {
-        newcomers.delete(id)
-        return newcomers.size > 0 || --others > 0 || count() > 0 ? Effect.void : become(false)
+        if (!newcomers.delete(id)) others--
+        return newcomers.size > 0 || others > 0 || count() > 0 ? Effect.void : become(false)
       })
   }
   const service = Directory.of({ since: () => isOccupied ? since : undefined })

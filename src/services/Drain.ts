@@ -1,8 +1,9 @@
 /**
  * Empties a room in waves, so that a deploy does not bring everybody back in one second.
  *
- * Those who are there are closed with 4001, evenly over a time, and each is told within which window to come back. Who
- * enters meanwhile stays. The waves are deadlines: they go on after a sleep.
+ * Those who are there are closed with 4001, evenly over a time, and each is told within which window to come back: a
+ * second at most, since no two waves are closer. Who enters meanwhile stays. The waves are deadlines: they go on after a
+ * sleep.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -17,12 +18,15 @@ import type * as Deadlines from "./Deadlines.ts"
 
 /** How a room is emptied. */
 export interface Options {
-  /** The time from the first wave to the end of the last one: a day at most. At most one wave a second. */
+  /** The time from the first wave to the end of the last one: a day at most, also if more is given. At most one wave a second. */
   readonly over: Duration.Input
 }
 
-/** The time between two waves, in milliseconds. */
+/** The time between two waves at least, and in which those of one come back at most, in milliseconds. */
 const step = 1_000
+
+/** As many connections are closed by one deadline: all of a crowd would not fit in a row of the storage. */
+const most = 1_000
 
 /** A day, in milliseconds. */
 const longest = 86_400_000
@@ -36,7 +40,12 @@ const name = ":drain"
  */
 export const make = (
   assembly: Assembly,
-  { drop, handle, setAt }: Pick<Deadlines.Deadlines["Service"], "drop" | "handle" | "setAt">
+  handle: Deadlines.Deadlines["Service"]["handle"],
+  /** Sets moments of a name in the place of those that are set, all or none. */
+  replace: (
+    name: string,
+    moments: ReadonlyArray<{ readonly at: number; readonly payload: string }>
+  ) => Effect.Effect<void, StorageError.StorageError>
 ): (options: Options) => Effect.Effect<number, StorageError.StorageError> => {
   handle(name, (_, payload) => {
     // SAFETY: it was written below.
@@ -54,14 +63,20 @@ export const make = (
       const identity = yield* Effect.result(assembly.registry.identify(socket))
       if (Result.isSuccess(identity)) ids.push(identity.success.id)
     }
-    yield* drop(name)
     const waves = Math.max(1, Math.min(Math.ceil(total / step), ids.length))
-    const window = total / waves
+    const window = Math.min(total / waves, step)
+    const moments: Array<{ readonly at: number; readonly payload: string }> = []
     for (let wave = 0; wave < waves; wave++) {
-      const those = ids.slice(Math.floor(wave * ids.length / waves), Math.floor((wave + 1) * ids.length / waves))
-      if (those.length === 0) continue
-      yield* setAt(name, String(wave), now + wave * window, JSON.stringify({ ids: those, window } satisfies Wave))
+      const end = Math.floor((wave + 1) * ids.length / waves)
+      for (let start = Math.floor(wave * ids.length / waves); start < end; start += most) {
+        const those = ids.slice(start, Math.min(start + most, end))
+        moments.push({
+          at: now + wave * total / waves,
+          payload: JSON.stringify({ ids: those, window } satisfies Wave)
+        })
+      }
     }
+    yield* replace(name, moments)
     return ids.length
   })
 }

@@ -34,7 +34,7 @@ export interface ListOptions {
   readonly prefix?: string | undefined
   /** Those whose names come after this one, which is the last of the page before. It may have gone meanwhile. */
   readonly after?: string | undefined
-  /** At most this many: 100 unless given, and never more than 1,000. */
+  /** At most this many, as a whole number: 100 unless given, and never more than 1,000. */
   readonly limit?: number | undefined
 }
 
@@ -117,7 +117,7 @@ export const make = (store: Store): Entries["Service"] => {
   return {
     ...store,
     list: Effect.fnUntraced(function*(definition, { after = "", limit = 100, prefix = "" }, ask) {
-      const most = Math.min(limit, 1_000)
+      const most = Math.min(Math.floor(limit), 1_000)
       const listed: Array<Listed> = []
       let last = after
       let isLast = false
@@ -187,8 +187,12 @@ export interface Shard {
   readonly page: (options: PageOptions) => Effect.Effect<Page, DirectoryUnavailable.DirectoryUnavailable>
 }
 
-/** Spreads the entries of each definition over so many shards, each with a name of its own. */
+/**
+ * Spreads the entries of each definition over so many shards, each with a name of its own. Throws a `RangeError` unless
+ * the number is a whole one, and at least 1.
+ */
 export const spread = (count: number, open: (name: string) => Shard): Store => {
+  if (!Number.isInteger(count) || count < 1) throw new RangeError(`A directory cannot have ${count} shards.`)
   const shards = new Map<string, Shard>()
   const shardOf = (definition: string, index: number) => {
     const name = `${definition}/${index}`

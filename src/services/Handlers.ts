@@ -2,7 +2,7 @@
  * A room's handlers as its services run them. `Room.toLayer` makes them from the typed ones.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Claims from "../domain/Claims.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
@@ -39,6 +39,19 @@ export type DeadlineHandlers = Readonly<
 
 /** The handlers of a room's own methods, by their tags. */
 export type Methods = Readonly<Record<string, (payload: unknown) => Effect.Effect<unknown, unknown>>>
+
+/**
+ * The same handler, which dies if it gives no effect: a program without types may give something else, and a fiber would
+ * end of that where nobody sees it.
+ *
+ * @internal
+ */
+export const checked =
+  <A extends ReadonlyArray<any>, B, E>(handler: (...given: A) => Effect.Effect<B, E>) =>
+  (...given: A): Effect.Effect<B, E> => {
+    const effect = handler(...given)
+    return Effect.isEffect(effect) ? effect : Effect.die(new TypeError("The handler gives no effect"))
+  }
 
 /** Marks what takes the handlers of one room among those of others. */
 export interface Installation<in out Name extends string> {

@@ -52,24 +52,28 @@ const pause = 1_000
 const tries = 5
 const longPause = 3_600_000
 
-/** How long the finalizers of the room's layer may take. */
+/** How long each part of the room may take to end, and the finalizers of its layer. */
 const patience = "10 seconds"
+
+/** The time until a room whose storage could not be deleted is woken, in milliseconds. */
+const again = 60_000
 
 const make = Effect.gen(function*() {
   const assembly = yield* Inside
   const deadlines = yield* Deadlines.Deadlines
-  const { drop, handle, moment, setAt } = deadlines
-  const { room: { lifetime }, storage } = assembly
+  const { drop, handle, isRunning, isWaiting, moment, setAt } = deadlines
+  const { port, room: { lifetime }, storage } = assembly
   const emptyFor = lifetime === undefined ? Infinity : Duration.toMillis(lifetime.emptyFor)
   if (!(emptyFor > 0)) return yield* Effect.die(new Error("The time after which a room ends must be longer than none."))
 
   const set = Effect.catch(moment(name, ""), () => Effect.succeedNone)
 
-  const isEmpty = () => assembly.registry.open(Audience.all).length === 0
+  const open = () => assembly.registry.open(Audience.all)
+  const isEmpty = () => open().length === 0
 
-  // Somebody is about to enter, asks something, or has not had its `close`.
+  // Somebody is about to enter, asks something, or has not had its `close`, or a deadline is under way.
   const isBusy = () =>
-    assembly.arriving > 0 || assembly.asking > 0 || assembly.leaving.size > 0 ||
+    assembly.arriving > 0 || assembly.asking > 0 || assembly.leaving.size > 0 || isRunning(name) ||
     assembly.keepers.some(({ isBusy }) => isBusy?.())
 
   const endAt = (at: number) => setAt(name, "", at, String(emptyFor))
@@ -87,32 +91,39 @@ const make = Effect.gen(function*() {
     else if (known === undefined && emptyFor < Infinity && isEmpty()) yield* endIn(emptyFor)
   }).pipe(Effect.catchCause((cause) => Effect.logError("The end of the room was not set", cause)))
 
-  // A finalizer cannot be interrupted, so one that hangs is left alone.
-  const release = Effect.suspend(() => {
-    const releasing = assembly.fork(Effect.catchCause(
-      assembly.release,
-      (cause) => Effect.logError("What the room's layer holds was not released", cause)
-    ))
-    return Effect.timeoutOption(Fiber.await(releasing), patience)
+  // What hangs is left alone: it may be something that cannot be interrupted, like a finalizer.
+  const inTime = (what: string, step: Effect.Effect<unknown, unknown>) =>
+    Effect.suspend(() => {
+      const going = assembly.fork(Effect.catchCause(step, (cause) => Effect.logError(what, cause)))
+      return Effect.timeoutOption(Fiber.await(going), patience)
+    })
+
+  // Once it has retired there is no way back: the room starts anew, whatever happens. If its storage stays, it is woken to
+  // end again.
+  const vanish = Effect.gen(function*() {
+    for (const { ending } of assembly.keepers) {
+      if (ending !== undefined) yield* inTime("A part of the room has not ended", ending)
+    }
+    yield* inTime("What the room's layer holds was not released", assembly.release)
+    yield* Effect.onError(
+      storage.clear,
+      (cause) =>
+        Effect.logError("The storage of the room was not deleted", cause).pipe(
+          Effect.andThen(Clock.currentTimeMillis),
+          Effect.flatMap((now) => port.set(now + again))
+        )
+    )
   })
 
-  // Once it has retired there is no way back: the room starts anew, whatever happens.
-  const vanish = Effect.gen(function*() {
-    for (const { ending } of assembly.keepers) if (ending !== undefined) yield* Effect.ignore(ending)
-    yield* release
-    yield* storage.clear
-  }).pipe(
-    Effect.catchCause((cause) => Effect.logError("The storage of the room was not deleted", cause)),
-    Effect.uninterruptible
+  const end = Effect.flatten(
+    assembly.end(({ retire }) => Effect.andThen(Effect.interruptible(retire), Effect.exit(vanish)))
   )
-
-  const end = assembly.end(({ retire }) => Effect.andThen(retire, vanish))
 
   handle(name, (_, payload, deadline) =>
     Effect.suspend(() => {
       if (!isEmpty()) return Effect.void
       if (payload !== String(emptyFor)) return adjust({ at: deadline.at, payload })
-      if (isBusy()) return endIn(pause)
+      if (isBusy() || isWaiting(name)) return endIn(pause)
       return Effect.catchCause(end, (cause) =>
         deadline.failures < tries
           ? Effect.failCause(cause)
@@ -125,7 +136,7 @@ const make = Effect.gen(function*() {
   const everybody = { code: CloseCode.ended, reason: "The room has ended." }
 
   const closeAll = Effect.gen(function*() {
-    for (const socket of assembly.registry.open(Audience.all)) {
+    for (const socket of open()) {
       yield* Effect.ignore(
         Effect.flatMap(
           assembly.registry.identify(socket),
@@ -163,10 +174,18 @@ const make = Effect.gen(function*() {
     return Fiber.join(destroying)
   })
 
+  // At least so many are there. To ask for them takes the longer the more there are, so that is not done each time.
+  let others = 0
+  const leaves = Effect.suspend(() => {
+    if (--others > 0) return Effect.void
+    others = open().length
+    return others > 0 ? Effect.void : begin
+  })
+
   assembly.answers.set("destroy", () => Effect.orDie(Effect.flatten(destroy)))
   assembly.keepers = [...assembly.keepers, {
     entering: () => drop(name),
-    left: () => begin,
+    left: () => leaves,
     started: Effect.andThen(Effect.promise(() => new Promise((resume) => setImmediate(resume))), begin)
   }]
 

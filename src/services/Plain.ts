@@ -12,6 +12,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as SchemaIssue from "effect/SchemaIssue"
 import * as CloseCode from "../domain/CloseCode.ts"
 import * as Limits from "../domain/Limits.ts"
 import * as Protocol from "./Protocol.ts"
@@ -146,7 +147,19 @@ const reject = (code: Protocol.ErrorCode, message: string): Result.Result<never,
   Result.fail({ code, message })
 
 // The text names the place and what was expected there. It repeats nothing that the client sent.
-const invalid = (error: Schema.SchemaError): Protocol.Rejection => ({
-  code: "InvalidMessage",
-  message: error.message.slice(0, 512)
-})
+const invalid = (error: Schema.SchemaError): Protocol.Rejection => {
+  hideKeys(error.issue)
+  return { code: "InvalidMessage", message: error.message.slice(0, 512) }
+}
+
+// The names of a record's members are the client's own.
+const hideKeys = (issue: SchemaIssue.Issue): void => {
+  if ("issues" in issue) {
+    const isRecord = issue._tag === "Composite" && issue.ast._tag === "Objects" && issue.ast.indexSignatures.length > 0
+    for (const inner of issue.issues) {
+      // SAFETY: nobody else sees the path.
+      if (isRecord && inner._tag === "Pointer") (inner.path as Array<PropertyKey>)[0] = "…"
+      hideKeys(inner)
+    }
+  } else if ("issue" in issue) hideKeys(issue.issue)
+}

@@ -449,20 +449,12 @@ const erase = (handlers: unknown): Handlers.Handlers => {
     deadlines,
     methods,
     retire,
-    connect: checked(connect),
-    open: checked(open),
-    message: checked(message),
-    close: checked(close)
+    connect: Handlers.checked(connect),
+    open: Handlers.checked(open),
+    message: Handlers.checked(message),
+    close: Handlers.checked(close)
   }
 }
-
-// A program without types may give something else. A fiber would end of that where nobody sees it.
-const checked =
-  <A extends ReadonlyArray<any>, B, E>(handler: (...given: A) => Effect.Effect<B, E>) =>
-  (...given: A): Effect.Effect<B, E> => {
-    const effect = handler(...given)
-    return Effect.isEffect(effect) ? effect : Effect.die(new TypeError("The handler gives no effect"))
-  }
 
 const admit = () => Effect.succeed({ state: undefined })
 

@@ -168,7 +168,7 @@ export const make = <R extends Room.Any, App, E, Given>(
     fork: (effect) => fork(effect)
   })
   const service = Room.makeService(assembly)
-  const calls = Calls.make(room, service, assembly, Effect.suspend(() => retryAfter))
+  const calls = Calls.make(room, service, assembly, Effect.suspend(() => retryAfter), () => isEnding)
 
   // What a layer has replaced goes with it.
   const own = { ...assembly }
@@ -195,13 +195,15 @@ export const make = <R extends Room.Any, App, E, Given>(
   // SAFETY: what the layer provides is there once it is built; until then only what needs none of it is run.
   let services = house as Context.Context<All>
   let starting: Fiber.Fiber<unknown, unknown> | undefined
+  let ending: Fiber.Fiber<unknown, unknown> | undefined
   let isStarted = false
   let isEnding = false
   let outside = services
   // Where the room's layer lives.
   let lives: Scope.Closeable
   let hangs = false
-  let startedAt = 0
+  // Since when events wait for a start, or an end.
+  let since = 0
   let failures = 0
   let retryAt = 0
   let postponed: Array<Effect.Effect<void>> = []
@@ -224,11 +226,16 @@ export const make = <R extends Room.Any, App, E, Given>(
     outside = app.mapUnsafe.size === 0 ? services : extended(house, installed.services, app) as Context.Context<All>
     assembly.tracer = Spans.tracerOf(services)
     isStarted = true
+    failures = 0
+    catchUp()
+    for (const { started } of assembly.keepers) if (started !== undefined) fork(started)
+    return Effect.void
+  }
+
+  const catchUp = () => {
     const overdue = postponed
     postponed = []
     for (const event of overdue) fork(event)
-    for (const { started } of assembly.keepers) if (started !== undefined) fork(started)
-    return Effect.void
   }
 
   // Nothing is left of a start that failed, nor of a room that has ended.
@@ -260,12 +267,10 @@ export const make = <R extends Room.Any, App, E, Given>(
     )
   })
 
-  const start = (now: number) => watch(Effect.runForkWith(house)(build), now)
-
-  // The start or the end of the room, for which events wait.
-  const watch = (fiber: Fiber.Fiber<unknown, unknown>, now: number) => {
+  const start = (now: number) => {
     hangs = false
-    startedAt = now
+    since = now
+    const fiber = Effect.runForkWith(house)(build)
     if (fiber.pollUnsafe() !== undefined) return
     starting = fiber
     fiber.addObserver(() => {
@@ -291,36 +296,46 @@ export const make = <R extends Room.Any, App, E, Given>(
       })
     })
 
-  // Waits for a start that is under way. Tries again if the last one failed and its pause is over; one that hangs is given
-  // up after a while, and has failed then.
+  // Waits for a start that is under way, or an end, after which comes a start. Tries again if the last one failed and its
+  // pause is over; one that hangs is given up after a while, and has failed then.
   const ready: Effect.Effect<unknown> = Effect.clockWith((clock) => {
     const now = clock.currentTimeMillisUnsafe()
-    if (starting !== undefined && now >= startedAt + 3 * patience) starting.interruptUnsafe()
+    if (now >= since + 3 * patience) (starting ?? ending)?.interruptUnsafe()
     if (starting === undefined && !isStarted && !isEnding && now >= retryAt) start(now)
-    // After an end comes a start.
-    return starting === undefined || hangs ? Effect.void : Effect.andThen(ended(starting), ready)
+    const first = starting ?? ending
+    return first === undefined || hangs ? Effect.void : Effect.andThen(ended(first), ready)
   })
 
-  const end = <E>(last: (handlers: Handlers.Handlers) => Effect.Effect<unknown, E>): Effect.Effect<void, E> =>
+  const end = <A, E>(last: (handlers: Handlers.Handlers) => Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.clockWith((clock) => {
       const { handlers } = assembly
       // Who comes second waits for the same end.
-      // SAFETY: it fails with what the first one fails with, and all who end a room do so in the same way.
-      if (isEnding) return Effect.flatMap(Fiber.await(starting!), (exit) => Effect.asVoid(exit as Exit.Exit<void, E>))
+      // SAFETY: it ends as the first one does, and all who end a room do so in the same way.
+      if (ending !== undefined) return Fiber.join(ending as Fiber.Fiber<A, E>)
       if (!isStarted || handlers === undefined) return Effect.interrupt
-      isStarted = false
       isEnding = true
+      isStarted = hangs = false
+      since = clock.currentTimeMillisUnsafe()
       assembly.handlers = undefined
-      const ending = Effect.onExitPrimitive(Effect.suspend(() => last(handlers)), ({ _tag }) => {
-        isEnding = false
-        if (_tag === "Success") return Effect.sync(forget)
-        isStarted = true
-        assembly.handlers = handlers
-        return undefined
-      })
-      const fiber = Effect.runForkWith(services)(ending)
-      watch(fiber, clock.currentTimeMillisUnsafe())
-      return Effect.flatMap(Fiber.await(fiber), (exit) => Effect.asVoid(exit))
+      // Nothing cuts it off but where `last` allows that.
+      const fiber = Effect.runForkWith(services)(
+        Effect.onExitPrimitive(Effect.suspend(() => last(handlers)), ({ _tag }) =>
+          Effect.sync(() => {
+            isEnding = false
+            ending = undefined
+            if (_tag === "Success") {
+              forget()
+              assembly.leaving.clear()
+            } else {
+              isStarted = true
+              assembly.handlers = handlers
+              catchUp()
+            }
+          })),
+        { uninterruptible: true }
+      )
+      if (isEnding) ending = fiber
+      return Fiber.join(fiber)
     })
 
   const inside = <A, E>(event: Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -358,9 +373,9 @@ export const make = <R extends Room.Any, App, E, Given>(
         whenReady(() => assembly.lifecycle.alarm),
         ({ _tag }) =>
           _tag === "Failure" && repetition >= Alarm.repetitions
-            ? isStarted
+            ? isStarted && assembly.alarm === port
               ? Effect.logError("The alarm is lost: it failed each time")
-              // It waits for a room that starts.
+              // It waits for a room that starts, or for the storage of its deadlines.
               : Effect.clockWith((clock) => port.set(clock.currentTimeMillisUnsafe() + 60_000))
             : undefined
       ),

@@ -53,8 +53,8 @@ export interface Always<in out R extends Room.Any> {
    */
   readonly get: (name: string) => Remote<R>
   /**
-   * Ends the room of a name: closes everybody with 4500, runs its `retire` handler, and deletes its storage. If that
-   * handler fails, the storage stays, and the call fails. Whoever comes afterwards finds a room that starts anew. The
+   * Ends the room of a name: closes everybody with 4500, runs its `retire` handler, and deletes its storage. If one of
+   * these fails, the storage stays, and the call fails. Whoever comes afterwards finds a room that starts anew. The
    * room's layer must have that of `Lifetime`.
    */
   readonly destroy: (name: string) => Effect.Effect<void, RoomsError>
@@ -224,7 +224,7 @@ export const makeListed = <R extends Room.Any>(
         encodedMessage(message, (carried) => callBuiltIn("send", { id, ...carried }, decodeNothing)),
       connections: (options = {}) => callBuiltIn("connections", options, decodeConnections),
       close: (who, { code, reason } = {}) =>
-        // No JSON carries every number.
+        // No JSON carries every number, nor one without end.
         CloseCode.isSendable(code ?? CloseCode.normal)
           ? callBuiltIn("close", { who, code, reason }, decodeCount)
           : fail(new RoomError.InvalidClose({ code: code!, reason: reason ?? "" })),
@@ -232,7 +232,8 @@ export const makeListed = <R extends Room.Any>(
         CloseCode.isSendable(code ?? CloseCode.normal)
           ? callBuiltIn("closeUser", { user, code, reason }, decodeCount)
           : fail(new RoomError.InvalidClose({ code: code!, reason: reason ?? "" })),
-      drain: ({ over }) => callBuiltIn("drain", { over: Duration.toMillis(over) }, decodeCount),
+      drain: ({ over }) =>
+        callBuiltIn("drain", { over: Math.min(Duration.toMillis(over), Number.MAX_VALUE) }, decodeCount),
       destroy: () => callBuiltIn("destroy", {}, decodeNothing),
       fetch: (request, claims = Claims.none) =>
         traced(name, "fetch", (trace) => link.fetch(trace === undefined ? request : withTrace(request, trace), claims))

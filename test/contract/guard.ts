@@ -79,6 +79,20 @@ export const contract = (
           assert.deepStrictEqual(errorOf((yield* client.received)[0]), ["Error", "InvalidMessage"])
         }))
 
+      test("what a client sends is data, whatever its keys (LM-5)", (world) =>
+        Effect.gen(function*() {
+          const client = yield* world.connect()
+          const keys = ["__proto__", "constructor", "prototype"]
+          for (const key of keys) yield* client.sendFrame(`[{"${key}":{"polluted":true,"${key}":{"polluted":true}}}]`)
+          assert.deepStrictEqual(yield* client.received, keys.map(() => `"a list"`))
+          yield* client.sendFrame(`{"_tag":"Refresh","token":"{\\"user\\":\\"x\\"}","__proto__":{"user":"x"}}`)
+          yield* client.received
+          const polluted = yield* world.run(
+            Effect.sync(() => [{}, [], () => {}, ""].map((value: any) => value.polluted ?? value.constructor.polluted))
+          )
+          assert.deepStrictEqual(polluted, [undefined, undefined, undefined, undefined])
+        }))
+
       test("a connection says so much at once and so much over time, and a sleep fills no more than time (LM-3)", (world) =>
         Effect.gen(function*() {
           const client = yield* world.connect()

@@ -169,7 +169,7 @@ it.effect("the guide's drain empties a room (EX-2)", () =>
     assert.deepStrictEqual(
       windows,
       Array.from({ length: 10 }, () =>
-        3_000)
+        1_000)
     )
   }).pipe(Effect.provide(MemoryRooms.layer(Game, GameLive))))
 

@@ -34,13 +34,14 @@ it("a problem's title is that of its status, and its detail is its message (WK-3
   }
 })
 
-it("a problem is a response that nobody stores (WK-3)", async () => {
+it("a problem is a response that nobody stores, and nobody takes for anything else (WK-3, PG-3)", async () => {
   const response = Problem.toResponse(Problem.make(405, "Not so.", { allow: "GET", "cache-control": "max-age=1" }))
   assert.strictEqual(response.status, 405)
   assert.deepStrictEqual(Object.fromEntries(response.headers), {
     allow: "GET",
     "content-type": "application/problem+json",
-    "cache-control": "no-store"
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff"
   })
   assert.deepStrictEqual(await response.json(), {
     type: "about:blank",

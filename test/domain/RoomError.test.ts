@@ -7,7 +7,7 @@ const reasons: ReadonlyArray<readonly [reason: RoomError.Reason, names: Readonly
   [new RoomError.UnidentifiedSocket({ tags: "x, y" }), ["tags"]],
   [new RoomError.UnknownConnection({ connection }), [connection]],
   [new RoomError.TooManyTags({ count: 12, limit: 10 }), ["10", "12"]],
-  [new RoomError.TagTooLong({ tag: `u:${"x".repeat(300)}`, bytes: 302, limit: 256 }), ["256", "302", "u:xxx"]],
+  [new RoomError.TagTooLong({ tag: `u:${"x".repeat(300)}`, bytes: 302, limit: 256 }), ["256", "302: u:…"]],
   [new RoomError.StateTooLarge({ connection, limit: 16_384 }), ["16384"]],
   [new RoomError.InvalidState({ connection, detail: "Expected a number" }), ["Expected a number"]],
   [new RoomError.NotAccepted({ connection, cause: "secret" }), ["socket"]],

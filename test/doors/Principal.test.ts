@@ -56,6 +56,7 @@ it("rooms are names, or beginnings of names (PM-1)", () => {
   assert.isTrue(mayEnter(["team-*"], "team-red"))
   assert.isTrue(mayEnter(["team-*"], "team-"))
   assert.isFalse(mayEnter(["team-*"], "team"))
+  assert.isFalse(mayEnter(["team-*"], "my-team-red"))
   assert.isTrue(mayEnter(["*"], "tea"))
   assert.isFalse(mayEnter(["t*a", "", "."], "tea"))
 })

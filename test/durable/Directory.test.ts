@@ -1,3 +1,4 @@
+import { assert, it } from "@effect/vitest"
 import { evictDurableObject, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import * as Context from "effect/Context"
@@ -71,3 +72,15 @@ contract(
     }
   })
 )
+
+it.effect("a namespace that gives no object is a directory that does not answer (DR-7)", () =>
+  Effect.gen(function*() {
+    const { list, put } = DurableDirectory.make({
+      getByName: (): unknown => {
+        throw new TypeError("There is no binding.")
+      }
+    })
+    for (const call of [put("d", "a", 1), list("d", {}, () => Effect.succeed({ connections: 1 }))]) {
+      assert.strictEqual((yield* Effect.flip(call))._tag, "DirectoryUnavailable")
+    }
+  }))

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import { SignJWT } from "jose"
 import * as Doors from "../../src/doors/Doors.ts"
 import * as JwtAuthenticator from "../../src/doors/JwtAuthenticator.ts"
+import * as Rates from "../../src/doors/Rates.ts"
 import * as Bindings from "../../src/durable/Bindings.ts"
 import * as DurableRates from "../../src/durable/DurableRates.ts"
 import * as DurableRooms from "../../src/durable/DurableRooms.ts"
@@ -36,6 +37,14 @@ const DoorsLive = Doors.layer({ origins: ["same", "https://app.example"] }).pipe
 )
 
 const Routes = RoomRoutes.layer(Club, { doors: Doors.Doors }).pipe(Layer.provide(DoorsLive))
+
+const RoomRatesLive = DurableRates.layer({ newRooms: "NEW_ROOMS" })
+
+it.effect("the rates of docs/doors.md count the rooms that an address begins (EX-2, RA-4)", () =>
+  Effect.gen(function*() {
+    const { take } = yield* Rates.Rates
+    assert.isUndefined(yield* take("newRooms", "192.0.2.40"))
+  }).pipe(Effect.provide(Layer.provide(RoomRatesLive, Bindings.layer(env)))))
 
 it.effect("the door of docs/doors.md opens for whom it says, and for nobody else (EX-2, AU-4, PM-1, OR-1, RA-4)", () =>
   Effect.gen(function*() {

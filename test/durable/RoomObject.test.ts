@@ -81,6 +81,21 @@ it.effect("a handler that fails is logged once, as one JSON line (LC-4)", () =>
     assert.include(line.cause, "the handler is broken")
   }))
 
+it.effect("a line is JSON of at most 4,096 bytes, and nothing in it is a control character (LG-1, LG-2)", () =>
+  Effect.gen(function*() {
+    const stub = PROBE.getByName("lines")
+    const sly = "\r\n\u001b[2J\u0085\u202e\u2028"
+    yield* World.runIn(stub, Effect.logWarning(`sly ${sly}`, { text: "東".repeat(10_000) }))
+    const [line, ...others] = lines.filter((line) => line.includes("sly"))
+    assert.deepStrictEqual(others, [])
+    assert.isAtMost(new TextEncoder().encode(line).length, 4_096)
+    assert.notMatch(line!, /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
+    const { level, message } = JSON.parse(line!)
+    assert.strictEqual(level, "WARN")
+    assert.strictEqual(message[0], `sly ${sly}`)
+    assert.match(message[1].text, /^東{100,}…$/)
+  }))
+
 it.effect("messages of one connection wait for each other, those of two do not (LC-3)", () =>
   Effect.gen(function*() {
     const stub = PROBE.getByName("order")

@@ -42,6 +42,15 @@ it("the Node example tells of its options, and of what is wrong with them (LS-7)
   }
 })
 
+it("the Node example does not start where its tokens are of the wrong form, and names none (AI-13)", async () => {
+  process.env["API_TOKEN"] = JSON.stringify([{ token: "s3cr3t-s3cr3t-s3cr3t", scopes: ["everything"] }])
+  const { code, errors, output } = await run("--port", "0")
+  delete process.env["API_TOKEN"]
+  assert.deepStrictEqual([code, output], [1, ""])
+  assert.match(errors, /"publish" \| "list" \| "disconnect"[^]*\["API_TOKEN"\]\[0\]\["scopes"\]\[0\]/)
+  assert.notMatch(errors, /s3cr3t|everything/)
+})
+
 it("the Node example says so where its port is taken (LS-7)", async () => {
   const other = createServer().listen(0, "127.0.0.1")
   await once(other, "listening")
@@ -61,6 +70,7 @@ it("what is no HTTP is answered with a problem too (LS-7, WK-3)", async () => {
     await once(socket, "close")
     assert.match(answer, /^HTTP\/1\.1 400 Bad Request\r\n/)
     assert.include(answer, "content-type: application/problem+json")
+    assert.include(answer, "x-content-type-options: nosniff")
     assert.strictEqual(JSON.parse(answer.slice(answer.indexOf("\r\n\r\n"))).status, 400)
   }
 })

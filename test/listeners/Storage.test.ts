@@ -2,6 +2,7 @@ import { assert, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -22,6 +23,7 @@ import * as Claims from "../../src/domain/Claims.ts"
 import * as NodeRooms from "../../src/listeners/NodeRooms.ts"
 import * as SqliteStorage from "../../src/memory/SqliteStorage.ts"
 import * as Alarm from "../../src/services/Alarm.ts"
+import * as Lifetime from "../../src/services/Lifetime.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Storage from "../../src/services/Storage.ts"
 import { Probe, ProbeLive } from "../contract/Probe.ts"
@@ -287,4 +289,36 @@ it.effect("whatever name a room is run by, it stores in the directory (SG-7)", (
       readdirSync(join(directory, "rooms", "probe")).filter((file) => file.endsWith(".sqlite")).length,
       5
     )
+  }))
+
+it.effect("a room that was destroyed before its kept alarm was due does not start for it (SG-7, LT-5)", () =>
+  Effect.gen(function*() {
+    const directory = yield* folder
+    const told: Array<string> = []
+    const Bells = Room.make("bells", {
+      receive: Schema.String,
+      send: Schema.String,
+      deadlines: { bell: Schema.String }
+    })
+    const live = Bells.toLayer(Effect.sync(() => {
+      told.push("start")
+      return { deadlines: { bell: () => Effect.sync(() => void told.push("bell")) } }
+    })).pipe(Layer.provide(Lifetime.layer))
+    const start = Effect.gen(function*() {
+      const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+      return { scope, rooms: yield* Scope.provide(NodeRooms.make(Bells, live, { directory }), scope) }
+    })
+    const before = yield* start
+    const set = Bells.use(({ deadlines }) => deadlines.bell.set("a", "1 hour", ""))
+    for (const name of ["one", "two"]) yield* before.rooms.run(name, set)
+    yield* Effect.promise(() => new Promise((resume) => setTimeout(resume, 5)))
+    yield* Scope.close(before.scope, Exit.void)
+    const { rooms } = yield* start
+    yield* rooms.rooms.destroy("one")
+    assert.deepStrictEqual(told, ["start", "start", "start"])
+    for (let minute = 0; minute < 61; minute++) yield* TestClock.adjust("1 minute")
+    assert.deepStrictEqual(told, ["start", "start", "start", "start", "bell"])
+    assert.deepStrictEqual(readdirSync(join(directory, "bells")).filter((file) => file.endsWith(".sqlite")), [
+      "two.sqlite"
+    ])
   }))

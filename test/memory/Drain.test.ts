@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -10,6 +11,8 @@ import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
 import * as Deadlines from "../../src/services/Deadlines.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
+import * as Storage from "../../src/services/Storage.ts"
+import * as Outage from "../services/Outage.ts"
 
 const Hall = Room.make("hall", { receive: Schema.String, send: Schema.String })
 
@@ -95,3 +98,73 @@ it.effect("a room without deadlines says that it cannot be drained, and without 
     assert.strictEqual((yield* Effect.flip(rooms.destroy("one"))).reason._tag, "UnknownMethod")
     assert.strictEqual((yield* Effect.flip(rooms.destroy("no name"))).reason._tag, "InvalidRoomName")
   }).pipe(Effect.provide(MemoryRooms.layer(Hall, HallLive))))
+
+it.effect("a window is a second at most, however few are drained over however long (DN-1)", () =>
+  Effect.gen(function*() {
+    const room = yield* MemoryRoom.make(Hall, Layer.provideMerge(HallLive, Deadlines.layer))
+    const drain = (over: Duration.Input) => room.run(Hall.use((hall) => hall.drain({ over })))
+    const [ada, bob] = [yield* room.connect(), yield* room.connect()]
+    yield* drain("1 hour")
+    yield* TestClock.adjust(1)
+    yield* TestClock.adjust("30 minutes")
+    for (const client of [ada, bob]) assert.strictEqual(CloseCode.drainWindow((yield* client.closed)!), 1_000)
+    const eve = yield* room.connect()
+    yield* drain("300 millis")
+    yield* TestClock.adjust(1)
+    assert.strictEqual(CloseCode.drainWindow((yield* eve.closed)!), 300)
+  }))
+
+it.effect("a wave of many is kept in rows that fit, and closes all of them (DN-1)", () =>
+  Effect.gen(function*() {
+    const room = yield* MemoryRoom.make(Hall, Layer.provideMerge(HallLive, Deadlines.layer))
+    yield* Effect.replicateEffect(room.connect(), 2_500)
+    assert.strictEqual(yield* room.run(Hall.use((hall) => hall.drain({ over: "2 seconds" }))), 2_500)
+    const rows = yield* room.run(
+      Storage.exec<{ readonly at: number; readonly payload: string }>("SELECT at, payload FROM dormouse_deadlines")
+    )
+    assert.deepStrictEqual(rows.map(({ at, payload }) => [at, JSON.parse(payload).ids.length]), [
+      [0, 1_000],
+      [0, 250],
+      [1_000, 1_000],
+      [1_000, 250]
+    ])
+    for (let step = 0; step < 20; step++) {
+      yield* TestClock.adjust("100 millis")
+      yield* Effect.promise(() => new Promise((resume) => setTimeout(resume, 5)))
+    }
+    assert.strictEqual(yield* room.run(Hall.use((hall) => hall.count())), 0)
+  }))
+
+it.effect("a drain that cannot be kept leaves the one before as it is (DN-1)", () =>
+  Effect.gen(function*() {
+    let waves = Infinity
+    const room = yield* MemoryRoom.make(
+      Hall,
+      Layer.provideMerge(
+        HallLive,
+        Layer.provide(Deadlines.layer, Outage.layer((what) => what.startsWith("INSERT") && waves-- === 0))
+      )
+    )
+    yield* Effect.replicateEffect(room.connect(), 5)
+    const drain = (over: Duration.Input) => room.run(Hall.use((hall) => hall.drain({ over })))
+    const kept = room.run(Storage.exec("SELECT at, payload FROM dormouse_deadlines"))
+    yield* drain("1 hour")
+    const before = yield* kept
+    assert.strictEqual(before.length, 5)
+    waves = 3
+    yield* Effect.flip(drain("2 hours"))
+    assert.deepStrictEqual(yield* kept, before)
+  }))
+
+it.effect("a second drain from outside replaces the first, and one over any time is one over a day (DN-1)", () =>
+  Effect.gen(function*() {
+    const rooms = yield* Rooms.key(Hall)
+    const { connect, run } = yield* Effect.flatMap(MemoryRooms.key(Hall), ({ room }) => room("one"))
+    const clients = yield* Effect.replicateEffect(connect(), 4)
+    const times = run(Storage.exec("SELECT at FROM dormouse_deadlines"))
+    assert.strictEqual(yield* rooms.get("one").drain({ over: Duration.infinity }), 4)
+    assert.deepStrictEqual((yield* times).map(({ at }) => at), [0, 21_600_000, 43_200_000, 64_800_000])
+    for (const client of clients.slice(2)) yield* client.close(1000)
+    assert.strictEqual(yield* rooms.get("one").drain({ over: "1 hour" }), 2)
+    assert.deepStrictEqual(yield* times, [{ at: 0 }, { at: 1_800_000 }])
+  }).pipe(Effect.provide(MemoryRooms.layer(Hall, Layer.provideMerge(HallLive, Deadlines.layer)))))

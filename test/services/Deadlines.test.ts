@@ -2,6 +2,7 @@ import { assert, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
@@ -11,9 +12,11 @@ import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as Alarm from "../../src/services/Alarm.ts"
 import { Inside } from "../../src/services/Assembly.ts"
 import * as Deadlines from "../../src/services/Deadlines.ts"
+import * as Lifetime from "../../src/services/Lifetime.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Storage from "../../src/services/Storage.ts"
 import { Diary, DiaryLive, ran } from "../contract/Diary.ts"
+import * as Outage from "./Outage.ts"
 
 const note = Diary.useSync(({ deadlines }) => deadlines.note)
 const set = (key: string, millis: number, text: string) =>
@@ -119,10 +122,12 @@ it.effect("what a newer version of the room has set waits, and is set aside (DL-
 it.effect("an alarm that was set before the room had deadlines rings (DL-7)", () =>
   Effect.gen(function*() {
     const room = yield* MemoryRoom.make(Diary, DiaryLive)
-    yield* room.run(set("later", 3_600_000, "x"))
     // As an older version of the room would have done.
+    yield* room.run(Storage.exec("DROP TABLE dormouse_deadlines"))
+    yield* room.run(Storage.exec("DELETE FROM dormouse_tables"))
     yield* room.run(Effect.flatMap(Inside, ({ port }) => port.set(60_000)))
     yield* room.evict
+    yield* room.run(set("later", 3_600_000, "x"))
     assert.deepStrictEqual(
       yield* room.run(Effect.andThen(set("a", 30_000, "x"), Alarm.Alarm.use((alarm) => alarm.get))),
       Option.some(60_000)
@@ -265,3 +270,243 @@ it.effect("a name that begins with a colon is the library's own (DL-3)", () =>
     const room = yield* MemoryRoom.make(Colon, Layer.provide(Colon.toLayer(handlers), Deadlines.layer))
     assert.strictEqual((yield* Effect.flip(room.connect())).status, 503)
   }).pipe(Effect.provide(Logger.layer([]))))
+
+const macrotask = Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+
+const tick = (seconds: number) =>
+  Effect.forEach(Array.from({ length: seconds }), () => Effect.andThen(TestClock.adjust("1 second"), macrotask))
+
+const Bells = Room.make("bells", { receive: Schema.String, send: Schema.String, deadlines: { bell: Schema.String } })
+
+const bell = Bells.useSync(({ deadlines }) => deadlines.bell)
+
+const ring = (key: string, millis: number, text = "") => Effect.flatMap(bell, ({ set }) => set(key, millis, text))
+
+const quiet = Effect.provide(Logger.layer([]))
+
+const badly: Record<string, Effect.Effect<void>> = {
+  "a failure whose text throws": Effect.die({
+    toString: () => {
+      throw new Error("no text")
+    },
+    toJSON: () => {
+      throw new Error("no text")
+    }
+  }),
+  "a failure whose message throws": Effect.die(
+    Object.defineProperty(new Error("x"), "message", {
+      get: () => {
+        throw new Error("no message")
+      }
+    })
+  ),
+  "an object without a prototype": Effect.die(Object.create(null)),
+  "a fiber that interrupts itself": Effect.withFiber((fiber) => {
+    fiber.interruptUnsafe()
+    return Effect.void
+  })
+}
+
+for (const [title, failing] of Object.entries(badly)) {
+  for (const [when, handler] of [["at once", failing], ["later", Effect.delay(failing, "1 second")]] as const) {
+    it.effect(`${title}, ${when}, fails like any other, and stops no others (DL-5)`, () =>
+      Effect.gen(function*() {
+        const told: Array<string> = []
+        const room = yield* MemoryRoom.make(
+          Bells,
+          Bells.toLayer({
+            deadlines: { bell: (key) => key === "bad" ? handler : Effect.sync(() => void told.push(key)) }
+          }).pipe(Layer.provide(Deadlines.layer))
+        )
+        yield* room.run(Effect.andThen(ring("bad", 1_000), ring("good", 1_001)))
+        yield* tick(120)
+        yield* room.run(ring("later", 1_000))
+        yield* tick(2)
+        assert.deepStrictEqual(told, ["good", "later"])
+        const [bad] = yield* room.run(Effect.flatMap(bell, ({ failed }) => failed))
+        assert.strictEqual(bad?.failures, 7)
+        assert.isString(bad?.error)
+      }))
+  }
+}
+
+it.effect("what could not be written down holds up no others, and runs again (DL-1, DL-5)", () =>
+  Effect.gen(function*() {
+    const told: Array<string> = []
+    let isFull = true
+    const room = yield* MemoryRoom.make(
+      Bells,
+      Bells.toLayer({ deadlines: { bell: (key) => Effect.sync(() => void told.push(key)) } }).pipe(
+        Layer.provide(Deadlines.layer),
+        Layer.provide(Outage.layer((what) => isFull && what.endsWith("WHERE id = ?") && what.startsWith("DELETE")))
+      )
+    )
+    yield* room.run(Effect.andThen(ring("a", 1_000), ring("b", 1_001)))
+    yield* tick(2)
+    isFull = false
+    assert.deepStrictEqual(told, ["a", "b"])
+    yield* tick(100)
+    assert.deepStrictEqual(told, ["a", "b", "a", "b"])
+  }).pipe(quiet))
+
+it.effect("deadlines fire after an outage of the storage, however long it was (DL-1, LC-18)", () =>
+  Effect.gen(function*() {
+    const told: Array<string> = []
+    let isAway = false
+    const room = yield* MemoryRoom.make(
+      Bells,
+      Bells.toLayer({ deadlines: { bell: (key) => Effect.sync(() => void told.push(key)) } }).pipe(
+        Layer.provide(Deadlines.layer),
+        Layer.provide(Outage.layer(() => isAway))
+      )
+    )
+    yield* room.run(ring("a", 60_000))
+    isAway = true
+    yield* tick(300)
+    isAway = false
+    yield* tick(61)
+    assert.deepStrictEqual(told, ["a"])
+  }).pipe(quiet))
+
+it.effect("a deadline whose setting is interrupted is not kept without an alarm (DL-1)", () =>
+  Effect.gen(function*() {
+    const room = yield* MemoryRoom.make(
+      Bells,
+      Bells.toLayer({ deadlines: { bell: () => Effect.void } }).pipe(Layer.provide(Deadlines.layer))
+    )
+    const [isSet, alarm] = yield* room.run(Effect.gen(function*() {
+      const { get } = yield* bell
+      const { port, storage } = yield* Inside
+      const { exec } = storage
+      const setting = yield* Effect.forkChild(ring("a", 60_000))
+      Object.assign(storage, {
+        exec: (...statement: Parameters<typeof exec>) => {
+          if (statement[0].startsWith("INSERT")) setting.interruptUnsafe()
+          return exec(...statement)
+        }
+      })
+      yield* Fiber.await(setting)
+      Object.assign(storage, { exec })
+      yield* macrotask
+      return [Option.isSome(yield* get("a")), yield* port.get]
+    }))
+    assert.isTrue(isSet)
+    assert.deepStrictEqual(alarm, Option.some(60_000))
+  }))
+
+it.effect("what is due while a room ends waits for that, and runs if the end fails (DL-1, DL-7)", () =>
+  Effect.gen(function*() {
+    const told: Array<string> = []
+    const Ending = Room.make("ending", {
+      receive: Schema.String,
+      send: Schema.String,
+      lifetime: { emptyFor: "1 minute" },
+      deadlines: { bell: Schema.String }
+    })
+    const room = yield* MemoryRoom.make(
+      Ending,
+      Ending.toLayer({
+        alarm: Effect.sync(() => void told.push("alarm")),
+        retire: Effect.andThen(Effect.sleep("7 seconds"), Effect.fail("away")),
+        deadlines: { bell: (key, _, { failures }) => Effect.sync(() => void told.push(`${key} ${failures}`)) }
+      }).pipe(Layer.provide(Lifetime.layer))
+    )
+    yield* macrotask
+    yield* room.run(Alarm.Alarm.use((alarm) => alarm.set(60_000)))
+    yield* room.run(Ending.use(({ deadlines }) => deadlines.bell.set("a", 60_000, "")))
+    yield* tick(66)
+    assert.deepStrictEqual(told, [])
+    yield* tick(3)
+    assert.sameMembers(told, ["alarm", "a 0"])
+  }).pipe(quiet))
+
+it.effect("an alarm that the deadlines have set is not taken for one of the room's own (DL-7)", () =>
+  Effect.gen(function*() {
+    let alarms = 0
+    const room = yield* MemoryRoom.make(
+      Bells,
+      Bells.toLayer(Effect.gen(function*() {
+        const room = yield* Bells
+        return {
+          alarm: Effect.sync(() => void alarms++),
+          message: ({ id }) => room.deadlines.bell.set("a", "1 hour", "", { connection: id }),
+          deadlines: { bell: () => Effect.void }
+        }
+      })).pipe(Layer.provide(Deadlines.layer))
+    )
+    yield* (yield* room.connect()).send("x")
+    yield* room.crash
+    yield* room.crash
+    yield* macrotask
+    assert.deepStrictEqual(yield* room.run(Alarm.Alarm.use((alarm) => alarm.get)), Option.none())
+    yield* TestClock.adjust("2 hours")
+    assert.strictEqual(alarms, 0)
+  }))
+
+it.effect("a batch that is due reads what its deadlines carry one after the other (DL-1)", () =>
+  Effect.gen(function*() {
+    const rows: Array<number> = []
+    const Watching = Layer.effectDiscard(Effect.map(Inside, (assembly) => {
+      const { exec } = assembly.storage
+      Object.assign(assembly, {
+        storage: {
+          ...assembly.storage,
+          exec: (...statement: Parameters<typeof exec>) => {
+            const found = exec(...statement)
+            rows.push(found.filter((row) => "payload" in row).length)
+            return found
+          }
+        }
+      })
+    }))
+    const room = yield* MemoryRoom.make(
+      Bells,
+      Bells.toLayer({ deadlines: { bell: () => Effect.void } }).pipe(
+        Layer.provide(Deadlines.layer),
+        Layer.provide(Watching)
+      )
+    )
+    for (let n = 0; n < 10; n++) yield* room.run(ring(String(n), 1_000))
+    yield* tick(1)
+    assert.strictEqual(Math.max(...rows), 1)
+    assert.deepStrictEqual(yield* room.run(Effect.flatMap(bell, ({ list }) => list())), [])
+  }))
+
+it.effect("what is no time is refused, and a limit is a whole number (DL-2, DL-3)", () =>
+  Effect.gen(function*() {
+    const room = yield* MemoryRoom.make(
+      Bells,
+      Bells.toLayer({ deadlines: { bell: () => Effect.void } }).pipe(Layer.provide(Deadlines.layer))
+    )
+    const { list, set } = yield* room.run(bell)
+    for (const when of [new Date(), {}, null, undefined, "garbage"]) {
+      assert.strictEqual((yield* Effect.flip(set("a", when as never, ""))).reason._tag, "InvalidDeadline")
+    }
+    for (const key of ["a", "b", "c"]) yield* set(key, "1 hour", "")
+    for (const [limit, length] of [[1.5, 1], [NaN, 0], [-1, 0], [Infinity, 3]] as const) {
+      assert.strictEqual((yield* list({ limit })).length, length)
+    }
+  }))
+
+it.effect("where the alarm could not be set, the next change sets it (DL-1)", () =>
+  Effect.gen(function*() {
+    const told: Array<string> = []
+    let isAway = true
+    const Port = Layer.effectDiscard(Effect.map(Inside, (assembly) => {
+      const { port } = assembly
+      const set = (at: number) => Effect.suspend(() => isAway ? Effect.die(new Error("away")) : port.set(at))
+      Object.assign(assembly, { port: { ...port, set } })
+    }))
+    const room = yield* MemoryRoom.make(
+      Bells,
+      Bells.toLayer({ deadlines: { bell: (key) => Effect.sync(() => void told.push(key)) } }).pipe(
+        Layer.provide(Deadlines.layer),
+        Layer.provide(Port)
+      )
+    )
+    yield* room.run(ring("a", 60_000))
+    isAway = false
+    yield* room.run(ring("b", 120_000))
+    yield* tick(61)
+    assert.deepStrictEqual(told, ["a"])
+  }).pipe(quiet))

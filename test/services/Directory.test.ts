@@ -11,11 +11,13 @@ import { Inside } from "../../src/services/Assembly.ts"
 import * as Deadlines from "../../src/services/Deadlines.ts"
 import * as Directory from "../../src/services/Directory.ts"
 import * as Entries from "../../src/services/Entries.ts"
+import * as Lifetime from "../../src/services/Lifetime.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
 import * as Sockets from "../../src/services/Sockets.ts"
 import * as Storage from "../../src/services/Storage.ts"
 import { type Fate, fated, Hall, HallLive } from "../contract/Hall.ts"
+import * as Outage from "./Outage.ts"
 
 const make = Effect.fnUntraced(function*(entries: Layer.Layer<Entries.Entries>) {
   const services = yield* Layer.build(Layer.provide(MemoryRooms.layer(Hall, HallLive), entries))
@@ -239,4 +241,77 @@ it.effect("who leaves costs no look at all the others (DR-2)", () =>
     looks = 0
     for (const client of [...late, ...early]) yield* client.close(1000)
     assert.isAtMost(looks, 6)
+  }))
+
+it.effect("those who were there before a sleep leave while a newcomer is there: the room becomes empty (DR-2)", () =>
+  Effect.gen(function*() {
+    const fate: Fate = { isAway: false, writes: [] }
+    const { hall } = yield* make(fated(fate))
+    const early = [yield* hall.connect(), yield* hall.connect()]
+    yield* hall.evict
+    const late = yield* hall.connect()
+    for (const client of [...early, late]) yield* client.close(1000)
+    yield* TestClock.adjust("1 second")
+    assert.deepStrictEqual(fate.writes.at(-1), ["remove", "a"])
+  }))
+
+it.effect("a directory that dies is told once it is back (DR-3)", () =>
+  Effect.gen(function*() {
+    let dies = true
+    const fate: Fate = { isAway: false, writes: [] }
+    const Dying = Layer.effect(
+      Entries.Entries,
+      Effect.map(Entries.Entries, (entries) => ({
+        ...entries,
+        put: (...entry: Parameters<typeof entries.put>) =>
+          Effect.suspend(() => {
+            if (dies) throw new TypeError("There is no binding.")
+            return entries.put(...entry)
+          })
+      }))
+    )
+    const { hall, list } = yield* make(Layer.provide(Dying, fated(fate)))
+    yield* hall.connect()
+    for (let minute = 0; minute < 5; minute++) yield* TestClock.adjust("1 minute")
+    dies = false
+    for (let minute = 0; minute < 2; minute++) yield* TestClock.adjust("1 minute")
+    assert.deepStrictEqual(yield* list, ["a: 1"])
+  }))
+
+it.effect("a room whose change cannot be kept tries again with the next one (DR-3)", () =>
+  Effect.gen(function*() {
+    let isAway = true
+    const fate: Fate = { isAway: false, writes: [] }
+    const live = Hall.toLayer({}).pipe(
+      Layer.provide(Directory.layer),
+      Layer.provide(Outage.layer((what) => isAway && what.startsWith("INSERT OR REPLACE INTO dormouse_d")))
+    )
+    const services = yield* Layer.build(Layer.provide(MemoryRooms.layer(Hall, live), fated(fate)))
+    const hall = yield* Context.get(services, MemoryRooms.key(Hall)).room("a")
+    yield* hall.connect()
+    const { list } = Context.get(services, Rooms.key(Hall))
+    yield* TestClock.adjust("1 second")
+    isAway = false
+    yield* hall.connect()
+    yield* TestClock.adjust("1 second")
+    assert.deepStrictEqual((yield* list()).map(({ connections }) => connections), [2])
+  }))
+
+it.effect("a directory that is away for some seconds when a room ends is told of it (DR-3)", () =>
+  Effect.gen(function*() {
+    const fate: Fate = { isAway: false, writes: [] }
+    const live = Hall.toLayer({}).pipe(Layer.provide([Directory.layer, Lifetime.layer]))
+    const services = yield* Layer.build(Layer.provide(MemoryRooms.layer(Hall, live), fated(fate)))
+    const rooms = Context.get(services, Rooms.key(Hall))
+    const hall = yield* Context.get(services, MemoryRooms.key(Hall)).room("a")
+    yield* hall.connect()
+    yield* TestClock.adjust("1 second")
+    fate.isAway = true
+    const destroying = yield* Effect.forkChild(rooms.destroy("a"))
+    yield* Effect.promise(() => new Promise((resume) => setTimeout(resume, 5)))
+    yield* TestClock.adjust("2 seconds")
+    fate.isAway = false
+    yield* TestClock.adjust("8 seconds")
+    yield* Fiber.join(destroying)
+    assert.deepStrictEqual(fate.writes.at(-1), ["remove", "a"])
   }))

@@ -179,3 +179,18 @@ it.effect("since when a room is occupied the room itself knows best (DR-1)", () 
     const ask = () => Effect.succeed({ connections: 2, since: 7 })
     assert.deepStrictEqual(yield* list("d", {}, ask), [{ name: "a", since: 7, connections: 2 }])
   }))
+
+it.effect("a limit is a whole number: what is none lists nobody (DR-5)", () =>
+  Effect.gen(function*() {
+    const { list, put } = Entries.makeMemory()
+    for (const name of ["a", "b", "c"]) yield* put("d", name, 1)
+    for (const [limit, length] of [[1.5, 1], [0, 0], [-1, 0], [NaN, 0]] as const) {
+      assert.strictEqual((yield* list("d", { limit }, somebody)).length, length)
+    }
+  }))
+
+it("entries are spread over one shard or more, and over nothing else (DR-5)", () => {
+  for (const count of [0, NaN, 1.5, -4, Infinity]) {
+    assert.throws(() => Entries.spread(count, () => assert.fail("There is none.")), RangeError)
+  }
+})

@@ -133,3 +133,22 @@ it("the first subprotocol that is offered and known is answered, and nothing els
     assert.deepStrictEqual(text.negotiate(offered), inText)
   }
 })
+
+it("an answer repeats no value, and no key that the client has chosen (PL-1)", () => {
+  const protocol = Plain.make(
+    Room.make("open", {
+      receive: Schema.Struct({ declared: Schema.Record(Schema.String, Schema.Struct({ inner: Schema.Int })) }),
+      send: Schema.String
+    })
+  )
+  const answers = ["value", { value: 1 }, { inner: "value" }, { inner: { value: 1 } }].map((value) =>
+    Result.getOrThrow(
+      Result.flip(protocol.decode(JSON.stringify({ declared: { "a secret key": value } }), Limits.client))
+    ).message
+  )
+  for (const answer of answers) {
+    assert.notMatch(answer, /secret|value/)
+    assert.include(answer, `["declared"]["…"]`)
+  }
+  assert.include(answers[2], `["inner"]`)
+})

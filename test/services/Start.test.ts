@@ -11,6 +11,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { vi } from "vitest"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as Alarm from "../../src/services/Alarm.ts"
+import { Inside } from "../../src/services/Assembly.ts"
 import * as Room from "../../src/services/Room.ts"
 
 const Words = Room.make("words", { receive: Schema.String, send: Schema.String })
@@ -238,5 +239,41 @@ it.effect("an alarm that succeeds at its last repetition is not lost (LC-18)", (
     assert.strictEqual(rang, 7)
     assert.strictEqual(lines.length, 6)
     assert.strictEqual(new Set(lines).size, 1)
+  }).pipe(Effect.provide(layer))
+})
+
+it.effect("a start that hangs is given up by who comes after a minute, and tried again (LC-17)", () => {
+  const { layer } = makeLog()
+  return Effect.gen(function*() {
+    let starts = 0
+    const room = yield* MemoryRoom.make(
+      Words,
+      Layer.unwrap(Effect.suspend(() => ++starts === 1 ? Effect.never : Effect.succeed(Words.toLayer({}))))
+    )
+    yield* TestClock.adjust("1 minute")
+    assert.strictEqual((yield* Effect.flip(room.connect())).status, 503)
+    yield* TestClock.adjust("1 second")
+    yield* room.connect()
+    assert.strictEqual(starts, 2)
+  }).pipe(Effect.provide(layer))
+})
+
+it.effect("who waits for a start that fails is counted as long as it waits (LT-1, LC-17)", () => {
+  const { layer } = makeLog()
+  return Effect.gen(function*() {
+    const gate = yield* Deferred.make<void, string>()
+    let starts = 0
+    const room = yield* MemoryRoom.make(
+      Words,
+      Layer.unwrap(
+        Effect.suspend(() => Effect.as(++starts === 1 ? Deferred.await(gate) : Effect.void, Words.toLayer({})))
+      )
+    )
+    const waiting = yield* fork(Effect.flip(room.connect()))
+    yield* Deferred.fail(gate, "away")
+    assert.strictEqual((yield* Fiber.join(waiting)).status, 503)
+    yield* TestClock.adjust("1 second")
+    yield* room.connect()
+    assert.strictEqual(yield* room.run(Inside.useSync(({ arriving }) => arriving)), 0)
   }).pipe(Effect.provide(layer))
 })

@@ -182,3 +182,55 @@ describe("with an empty token", () => {
     assertProblem(await worker.ask("/api/rooms/lobby/connections", { headers }), 404)
   })
 })
+
+describe("with several tokens", () => {
+  const tokens = [
+    { token: "the-token-that-publishes", scopes: ["publish"] },
+    { token: "the-token-that-looks", scopes: ["list"] },
+    { token: "the-token-that-closes", scopes: ["disconnect"] }
+  ]
+  const worker = useWorker({ API_TOKEN: JSON.stringify(tokens) })
+
+  it("each may do what its scopes say (AI-12)", async () => {
+    const room = worker.room()
+    const client = await worker.joinRaw(room)
+    const path = `/api/rooms/${room}`
+    const requests = [
+      ["publish", "POST", `${path}/publications`, { message: said(nobody, "hi") }],
+      ["list", "GET", `${path}/connections`, undefined],
+      ["disconnect", "POST", `${path}/drain`, { over: 0 }]
+    ] as const
+    for (const { scopes, token } of [...tokens, { token: JSON.stringify(tokens), scopes: undefined }]) {
+      for (const [scope, method, path, body] of requests) {
+        const answer = await worker.ask(path, {
+          method,
+          headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+          ...(body !== undefined && { body: JSON.stringify(body) })
+        })
+        if (scopes?.includes(scope)) assert.strictEqual(answer.status, 200, answer.body)
+        else assertProblem(answer, scopes === undefined ? 401 : 403)
+      }
+    }
+    assert.deepStrictEqual(await client.next("Said"), said(nobody, "hi"))
+    assert.strictEqual((await client.closeFrame).readUInt16BE(), 4001)
+    assert.notInclude(worker.logs().join("\n"), "the-token")
+  })
+})
+
+describe("with tokens of the wrong form", () => {
+  const worker = useWorker({ API_TOKEN: "[{\"token\":\"the-token-that-publishes\",\"scopes\":[\"publishing\"]}]" })
+
+  it("the API answers 503, the log says once what is wrong, and the rooms are open (AI-13)", async () => {
+    const headers = { authorization: "Bearer the-token-that-publishes" }
+    for (const path of ["/openapi.json", "/api/rooms/lobby/connections", "/api/nothing", "/api/rooms"]) {
+      assertProblem(await worker.ask(path, { headers }), 503)
+    }
+    await worker.join(worker.room())
+    const lines = worker.logs().filter((line) => line.includes("API_TOKEN"))
+    assert.lengthOf(lines, 1)
+    const { cause, level } = JSON.parse(lines[0]!)
+    assert.strictEqual(level, "ERROR")
+    assert.match(cause, /Expected "publish" \| "list" \| "disconnect"\s+at \["API_TOKEN"\]\[0\]\["scopes"\]\[0\]/)
+    assert.notMatch(worker.logs().join("\n"), /the-token|publishing/)
+  })
+})

@@ -344,17 +344,31 @@ interface Server {
   readonly start: () => Promise<URL>
   readonly stop: () => Promise<void>
   readonly evict: (room: string) => Promise<void>
+  readonly logs: () => ReadonlyArray<string>
 }
 
 const root = new URL("../..", import.meta.url).pathname
 
+/** Limits for tests, all of whose clients come from one address, at once, and speak as fast as they can. */
+export const crowd = {
+  connectionsPerAddress: 10_000,
+  connectsPerAddress: 1_000_000,
+  newRoomsPerAddress: 1_000_000,
+  messagesPerSecond: 1_000_000,
+  messageBurst: 1_000_000
+}
+
 // The Worker as it is deployed.
 const deployed = (secrets: Readonly<Record<string, string>>): Server => {
-  const harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml", secrets: { ...secrets } }] })
+  const harness = createTestHarness({
+    root,
+    workers: [{ configPath: "./wrangler.toml", vars: { LIMITS: JSON.stringify(crowd) }, secrets: { ...secrets } }]
+  })
   return {
     start: async () => (await harness.listen()).url,
     stop: () => harness.close(),
-    evict: (room) => harness.getWorker().evictDurableObject("ChatRoom", { name: room, webSockets: "hibernate" })
+    evict: (room) => harness.getWorker().evictDurableObject("ChatRoom", { name: room, webSockets: "hibernate" }),
+    logs: () => harness.getLogs().map(({ message }) => message)
   }
 }
 
@@ -372,22 +386,25 @@ export const startNode = async (...options: ReadonlyArray<string>) => {
 // The example, as a process of its own.
 const inNode = (): Server => {
   let child: ChildProcess | undefined
+  let output = ""
   return {
     start: async () => {
       const started = await startNode("--port", "0")
       child = started.child
+      child.stdout?.on("data", (data) => output += data)
       return started.url
     },
     stop: async () => {
       if (child?.kill("SIGINT")) await once(child, "exit")
     },
-    evict: () => Promise.resolve()
+    evict: () => Promise.resolve(),
+    logs: () => output.split("\n").filter((line) => line !== "")
   }
 }
 
 /** Runs the chat's server, for the tests of one file. The Worker has these secrets. */
 export const useWorker = (secrets: Readonly<Record<string, string>> = {}) => {
-  const { evict, start, stop } = server === "worker" ? deployed(secrets) : inNode()
+  const { evict, logs, start, stop } = server === "worker" ? deployed(secrets) : inNode()
   let origin = new URL("http://127.0.0.1")
   let rooms = 0
   const leftOver: Array<() => void> = []
@@ -410,6 +427,9 @@ export const useWorker = (secrets: Readonly<Record<string, string>> = {}) => {
   return {
     /** The host and the port that the server listens on. */
     host: () => origin.host,
+
+    /** Each line that the server has logged, the oldest first. */
+    logs,
 
     /** A room that no other test enters. */
     room: (): string => `room-${++rooms}`,

@@ -5,7 +5,7 @@ import { createHmac } from "node:crypto"
 import { afterEach, assert, it } from "vitest"
 import { createTestHarness, type TestHarness } from "wrangler"
 import WebSocket from "ws"
-import { type Closed, within } from "./client.ts"
+import { type Closed, closePayload, RawClient, within } from "./client.ts"
 
 const root = new URL("../..", import.meta.url).pathname
 
@@ -136,16 +136,20 @@ it("with a secret, tokens let in, end, and are renewed (AU-1, AU-3, AU-12, AU-13
   const url = await start({ JWT_SECRET: secret })
   assert.strictEqual((await ask(url, "/rooms/a")).status, 401)
   const short = token({ sub: "ada", iat: seconds(), exp: seconds() - 4 + 2 })
-  const ada = await ask(url, "/rooms/a?name=Ada", { protocols: ["bearer", short, "plain"] })
-  assert.deepStrictEqual([ada.status, ada.protocol], [101, "plain"])
-  const bob = await ask(url, `/rooms/a?name=Bob&token=${short}`)
+  const ada = new RawClient(new URL(`/rooms/a?name=Ada&token=${short}`, url))
+  await within(5_000, ada.opened, "The handshake")
+  const bob = await ask(url, "/rooms/a?name=Bob", { protocols: ["bearer", short, "plain"] })
+  assert.deepStrictEqual([bob.status, bob.protocol], [101, "plain"])
   const frames: Array<string> = []
   bob.socket.on("message", (data) => frames.push(String(data)))
   bob.socket.send(
     JSON.stringify({ _tag: "Refresh", token: token({ sub: "ada", iat: seconds(), exp: seconds() + 60 }) })
   )
-  const closed = await closedOf(ada.socket)
-  assert.strictEqual(closed.code, 4003)
+  await harness!.getWorker().evictDurableObject("ChatRoom", { name: "a", webSockets: "hibernate" })
+  assert.deepStrictEqual(
+    await within(10_000, ada.closeFrame, "The close"),
+    closePayload(4003, "Your token has expired.")
+  )
   assert.strictEqual(bob.socket.readyState, WebSocket.OPEN)
   assert.isTrue(frames.some((frame) => frame.includes(`"Refreshed"`)), frames.join("\n"))
 })

@@ -34,11 +34,11 @@ const connect = async (room: string, protocols: ReadonlyArray<string> = []) => {
   return { socket, told, closed }
 }
 
-it("a frame of half a million lines is answered by one error, and nobody else notices (NJ-2)", async () => {
+it("a frame of thirty thousand lines is answered by one error, and nobody else notices (NJ-2)", async () => {
   const room = worker.room()
   const [ada, bob] = await worker.joinAll(room, "ada", "bob")
   const mallory = await connect(room, ["ndjson"])
-  for (const frame of ["x\n".repeat(500_000), "x\n".repeat(256)]) mallory.socket.send(frame)
+  for (const frame of ["x\n".repeat(30_000), "x\n".repeat(256)]) mallory.socket.send(frame)
   await mallory.told(2)
   await settle(ada!, bob!)
   assert.deepStrictEqual(await mallory.told(2), ["InvalidMessage", "InvalidMessage"])

@@ -9,7 +9,6 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
-import * as Option from "effect/Option"
 import { once } from "node:events"
 import * as http from "node:http"
 import { type AddressInfo, Socket } from "node:net"
@@ -22,6 +21,7 @@ import * as RoomsApiRoutes from "../../../src/http/RoomsApiRoutes.ts"
 import * as NodeProblem from "../../../src/listeners/NodeProblem.ts"
 import * as NodeRooms from "../../../src/listeners/NodeRooms.ts"
 import * as NodeServer from "../../../src/listeners/NodeServer.ts"
+import * as LogLine from "../../../src/services/LogLine.ts"
 import * as Rooms from "../../../src/services/Rooms.ts"
 
 const help = `A chat in plain Node.
@@ -36,7 +36,8 @@ GET /rooms/:room?name=Ada  a WebSocket into the room
 GET /parties/main/:room    the same room, for PartySocket
 GET /health                {"status":"ok"}
 
-Where the variable API_TOKEN is set, who sends it as a bearer token may publish, list and disconnect:
+Where the variable API_TOKEN is set, who sends it as a bearer token may publish, list and disconnect. It may be JSON,
+[{"token":"…","scopes":["publish"]}], where not every token may do everything:
 
 POST   /api/rooms/:room/publications  {"message":{"_tag":"Said",…}}
 GET    /api/rooms/:room/connections
@@ -48,9 +49,9 @@ Ctrl-C ends it; whoever is there is closed with 1001.
 // What answers a request, and an upgrade.
 const makeHandler = Effect.gen(function*() {
   const { rooms } = yield* NodeRooms.make(Chat, ChatLive)
-  const token = Option.getOrUndefined(yield* ApiToken.configured)
-  const api = token === undefined ? undefined : yield* Effect.provideService(
-    RoomsApiRoutes.make(Chat, { authorize: ApiToken.authorize(token) }),
+  const tokens = yield* ApiToken.configured
+  const api = tokens.length === 0 ? undefined : yield* Effect.provideService(
+    RoomsApiRoutes.make(Chat, { authorize: ApiToken.authorize(tokens) }),
     Rooms.key(Chat),
     rooms
   )
@@ -60,7 +61,9 @@ const makeHandler = Effect.gen(function*() {
     const room = /^\/(?:rooms|parties\/main)\/([^/]*)$/.exec(pathname)?.[1]
     if (room === undefined && pathname !== "/health") return Effect.fail(notFound)
     if (request.method !== "GET" && request.method !== "HEAD") return Effect.fail(notAllowed)
-    if (room === undefined) return Effect.succeed(Response.json({ status: "ok" }))
+    if (room === undefined) {
+      return Effect.succeed(Response.json({ status: "ok" }, { headers: { "x-content-type-options": "nosniff" } }))
+    }
     return Effect.catch(
       rooms.get(RoomName.fromPathSegment(room) ?? "").fetch(request),
       Rooms.toLoggedProblem
@@ -140,7 +143,7 @@ const main = (): void => {
   if (values.help) return console.log(help)
   const port = Number(values.port)
   if (!/^\d+$/.test(values.port) || port > 65_535) throw new Error(`"${values.port}" is not a port.`)
-  const fiber = Effect.runFork(serve(values.host, port).pipe(Effect.provide(Logger.layer([Logger.consoleJson]))))
+  const fiber = Effect.runFork(serve(values.host, port).pipe(Effect.provide(Logger.layer([LogLine.console]))))
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => fiber.interruptUnsafe())
   fiber.addObserver((exit) => {
     if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) fail(Cause.squash(exit.cause))
