@@ -19,7 +19,6 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as Limits from "../domain/Limits.ts"
 import * as StorageError from "../domain/StorageError.ts"
 
@@ -62,42 +61,31 @@ export const exec = <R extends { readonly [Column in keyof R]: Value } = Row>(
 
 // The transaction that a fiber is in. What goes on after its end has no part in it any more.
 interface Transaction {
-  readonly outer: Transaction | undefined
-  hasEnded: boolean
-  /** What runs when the outermost one has ended, however it did. */
-  readonly afterwards: Array<() => void>
-  /** What runs when the outermost one has kept everything. */
-  readonly committed: Array<Effect.Effect<void>>
+  readonly outer?: Transaction
+  hasEnded?: boolean
+  /** Runs a function when it has ended, however it did. */
+  readonly afterwards: (run: () => void) => void
+  /** What runs when the outermost one has kept everything; `undefined` outside of all. */
+  readonly committed?: Array<Effect.Effect<void>>
 }
 
-const Transaction = Context.Reference<Transaction | undefined>("effect-dormouse/services/Storage/Transaction", {
-  defaultValue: () => undefined
+const Transaction = Context.Reference<Transaction>("effect-dormouse/services/Storage/Transaction", {
+  defaultValue: () => ({ afterwards: (run) => run() })
 })
-
-// The one that is open around a fiber.
-const openAround = (fiber: Fiber.Fiber<unknown, unknown>): Transaction | undefined => {
-  let transaction = fiber.getRef(Transaction)
-  while (transaction?.hasEnded) transaction = transaction.outer
-  return transaction
-}
 
 const hasEnded = () => new Error("The transaction of this statement has ended.")
 
-/** Runs a function at once, or when the transaction has ended that this is in, however it did. */
+/** Runs a function at once, or when the transactions have ended that this is in, however they did. */
 export const afterwards = (run: () => void): Effect.Effect<void> =>
-  Effect.withFiber((fiber) => {
-    const transaction = openAround(fiber)
-    if (transaction === undefined) run()
-    else transaction.afterwards.push(run)
-    return Effect.void
-  })
+  Effect.map(Transaction, ({ afterwards }) => afterwards(run))
 
 /** Runs an effect at once, or when the transactions that this is in have kept everything. It may wait. */
 export const onCommit = <R>(effect: Effect.Effect<void, never, R>): Effect.Effect<void, never, R> =>
   Effect.withFiber<void, never, R>((fiber) => {
-    const transaction = openAround(fiber)
-    const outside = Effect.provideService(effect, Transaction, undefined)
-    if (transaction === undefined) return outside
+    let transaction = fiber.getRef(Transaction)
+    while (transaction.hasEnded && transaction.outer !== undefined) transaction = transaction.outer
+    const outside = Effect.updateContext(effect, Context.omit(Transaction)<R>)
+    if (transaction.committed === undefined) return outside
     // SAFETY: the context of the fiber has what the effect needs.
     transaction.committed.push(Effect.provideContext(outside, fiber.context as Context.Context<R>))
     return Effect.void
@@ -111,7 +99,7 @@ export const attempt = <A>(use: () => A): Effect.Effect<A, StorageError.StorageE
 export const attemptOr = <A, E>(use: () => A, onThrow: (cause: unknown) => E): Effect.Effect<A, E> =>
   Effect.withFiber<A, E>((fiber) => {
     try {
-      if (fiber.getRef(Transaction)?.hasEnded) throw hasEnded()
+      if (fiber.getRef(Transaction).hasEnded) throw hasEnded()
       return Effect.succeed(use())
     } catch (cause) {
       return Effect.fail(onThrow(cause))
@@ -146,8 +134,14 @@ export const transactionIn = <A, E, R, E2>(
   Effect.withFiber<A, E | E2, R>((fiber) => {
     let exit: Exit.Exit<A, E> | undefined
     const outer = fiber.getRef(Transaction)
-    if (outer?.hasEnded) return Effect.fail(onThrow(hasEnded()))
-    const transaction: Transaction = { outer, hasEnded: false, afterwards: outer?.afterwards ?? [], committed: [] }
+    if (outer.hasEnded) return Effect.fail(onThrow(hasEnded()))
+    const ends: Array<() => void> = []
+    const committed: Array<Effect.Effect<void>> = []
+    const transaction: Transaction = {
+      outer,
+      committed,
+      afterwards: (run) => transaction.hasEnded ? outer.afterwards(run) : void ends.push(run)
+    }
     try {
       const done = storage.transaction(() => {
         const within = Effect.provideService(effect, Transaction, transaction)
@@ -156,14 +150,14 @@ export const transactionIn = <A, E, R, E2>(
         if (Exit.isFailure(exit)) throw new Error("The transaction is rolled back.")
         return exit
       })
-      if (outer === undefined) return Effect.andThen(settle(transaction.committed), done)
-      outer.committed.push(...transaction.committed)
+      if (outer.committed === undefined) return Effect.andThen(settle(committed), done)
+      outer.committed.push(...committed)
       return done
     } catch (cause) {
       return exit !== undefined && Exit.isFailure(exit) ? exit : Effect.fail(onThrow(cause))
     } finally {
       transaction.hasEnded = true
-      if (outer === undefined) { for (const run of transaction.afterwards) run() }
+      ends.forEach(outer.afterwards)
     }
   })
 
