@@ -107,17 +107,17 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
       issuedAt: user === undefined ? Beside.noToken : issuedAt,
       labels: new Set(labels).size
     }
-    const pass = (admission: ConnectionRegistry.Admission) => {
+    const admitted = (admission: ConnectionRegistry.Admission) => {
       const named = admission.user ?? user
-      const refusal = named === undefined ? undefined : arrival.as(named)
-      return refusal ?? Effect.succeed({
-        user,
-        labels,
+      return (named === undefined ? undefined : arrival.as(named)) ?? Effect.succeed({
+        ...admission,
+        user: named,
+        labels: [...labels, ...admission.labels ?? []],
         tags: address === undefined ? [] : [Crowd.addressTag(address)],
         beside: Beside.toKept(beside)
       })
     }
-    return yield* Effect.ensuring(enter({ ...request, ...Bearer.strip(request) }, pass), Effect.sync(arrival.end))
+    return yield* Effect.ensuring(enter({ ...request, ...Bearer.strip(request) }, admitted), Effect.sync(arrival.end))
   })
 
   const rateLimited: Protocol.Rejection = {

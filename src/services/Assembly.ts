@@ -73,12 +73,12 @@ export interface Assembly {
 
 /** What stands before a room: it lets clients in, and their messages. */
 export interface Door {
-  /** Lets a client in by `enter`, or refuses it. */
+  /** Lets a client in by `enter`, or refuses it. What the room's `connect` handler admits is shown to the door once more. */
   readonly connect: (
     request: Handlers.ConnectRequest,
     enter: (
       request: Handlers.ConnectRequest,
-      pass: (admission: ConnectionRegistry.Admission) => Effect.Effect<ConnectionRegistry.Pass, Problem.Problem>
+      admitted: (admission: ConnectionRegistry.Admission) => Effect.Effect<ConnectionRegistry.Admitted, Problem.Problem>
     ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
   ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
   /** So many messages have come in one frame. Gives a rejection if they are not to be handled. */

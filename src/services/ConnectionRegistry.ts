@@ -49,16 +49,12 @@ export type Admission<State = unknown> =
     readonly state: State
   })
 
-/** What the door of a room knows of a newcomer. It stands beside what the room's `connect` handler says. */
-export interface Pass {
-  /** The user, unless the handler names one. */
-  readonly user: string | undefined
-  /** Labels, which come before those of the handler. */
-  readonly labels: ReadonlyArray<string>
+/** A newcomer that a room's door has let through. */
+export type Admitted = Admission & {
   /** Tags of the door's own. */
-  readonly tags: ReadonlyArray<string>
-  /** What the door keeps beside the socket: see `beside`. */
-  readonly beside: unknown
+  readonly tags?: ReadonlyArray<string>
+  /** What the door keeps beside the socket. */
+  readonly beside?: unknown
 }
 
 /**
@@ -83,10 +79,9 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   readonly admit: (
     socket: Sockets.Socket,
     protocol: string,
-    admission: Admission,
+    admission: Admitted,
     /** The trace in which the connection is opened, if there is one. */
-    trace?: string,
-    pass?: Pass
+    trace?: string
   ) => Effect.Effect<Connection, RoomError.RoomError>
   /** Hands an admitted socket to the runtime. From here on the connection is in the room. */
   readonly enter: (id: ConnectionId.ConnectionId) => Effect.Effect<void, RoomError.RoomError>
@@ -295,15 +290,13 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
   }
 
   return ConnectionRegistry.of({
-    admit: (socket, protocol, admission, trace, pass) =>
+    admit: (socket, protocol, { beside, labels = [], state, tags: others, user }, trace) =>
       Effect.suspend(() => {
-        const { labels = [], state, user = pass?.user } = admission
         const id = ConnectionId.mint()
-        const all = new Set(pass === undefined ? labels : [...pass.labels, ...labels])
-        const identity: Identity.Identity = { id, user, labels: [...all], protocol }
-        const tags = Identity.toTags(identity, pass?.tags)
+        const identity: Identity.Identity = { id, user, labels: [...new Set(labels)], protocol }
+        const tags = Identity.toTags(identity, others)
         if (Result.isFailure(tags)) return Effect.fail(RoomError.make(tags.failure))
-        const kept = keep(socket, identity, state, { malformed: 0, trace, beside: pass?.beside })
+        const kept = keep(socket, identity, state, { malformed: 0, trace, beside })
         if (Result.isFailure(kept)) return Effect.fail(kept.failure)
         entries.set(socket, { identity, kept: kept.success })
         opening.set(id, { socket, tags: tags.success })

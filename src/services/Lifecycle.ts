@@ -231,7 +231,7 @@ export const make = (
         const decoded = protocol.decode(frame, limits)
         if (Result.isFailure(decoded)) {
           const other = door?.other(socket, frame)
-          return other === undefined ? reject(decoded.failure) : unlessRejected(socket, other, Effect.void)
+          return other === undefined ? reject(decoded.failure) : unlessRefused(socket, other, Effect.void)
         }
         if (isWhole) registry.absolve(socket)
         if (handlers === undefined) return complain(socket, notStarted)
@@ -249,26 +249,29 @@ export const make = (
 
   const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<unknown> => {
     if (expelled.has(socket)) return Effect.void
+    const { door } = assembly
     if (typeof frame === "string" && frame.includes("\n") && assembly.registry.isSpeaking(socket, Protocol.ndjson)) {
       const lines = Protocol.lines(frame, frameLines)
       return lines === undefined
         ? malformed(socket, tooManyLines(frameLines))
-        : admitted(socket, lines.length, handleLines(socket, lines))
+        : unlessRefused(socket, door?.messages(socket, lines.length), handleLines(socket, lines))
     }
-    return admitted(socket, 1, receive(socket, frame, (rejection) => malformed(socket, rejection), true))
+    return unlessRefused(
+      socket,
+      door?.messages(socket, 1),
+      receive(socket, frame, (rejection) => malformed(socket, rejection), true)
+    )
   }
 
   // What the door refuses is not even read.
-  const admitted = (socket: Sockets.Socket, messages: number, handling: Effect.Effect<unknown>) =>
-    assembly.door === undefined
-      ? handling
-      : unlessRejected(socket, assembly.door.messages(socket, messages), handling)
-
-  const unlessRejected = <E>(
+  const unlessRefused = <E>(
     socket: Sockets.Socket,
-    judged: Effect.Effect<Protocol.Rejection | undefined, E>,
+    verdict: Effect.Effect<Protocol.Rejection | undefined, E> | undefined,
     handling: Effect.Effect<unknown>
-  ) => Effect.flatMap(judged, (rejection) => rejection === undefined ? handling : complain(socket, rejection))
+  ): Effect.Effect<unknown, E> =>
+    verdict === undefined
+      ? handling
+      : Effect.flatMap(verdict, (rejection) => rejection === undefined ? handling : complain(socket, rejection))
 
   // A frame is answered once, even if many of its lines are wrong.
   const handleLines = Effect.fnUntraced(function*(socket: Sockets.Socket, lines: ReadonlyArray<string>) {
@@ -296,15 +299,17 @@ export const make = (
   const connect = (request: Handlers.ConnectRequest, socket: Sockets.Socket) => {
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return upgradeRequired
     const { door } = assembly
-    return door === undefined || assembly.handlers === undefined
+    return door === undefined
       ? enter(socket, request)
-      : door.connect(request, (request, pass) => enter(socket, request, pass))
+      : door.connect(request, (request, admitted) => enter(socket, request, admitted))
   }
 
   const enter = Effect.fnUntraced(function*(
     socket: Sockets.Socket,
     request: Handlers.ConnectRequest,
-    pass?: (admission: ConnectionRegistry.Admission) => Effect.Effect<ConnectionRegistry.Pass, Problem.Problem>
+    admitted: (
+      admission: ConnectionRegistry.Admission
+    ) => Effect.Effect<ConnectionRegistry.Admitted, Problem.Problem> = Effect.succeed
   ) {
     const { broadcaster, handlers, protocol, registry, tracer } = assembly
     if (handlers === undefined) return yield* notReady
@@ -312,11 +317,8 @@ export const make = (
     const { protocol: name, ...handshake } = protocol.negotiate(offered.map((subprotocol) => subprotocol.trim()))
     const trace = tracer === undefined ? undefined : yield* Spans.current
     const connection = yield* Effect.suspend(() => handlers.connect(request)).pipe(
-      Effect.flatMap((admission): Effect.Effect<ConnectionRegistry.Connection, unknown> =>
-        pass === undefined
-          ? registry.admit(socket, name, admission, trace)
-          : Effect.flatMap(pass(admission), (pass) => registry.admit(socket, name, admission, trace, pass))
-      ),
+      Effect.flatMap(admitted),
+      Effect.flatMap((admission) => registry.admit(socket, name, admission, trace)),
       Effect.catchCause((cause) => refuse("connect", cause))
     )
     const { id } = connection
