@@ -1,6 +1,7 @@
 /**
  * What can go wrong in a room's storage. Each reason is defined once.
  */
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Limits from "./Limits.ts"
 
@@ -61,11 +62,17 @@ export class StorageError extends Schema.TaggedError<StorageError>()("StorageErr
   }
 }
 
-/** What the database threw, as a typed error. Every runtime passes on SQLite's own words. */
+/**
+ * What the database threw, as a typed error. Every runtime passes on SQLite's own words. Those of a constraint may be any,
+ * like a trigger's: a Durable Object adds its kind, and Node its number.
+ */
 export const from = (cause: unknown): StorageError => {
   if (cause instanceof StorageError) return cause
   const text = cause instanceof Error ? cause.message : String(cause)
-  if (text.includes("constraint failed")) return new StorageError({ reason: new ConstraintFailed({ detail: text }) })
+  const number = Predicate.hasProperty(cause, "errcode") ? Number(cause.errcode) & 255 : undefined
+  if (number === 19 || /constraint failed|: SQLITE_CONSTRAINT\b/.test(text)) {
+    return new StorageError({ reason: new ConstraintFailed({ detail: text }) })
+  }
   if (text.includes("database or disk is full")) return new StorageError({ reason: new Full({}) })
   if (text.includes("string or blob too big")) return new StorageError({ reason: new TooBig({}) })
   return new StorageError({ reason: new StatementFailed({ cause }) })

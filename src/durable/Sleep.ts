@@ -37,7 +37,7 @@ export interface Subject {
 
 /**
  * Fails if the runtime cannot put an object to sleep, and names what keeps it awake. Otherwise the object sleeps
- * afterwards, and its connections stay. What keeps it awake is left alone: once that ends, the object goes to sleep as
+ * afterwards, and its connections stay. One that was never there passes, too: speak to it first, by the same stub. What keeps it awake is left alone: once that ends, the object goes to sleep as
  * it was asked to.
  */
 export const assertSleeps = (

@@ -23,6 +23,7 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as RcMap from "effect/RcMap"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
@@ -48,8 +49,8 @@ export interface NodeRooms<in out Name extends string> {
 /** How rooms run. */
 export interface Options extends RoomRuntime.Options {
   /**
-   * A directory for what the rooms store, one file for each. It is made if it is not there, and one process uses it at a
-   * time. Unless given, what they store is lost with the process.
+   * A directory for what the rooms store. Each definition has a folder in it, and each of its rooms a file there. It is
+   * made if it is not there, and one process uses it at a time. Unless given, what they store is lost with the process.
    */
   readonly directory?: string | undefined
 }
@@ -139,50 +140,64 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
     }
   })
 
-  const storages = NodeStorage.make(directory)
+  // What a definition is called, after the name of the package and what it is.
+  const storages = NodeStorage.make(room.key.split("/").slice(2).join("/"), directory)
 
   // Closes last: a connection ends after its room has said goodbye.
   const run = yield* FiberSet.makeRuntime()
-  const rooms: RcMap.RcMap<string, ListenerRoom.ListenerRoom<R, App>> = yield* RcMap.make({
+  // A file that is locked, say, can be opened later. It is not tried at once: to wait for a lock holds up every room.
+  const unopened = (name: string, defect: unknown) =>
+    Effect.logError("The room could not be opened", Cause.die(defect)).pipe(
+      Effect.annotateLogs({ room: name }),
+      Effect.andThen(Effect.sync(() => run(Effect.delay(RcMap.invalidate(rooms, name), "1 second")))),
+      Effect.andThen(Effect.fail(notOpened))
+    )
+  const rooms: RcMap.RcMap<string, ListenerRoom.ListenerRoom<R, App>, Problem.Problem> = yield* RcMap.make({
     // The services of the first caller do not matter: a room starts in the services that all rooms share.
     lookup: (name: string) =>
       Effect.updateContext(
         Effect.suspend(() => {
           const kept = storages.of(name)
-          const whileAlarm = Effect.suspend(() => RcMap.get(rooms, name))
+          const whileAlarm = Effect.suspend(() => Effect.orDie(RcMap.get(rooms, name)))
           // Closed after the room has ended.
           return Effect.andThen(
             Effect.addFinalizer(() => Effect.sync(kept.release)),
             ListenerRoom.make(room, own, { ...options, ...kept, name, whileAlarm })
           )
-        }),
+        }).pipe(Effect.catchDefect((defect) => unopened(name, defect))),
         (context: Context.Context<Scope.Scope>) =>
           Context.add(surroundings, Scope.Scope, Context.get(context, Scope.Scope))
       ),
     // As long as the longest pause after a start that failed: with the room, the pause would be forgotten.
     idleTimeToLive: "30 seconds"
   })
-  const unreadable = (file: string, cause: unknown) =>
-    void run(Effect.annotateLogs(Effect.logError("What a room has stored cannot be read", cause), { file }))
   // Somebody may have started the room meanwhile: then its alarm may have rung, moved, or gone with the room.
   const isDue = (room: string) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      Effect.sync(() => {
-        try {
-          return (storages.alarmOf(room) ?? Infinity) <= now
-        } catch {
-          return true
-        }
-      }))
+    Effect.map(Clock.currentTimeMillis, (now) => {
+      try {
+        return (storages.alarmOf(room) ?? Infinity) <= now
+      } catch {
+        return true
+      }
+    })
   // A room whose alarm was set before the last end of the process starts when it is due.
-  for (const { at, room } of storages.alarms(unreadable)) {
-    yield* Clock.currentTimeMillis.pipe(
-      Effect.flatMap((now) => Effect.sleep(Math.max(0, at - now))),
-      Effect.andThen(isDue(room)),
-      Effect.flatMap((due) => due ? Effect.scoped(RcMap.get(rooms, room)) : Effect.void),
-      Effect.forkScoped
-    )
+  const restore = (file?: string): void => {
+    for (const { at, room } of storages.alarms(unreadable, file)) {
+      run(Clock.currentTimeMillis.pipe(
+        Effect.flatMap((now) => Effect.sleep(Math.max(0, at - now))),
+        Effect.andThen(isDue(room)),
+        Effect.flatMap((due) => due ? Effect.retry(Effect.scoped(RcMap.get(rooms, room)), retries) : Effect.void),
+        Effect.ignore
+      ))
+    }
   }
+  const unreadable = (file: string, cause: unknown) =>
+    void run(
+      Effect.annotateLogs(Effect.logError("What a room has stored cannot be read", cause), { file }).pipe(
+        Effect.andThen(Effect.delay(Effect.sync(() => restore(file)), "1 minute"))
+      )
+    )
+  restore()
   const end = yield* Deferred.make<void>()
   yield* Effect.addFinalizer(() => Deferred.succeed(end, undefined))
 
@@ -266,7 +281,9 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
           Deferred.await(end),
           Effect.fail(new Rooms.RoomsError({ reason: new Rooms.Unreachable({ room: name, cause: goingDown }) }))
         ),
-        Effect.scoped(Effect.flatMap(RcMap.get(rooms, name), (room) => room.call(method, payload, trace)))
+        Effect.scoped(Effect.flatMap(RcMap.get(rooms, name), (room) => room.call(method, payload, trace))).pipe(
+          Effect.mapError((cause) => new Rooms.RoomsError({ reason: new Rooms.Unreachable({ room: name, cause }) }))
+        )
       ),
     fetch: (request, claims) => fetch(name, request, claims)
   })
@@ -279,7 +296,8 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
     open,
     upgrade: (name, message, socket, head, claims = Claims.none) =>
       NodeUpgrade.serve(message, socket, head, (request) => runPromise(fetch(name, request, claims)), report),
-    run: (name, effect) => Effect.scoped(Effect.flatMap(RcMap.get(rooms, name), (room) => room.run(effect)))
+    run: (name, effect) =>
+      Effect.scoped(Effect.flatMap(Effect.orDie(RcMap.get(rooms, name)), (room) => room.run(effect)))
   }
 })
 
@@ -353,5 +371,10 @@ const switchingProtocols = ({ subprotocol }: Lifecycle.Handshake): Response =>
   )
 
 const badRequest = (detail: string) => Problem.make(400, detail)
+
+const notOpened = Problem.make(503, "What the room has stored cannot be read now.", { "retry-after": "2" })
+
+// After 2, 4, 8 … seconds, and then once a minute.
+const retries = Schedule.min([Schedule.exponential("2 seconds"), Schedule.spaced("1 minute")])
 
 const goingDown = Problem.make(503, "The server goes down.", { "retry-after": "5" })

@@ -1,5 +1,5 @@
 /**
- * The storages of the rooms of a process: in memory, or each in a file of a directory.
+ * The storages of the rooms of a definition: in memory, or each in a file of a directory.
  *
  * A file also keeps the name of its room and the time of its alarm. So a process that starts knows which rooms have
  * something to do, and when.
@@ -10,33 +10,39 @@ import { join } from "node:path"
 import * as RoomName from "../domain/RoomName.ts"
 import * as SqliteStorage from "../memory/SqliteStorage.ts"
 import type * as ClockAlarm from "../services/ClockAlarm.ts"
+import type * as ListenerRoom from "./ListenerRoom.ts"
 
 /** The storage of one room. */
 export interface RoomStorage {
-  readonly storage: SqliteStorage.SqliteStorage
-  /** The room has ended. What it has stored stays. */
+  readonly storage: ListenerRoom.KeptStorage
+  /** The room has ended. What it has stored stays, and what still runs of it can store nothing. */
   readonly release: () => void
   /** Keeps the time of the room's alarm; `undefined` in memory. */
   readonly keptAlarm: ClockAlarm.Kept | undefined
 }
 
-/** The storages of the rooms of a process. */
+/** The storages of the rooms of a definition, in one process. */
 export interface NodeStorage {
   /** The storage of a room. Memory keeps it until it is cleared, and a directory for ever. */
   readonly of: (room: string) => RoomStorage
   /** The time of a room's alarm in milliseconds since 1970, as its file has it now. */
   readonly alarmOf: (room: string) => number | undefined
   /**
-   * The rooms whose alarm is set, and its time in milliseconds since 1970. A file that cannot be read is told, and passed
-   * over.
+   * The rooms whose alarm is set, and its time in milliseconds since 1970: those of all files, or of one. A file that
+   * cannot be read is told, and passed over.
    */
   readonly alarms: (
-    unreadable: (file: string, cause: unknown) => void
+    unreadable: (file: string, cause: unknown) => void,
+    file?: string
   ) => ReadonlyArray<{ readonly room: string; readonly at: number }>
 }
 
-/** Keeps the storages in memory, or in a directory, which is made if it is not there. */
-export const make = (directory?: string): NodeStorage => directory === undefined ? inMemory() : inFiles(directory)
+/**
+ * Keeps the storages of the rooms of a definition in memory, or in a folder of its own in a directory. It is made if it
+ * is not there.
+ */
+export const make = (definition: string, directory?: string): NodeStorage =>
+  directory === undefined ? inMemory() : inFiles(join(directory, fileName(definition)))
 
 const inMemory = (): NodeStorage => {
   const rooms = new Map<string, SqliteStorage.SqliteStorage>()
@@ -44,9 +50,13 @@ const inMemory = (): NodeStorage => {
     of: (room) => {
       const storage = rooms.get(room) ?? SqliteStorage.make()
       rooms.set(room, storage)
-      // Most rooms store nothing.
-      const release = () => void (!storage.isOpen() && rooms.delete(room))
-      return { storage, release, keptAlarm: undefined }
+      let hasEnded = false
+      const release = () => {
+        hasEnded = true
+        // Most rooms store nothing.
+        if (!storage.isOpen()) rooms.delete(room)
+      }
+      return { storage: SqliteStorage.during(storage, () => hasEnded), release, keptAlarm: undefined }
     },
     alarmOf: () => undefined,
     alarms: () => []
@@ -59,10 +69,15 @@ const inFiles = (directory: string): NodeStorage => {
   return {
     of: (room) => {
       const path = pathOf(room)
-      const storage = SqliteStorage.make(path)
+      const file = SqliteStorage.make(path)
+      let hasEnded = false
+      const storage = SqliteStorage.during(file, () => hasEnded)
       return {
         storage,
-        release: storage.close,
+        release: () => {
+          hasEnded = true
+          file.close()
+        },
         keptAlarm: {
           read: () => existsSync(path) ? alarmIn(storage)?.at : undefined,
           write: (at) => {
@@ -83,22 +98,24 @@ const inFiles = (directory: string): NodeStorage => {
         storage.close()
       }
     },
-    alarms: (unreadable) =>
-      readdirSync(directory).filter((file) => file.endsWith(".sqlite")).flatMap((file) => {
-        const storage = SqliteStorage.make(join(directory, file))
-        try {
-          return alarmIn(storage) ?? []
-        } catch (cause) {
-          unreadable(file, cause)
-          return []
-        } finally {
-          storage.close()
+    alarms: (unreadable, only) =>
+      readdirSync(directory).filter((file) => only === undefined ? file.endsWith(".sqlite") : file === only).flatMap(
+        (file) => {
+          const storage = SqliteStorage.make(join(directory, file))
+          try {
+            return alarmIn(storage) ?? []
+          } catch (cause) {
+            unreadable(file, cause)
+            return []
+          } finally {
+            storage.close()
+          }
         }
-      })
+      )
   }
 }
 
-const alarmIn = ({ exec }: SqliteStorage.SqliteStorage) => {
+const alarmIn = ({ exec }: Pick<SqliteStorage.SqliteStorage, "exec">) => {
   if (exec("SELECT 1 FROM sqlite_master WHERE name = 'dormouse_room'").length === 0) return undefined
   const [kept] = exec("SELECT room, alarm AS at FROM dormouse_room WHERE alarm IS NOT NULL")
   // SAFETY: `write` has put them there.
@@ -107,8 +124,8 @@ const alarmIn = ({ exec }: SqliteStorage.SqliteStorage) => {
 
 // A file system may take `Lobby` and `lobby` for the same. No room's name has an `@`, and whatever else `run` is given
 // stays in the directory.
-const fileName = (room: string): string => {
-  if (RoomName.is(room) && room === room.toLowerCase()) return room
-  const hash = createHash("sha256").update(room).digest("hex").slice(0, 32)
-  return RoomName.is(room) ? `${room.toLowerCase()}@${hash}` : `@${hash}`
+const fileName = (name: string): string => {
+  if (RoomName.is(name) && name === name.toLowerCase() && !/^\.+$/.test(name)) return name
+  const hash = createHash("sha256").update(name).digest("hex").slice(0, 32)
+  return RoomName.is(name) ? `${name.toLowerCase()}@${hash}` : `@${hash}`
 }

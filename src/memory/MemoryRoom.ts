@@ -25,7 +25,6 @@ import * as Entries from "../services/Entries.ts"
 import * as Protocol from "../services/Protocol.ts"
 import type * as Room from "../services/Room.ts"
 import * as RoomRuntime from "../services/RoomRuntime.ts"
-import * as Storage from "../services/Storage.ts"
 import * as MemoryRuntime from "./MemoryRuntime.ts"
 
 /** What a room's layer, and an effect that is run in the room, may use. */
@@ -81,7 +80,7 @@ export interface MemoryRoom<R extends Room.Any, App = never> {
   readonly evict: Effect.Effect<void>
   /**
    * The object crashes, as it does with a deploy, and starts again: every connection breaks off without a word, and the
-   * storage and the alarm stay.
+   * storage and the alarm stay. What still runs of the object reaches nobody, stores nothing and sets no alarm.
    */
   readonly crash: Effect.Effect<void>
   /** Runs an effect inside the room. */
@@ -125,7 +124,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
       room,
       watcher.around(live),
       {
-        given: Context.merge(surroundings, Context.add(ports, Storage.Storage, memory.storage())),
+        given: Context.merge(surroundings, Context.merge(ports, memory.life())),
         name,
         options,
         scope: Scope.forkUnsafe(scope)

@@ -9,6 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { deserialize, serialize } from "node:v8"
 import * as CloseCode from "../domain/CloseCode.ts"
 import * as Limits from "../domain/Limits.ts"
@@ -56,10 +57,13 @@ export class MemoryRuntime extends Context.Service<MemoryRuntime, {
   readonly listen: (events: Events) => Effect.Effect<void>
   /** The object sleeps. Afterwards it sees every socket as a new object. */
   readonly evict: Effect.Effect<void>
-  /** The object crashes: every connection breaks off, and nobody tells the object. What still runs can store nothing. */
+  /**
+   * The object crashes: every connection breaks off, and nobody tells the object. What still runs of it reaches nothing
+   * any more. An alarm that was ringing rings again, as the runtime repeats it.
+   */
   readonly crash: Effect.Effect<void>
-  /** The storage, as the object sees it until it crashes. */
-  readonly storage: () => Storage.Storage["Service"]
+  /** The sockets, the alarm and the storage, as the object sees them until it crashes. */
+  readonly life: () => Context.Context<Alarm.Alarm | Sockets.Sockets | Storage.Storage>
   /** Handles the events that the object itself has caused, like the answer to a close. */
   readonly settle: Effect.Effect<void>
 }>()("effect-dormouse/memory/MemoryRuntime") {
@@ -151,7 +155,8 @@ const copy = (data: ArrayBuffer | ArrayBufferView<ArrayBuffer>): Uint8Array<Arra
     : new Uint8Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength))
 
 const make = Effect.gen(function*() {
-  const links = new Set<Link>()
+  // Those of the life that the object is in.
+  let links = new Set<Link>()
   const linkOf = new WeakMap<Sockets.Socket, Link>()
   const pending: Array<Effect.Effect<void>> = []
   let events: Events | undefined
@@ -251,23 +256,72 @@ const make = Effect.gen(function*() {
     link.readyState = CLOSED
   }
 
-  const alarm = yield* ClockAlarm.make((repetition) => handled((events) => events.alarm(repetition)))
+  // The ring that is under way, if it is one of this life.
+  let ringing: object | undefined
+  const alarm = yield* ClockAlarm.make((repetition) =>
+    Effect.suspend(() => {
+      const own = ringing = {}
+      return Effect.ensuring(
+        handled((events) => events.alarm(repetition)),
+        Effect.sync(() => {
+          if (ringing === own) ringing = undefined
+        })
+      )
+    })
+  )
+
+  const ringAgain = Effect.gen(function*() {
+    if (ringing === undefined) return
+    ringing = undefined
+    if (Option.isSome(yield* alarm.get)) return
+    yield* alarm.set((yield* Clock.currentTimeMillis) + 2_000)
+  })
 
   const sqlite = SqliteStorage.make()
   yield* Effect.addFinalizer(() => Effect.sync(sqlite.close))
-  let crashes = 0
 
-  const storage = (): Storage.Storage["Service"] => {
-    const born = crashes
+  const life = (): Context.Context<Alarm.Alarm | Sockets.Sockets | Storage.Storage> => {
+    const own = links
+    const hasEnded = () => links !== own
     const alive = <A>(use: () => A): A => {
-      if (crashes !== born) throw new Error("The object has crashed.")
+      if (hasEnded()) throw new Error("The object has crashed.")
       return use()
     }
-    return {
-      exec: (...statement) => alive(() => sqlite.exec(...statement)),
-      transaction: (body) => alive(() => sqlite.transaction(body)),
-      clear: Effect.andThen(Effect.sync(() => alive(sqlite.clear)), alarm.clear)
-    }
+    const storage = SqliteStorage.during(sqlite, hasEnded)
+    return Context.make(Storage.Storage, {
+      ...storage,
+      clear: Effect.andThen(Effect.sync(storage.clear), alarm.clear)
+    }).pipe(
+      Context.add(Alarm.Alarm, {
+        set: (at) => Effect.suspend(() => alive(() => alarm.set(at))),
+        get: Effect.suspend(() => alive(() => alarm.get)),
+        clear: Effect.suspend(() => alive(() => alarm.clear))
+      }),
+      Context.add(Sockets.Sockets, {
+        accept: (socket, tags) =>
+          alive(() => {
+            const link = get(socket)
+            if (link.tags !== undefined) throw new Error("The socket was already accepted.")
+            link.tags = Limits.acceptedTags(tags, own.size)
+            own.add(link)
+          }),
+        // Who was there when it crashed is still listed, and hears nothing.
+        list: (tag) => {
+          const views = [...own].filter(({ tags }) => tag === undefined || tags?.includes(tag)).map(({ view }) => view)
+          return tag === undefined ? views.toReversed() : views
+        },
+        tags: (socket) => {
+          const { tags } = get(socket)
+          if (tags === undefined) throw new Error("The socket must be accepted before its tags can be read.")
+          return tags
+        },
+        autoRespond: (request, response) =>
+          alive(() => {
+            autoResponse = Limits.autoResponse(request, response)
+          }),
+        answeredAt: (socket) => get(socket).answeredAt
+      })
+    )
   }
 
   return Context.make(MemoryRuntime, {
@@ -295,39 +349,13 @@ const make = Effect.gen(function*() {
     evict: Effect.sync(() => {
       for (const link of links) view(link)
     }),
-    crash: Effect.sync(() => {
-      crashes++
+    crash: Effect.suspend(() => {
       pending.length = 0
       links.forEach(breakOff)
-      links.clear()
+      links = new Set()
+      return ringAgain
     }),
-    storage,
+    life,
     settle
-  }).pipe(
-    Context.add(Sockets.Sockets, {
-      accept: (socket, tags) => {
-        const link = get(socket)
-        if (link.tags !== undefined) throw new Error("The socket was already accepted.")
-        link.tags = Limits.acceptedTags(tags, links.size)
-        links.add(link)
-      },
-      list: (tag) => {
-        const views = [...links].filter((link) => tag === undefined || link.tags?.includes(tag)).map((link) =>
-          link.view
-        )
-        return tag === undefined ? views.toReversed() : views
-      },
-      tags: (socket) => {
-        const { tags } = get(socket)
-        if (tags === undefined) throw new Error("The socket must be accepted before its tags can be read.")
-        return tags
-      },
-      autoRespond: (request, response) => {
-        autoResponse = Limits.autoResponse(request, response)
-      },
-      answeredAt: (socket) => get(socket).answeredAt
-    }),
-    Context.add(Alarm.Alarm, alarm),
-    Context.add(Storage.Storage, storage())
-  )
+  }).pipe(Context.merge(life()))
 })

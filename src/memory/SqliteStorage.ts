@@ -2,7 +2,8 @@
  * The storage of a room outside of Cloudflare: Node's own SQLite, in memory or in a file.
  *
  * It keeps the rules of a Durable Object's storage, errors included. Unlike there, statements of one turn are not
- * joined: whoever needs all or nothing uses `transaction`.
+ * joined: whoever needs all or nothing uses `transaction`. What is refused there is refused here since Node 24.10, but for
+ * functions that only give away the database's version and the like.
  */
 import { rmSync } from "node:fs"
 import type { DatabaseSync, StatementSync } from "node:sqlite"
@@ -46,14 +47,26 @@ export const make = (path = memory): SqliteStorage => {
     const opened = new sqlite.DatabaseSync(path, { timeout })
     // Since Node 24. Before, only what `Storage.exec` binds is measured.
     if (opened.limits !== undefined) opened.limits.length = Limits.storedBytes
-    opened.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+    try {
+      opened.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+    } catch (cause) {
+      opened.close()
+      throw cause
+    }
+    // Since Node 24.10.
+    opened.setAuthorizer?.((action: number, name: string | null, argument: string | null) =>
+      isRefused(sqlite.constants, action, name, argument) ? sqlite.constants.SQLITE_DENY : sqlite.constants.SQLITE_OK
+    )
     return database = opened
   }
 
   const prepare = (text: string): StatementSync => {
     const known = statements.get(text)
     if (known !== undefined) return known
-    if (refused.test(text.replace(comments, " "))) throw new Error("A transaction is begun by `transaction` alone.")
+    const [, command] = refused.exec(text.replace(comments, " ")) ?? []
+    if (command !== undefined) {
+      throw new Error(`A room cannot run ${command}. Transactions are begun by \`transaction\`.`)
+    }
     const statement = open().prepare(text)
     statement.setReadBigInts(true)
     if (statements.size >= prepared) statements.clear()
@@ -61,20 +74,26 @@ export const make = (path = memory): SqliteStorage => {
     return statement
   }
 
+  // `OR ROLLBACK` ends a transaction, and what follows would be kept at once. Node knows since 24.
+  const whole = () => {
+    if (depth > 0 && database?.isTransaction === false) throw new Error("A statement has ended this transaction.")
+  }
+
   const exec = (text: string, ...bindings: ReadonlyArray<Storage.Binding>): ReadonlyArray<Storage.Row> => {
     if (text.length > longest) throw new Error("The text is longer than a database takes: string or blob too big")
-    if (isEmpty(text)) throw new Error("The text has no statement.")
     for (let rest = text;;) {
+      if (isEmpty(rest)) throw new Error("The text has no statement.")
+      whole()
       const statement = prepare(rest)
       const source = statement.sourceSQL
       // SQLite prepares the first statement of a text, and says how far it came.
       rest = rest.slice(source.length)
-      const isLast = isEmpty(rest)
+      const isLast = rest.trim() === ""
       if (parameters(source) !== (isLast ? bindings.length : 0)) {
         throw new Error("There is another number of parameters, or they are not those of the last statement.")
       }
       const rows = statement.all(...isLast ? bindings.map(bound) : [])
-      if (depth > 0 && database?.isTransaction === false) throw new Error("The statement has ended its transaction.")
+      whole()
       if (isLast) return rows.map(toRow)
     }
   }
@@ -92,6 +111,7 @@ export const make = (path = memory): SqliteStorage => {
       const [begin, commit, rollback] = depth === 0
         ? ["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"]
         : [`SAVEPOINT ${name}`, `RELEASE ${name}`, `ROLLBACK TO ${name}; RELEASE ${name}`]
+      whole()
       open().exec(begin!)
       depth++
       try {
@@ -118,7 +138,39 @@ export const make = (path = memory): SqliteStorage => {
   }
 }
 
-const refused = /^[\s;]*(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|ATTACH|DETACH)\b/i
+const refused = /^[\s;]*(BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|ATTACH|DETACH|VACUUM)\b/i
+
+// What a Durable Object takes. `max_page_count` is refused there: it lets a test fill a database.
+const pragmas = new Set(
+  `case_sensitive_like data_version defer_foreign_keys foreign_key_check foreign_key_list foreign_keys
+  ignore_check_constraints index_info index_list index_xinfo legacy_alter_table max_page_count optimize page_size quick_check
+  recursive_triggers reverse_unordered_selects table_info table_list table_xinfo`.split(/\s+/)
+)
+
+// What a Durable Object refuses is refused here, too.
+const isRefused = (
+  codes: typeof import("node:sqlite").constants,
+  action: number,
+  name: string | null,
+  argument: string | null
+): boolean => {
+  switch (action) {
+    case codes.SQLITE_PRAGMA:
+      return !pragmas.has(name ?? "") || argument !== null && /^(?:data_version|page_size)$/.test(name ?? "")
+    case codes.SQLITE_CREATE_TEMP_INDEX:
+    case codes.SQLITE_CREATE_TEMP_TABLE:
+    case codes.SQLITE_CREATE_TEMP_TRIGGER:
+    case codes.SQLITE_CREATE_TEMP_VIEW:
+      return true
+    case codes.SQLITE_CREATE_INDEX:
+    case codes.SQLITE_CREATE_TABLE:
+    case codes.SQLITE_CREATE_TRIGGER:
+    case codes.SQLITE_CREATE_VIEW:
+    case codes.SQLITE_CREATE_VTABLE:
+      return /^_cf_/i.test(name ?? "")
+  }
+  return false
+}
 
 const comments = /--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g
 
@@ -133,6 +185,19 @@ const parameters = (text: string): number => {
     highest = number === "" ? highest + 1 : Math.max(highest, Number(number))
   }
   return highest
+}
+
+/** A storage as one life of its room sees it. Once that has ended, nothing reaches it any more. */
+export const during = (storage: SqliteStorage, hasEnded: () => boolean): Omit<SqliteStorage, "close" | "isOpen"> => {
+  const alive = <A>(use: () => A): A => {
+    if (hasEnded()) throw new Error("The room has ended.")
+    return use()
+  }
+  return {
+    exec: (...statement) => alive(() => storage.exec(...statement)),
+    transaction: (body) => alive(() => storage.transaction(body)),
+    clear: () => alive(storage.clear)
+  }
 }
 
 const bound = (value: Storage.Binding) => value instanceof ArrayBuffer ? new Uint8Array(value) : value

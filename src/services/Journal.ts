@@ -56,13 +56,20 @@ const pause = 55_000
  */
 const settling = 1_000
 
+/** What marks the look after such a time. */
+const settled = "settled"
+
+/** How long the closes of one look hold each other up, and how many may go on side by side after that. */
+const patience = 5_000
+const most = 64
+
 const versions = [
   `CREATE TABLE dormouse_journal (
     n INTEGER PRIMARY KEY, connection TEXT NOT NULL UNIQUE, identity TEXT NOT NULL, state TEXT
   )`
 ]
 
-interface Stored {
+type Stored = {
   readonly connection: ConnectionId.ConnectionId
   readonly identity: string
   readonly state: string | null
@@ -73,7 +80,7 @@ const make = Effect.gen(function*() {
   const { handle, moment, setAt } = yield* Deadlines.Deadlines
   const { room, storage } = assembly
 
-  const { newer, version } = yield* Tables.opened(storage, "journal", versions)
+  const { newer } = yield* Tables.opened(storage, "journal", versions)
   if (newer !== undefined) {
     yield* Effect.logError("The room keeps no journal", Cause.fail(newer))
     return Journal.of({ count: Effect.succeed(0) })
@@ -88,22 +95,34 @@ const make = Effect.gen(function*() {
   const write = ({ id, labels, protocol, state, user }: ConnectionRegistry.Connection) => {
     const encoded = Result.getOrThrow(room.state.encode(state))
     storage.exec(
-      "INSERT OR REPLACE INTO dormouse_journal (connection, identity, state) VALUES (?, ?, ?)",
+      "INSERT OR IGNORE INTO dormouse_journal (connection, identity, state) VALUES (?, ?, ?)",
       id,
       JSON.stringify({ user, labels, protocol }),
       encoded === undefined ? null : JSON.stringify(encoded)
     )
   }
 
+  // Whether the next look is set.
   let isWatching = Option.isSome(yield* Effect.orElseSucceed(moment(name, ""), Option.none))
 
-  const lookIn = (millis: number) => Effect.flatMap(Clock.currentTimeMillis, (now) => setAt(name, "", now + millis))
+  const lookIn = (millis: number, payload?: string) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => setAt(name, "", now + millis, payload)).pipe(
+      Effect.map(() => {
+        isWatching = true
+      })
+    )
 
   // Looks again after a while, as long as somebody stands in the journal.
   const watch = Effect.suspend(() => {
-    isWatching = count() > 0
-    return isWatching ? lookIn(pause) : Effect.void
+    isWatching = false
+    return count() > 0 ? lookIn(pause) : Effect.void
   })
+
+  // A start that follows another one at once does not put off its look.
+  const settle = Effect.flatMap(
+    moment(name, ""),
+    (set) => Option.isSome(set) && set.value.payload === settled ? Effect.void : lookIn(settling, settled)
+  )
 
   // While a socket is closing, the close of its connection is to come, unless an earlier life has seen it.
   const isLost = ({ connection }: Stored) => {
@@ -145,14 +164,28 @@ const make = Effect.gen(function*() {
     yield* tell(assembly, ({ closed }) => closed?.(id))
   })
 
-  // Who closes in its own time holds the others up for a while only, and is not closed again meanwhile.
-  const closeInTurn = (stored: Stored) =>
-    Effect.suspend(() => {
-      const closing = assembly.fork(close(stored))
-      return closing.pollUnsafe() === undefined
-        ? Effect.timeoutOption(Fiber.await(closing), "5 seconds")
-        : Effect.void
-    })
+  // Those who close in their own time hold the others up for a while only, and are not closed again meanwhile.
+  const closeInTurn = Effect.fnUntraced(function*(stored: Stored, until: number) {
+    const closing = assembly.fork(close(stored))
+    if (closing.pollUnsafe() !== undefined) return
+    const now = yield* Clock.currentTimeMillis
+    const wait = assembly.leaving.size < most ? until - now : patience
+    if (wait > 0) yield* Effect.timeoutOption(Fiber.await(closing), wait)
+  })
+
+  // Who has had its close, and could not be struck out.
+  const closed = new Set<ConnectionId.ConnectionId>()
+
+  const strikeOut = (id: ConnectionId.ConnectionId) =>
+    Storage.attempt(() => {
+      storage.exec("DELETE FROM dormouse_journal WHERE connection = ?", id)
+      closed.delete(id)
+    }).pipe(
+      Effect.catchCause((cause) => {
+        closed.add(id)
+        return Effect.logError("The journal still has who has left", cause)
+      })
+    )
 
   let isLooking = false
 
@@ -162,13 +195,17 @@ const make = Effect.gen(function*() {
   const look = Effect.suspend(() => {
     if (isLooking || isRight()) return Effect.void
     isLooking = true
-    return Storage.attempt(() =>
-      // SAFETY: these are columns of the table.
-      (storage.exec("SELECT connection, identity, state FROM dormouse_journal ORDER BY n") as ReadonlyArray<
-        unknown
-      > as ReadonlyArray<Stored>).filter(isLost)
-    ).pipe(
-      Effect.flatMap(Effect.forEach(closeInTurn, { discard: true })),
+    return Effect.gen(function*() {
+      const lost = yield* Storage.attempt(() =>
+        // SAFETY: these are columns of the table.
+        (storage.exec("SELECT connection, identity, state FROM dormouse_journal ORDER BY n") as ReadonlyArray<Stored>)
+          .filter(isLost)
+      )
+      const until = (yield* Clock.currentTimeMillis) + patience
+      for (const stored of lost) {
+        yield* closed.has(stored.connection) ? strikeOut(stored.connection) : closeInTurn(stored, until)
+      }
+    }).pipe(
       Effect.ensuring(Effect.sync(() => {
         isLooking = false
       }))
@@ -178,20 +215,24 @@ const make = Effect.gen(function*() {
   const startedAt = yield* Clock.currentTimeMillis
 
   // A look may take longer than a deadline may, so it goes on by itself. The next one is set, if it has not ended.
-  handle(name, () =>
+  handle(name, (_, payload) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      if (now >= startedAt && now < startedAt + settling && !isRight()) return lookIn(settling)
+      if (payload !== settled && now >= startedAt && now < startedAt + settling && !isRight()) return settle
       assembly.fork(look)
       return watch
     }))
 
-  // Who was there before the room had a journal.
-  if (version === 0) {
+  // Who was there before the room had a journal, or could not be written down.
+  if (assembly.registry.open(Audience.all).length > count()) {
     yield* assembly.registry.list({ limit: Infinity }).pipe(
       Effect.tap((connections) => Storage.attempt(() => connections.forEach(write))),
       Effect.catchCause((cause) => Effect.logError("The journal begins without those who are there", cause))
     )
   }
+
+  // Nobody is sent away because the next look could not be set. The next one who comes sets it.
+  const unwatched = (cause: Cause.Cause<unknown>) => Effect.logError("Nobody looks at the journal", cause)
+  const watching = Effect.suspend(() => isWatching ? Effect.void : watch).pipe(Effect.catchCause(unwatched))
 
   assembly.keepers = [...assembly.keepers, {
     // Its `open` may have changed the state.
@@ -200,22 +241,22 @@ const make = Effect.gen(function*() {
         assembly.registry.state(connection.id),
         (state) => Storage.attempt(() => write({ ...connection, state }))
       ).pipe(
-        Effect.andThen(Effect.suspend(() => isWatching ? Effect.void : watch))
+        Effect.andThen(watching)
       ),
+    // A transaction that fails does not take the state back, so it is written after it.
     changed: (id, state) =>
-      Storage.attempt(() =>
-        storage.exec("UPDATE dormouse_journal SET state = ? WHERE connection = ?", state ?? null, id)
-      ).pipe(Effect.catchCause((cause) => Effect.logError("The journal has an older state", cause))),
-    closed: (id) =>
-      Storage.attempt(() => storage.exec("DELETE FROM dormouse_journal WHERE connection = ?", id)).pipe(
-        Effect.catchCause((cause) => Effect.logError("The journal still has who has left", cause))
+      Storage.afterwards(() =>
+        void assembly.fork(
+          Storage.attempt(() =>
+            storage.exec("UPDATE dormouse_journal SET state = ? WHERE connection = ?", state ?? null, id)
+          ).pipe(Effect.catchCause((cause) => Effect.logError("The journal has an older state", cause)))
+        )
       ),
+    closed: strikeOut,
     // A close is to come for everybody who stands in it.
     isBusy: () => count() > 0,
     finish: look,
-    started: Effect.suspend(() => isRight() ? Effect.void : lookIn(settling)).pipe(
-      Effect.catchCause((cause) => Effect.logError("Nobody looks at the journal", cause))
-    )
+    started: Effect.suspend(() => isRight() ? watching : Effect.catchCause(settle, unwatched))
   }]
 
   return Journal.of({ count: Effect.sync(count) })

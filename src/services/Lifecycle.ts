@@ -25,6 +25,7 @@ import * as Mailbox from "./Mailbox.ts"
 import * as Protocol from "./Protocol.ts"
 import type * as Sockets from "./Sockets.ts"
 import * as Spans from "./Spans.ts"
+import * as Storage from "./Storage.ts"
 
 /** The bounds of what one connection may send, and of what may wait for its handler. */
 export interface Options extends Mailbox.Options {
@@ -167,9 +168,10 @@ export const make = (
     yield* mailbox.last(socket, () => leave(socket, close))
   })
 
-  // Closes a socket of the room. A handler may close its own connection; the close handler then waits for it.
+  // Closes a socket of the room. A handler may close its own connection; the close handler then waits for it. A
+  // transaction that fails takes none of it back: it waits for the end of one.
   const expel = (socket: Sockets.Socket, code: number, reason: string) =>
-    Effect.sync(() => {
+    Storage.afterwards(() => {
       assembly.outbox.close(socket, code, reason)
       const departure = depart(socket, { code, reason, wasClean: true })
       expelled.set(socket, start.fork(Effect.catchCause(departure, (cause) => report(socket, "close", cause))))

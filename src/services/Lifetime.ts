@@ -83,12 +83,18 @@ const make = Effect.gen(function*() {
   const adjust = ({ at, payload }: { readonly at: number; readonly payload: string }) =>
     emptyFor === Infinity ? drop(name) : endAt(at - Number(payload) + emptyFor)
 
+  // Somebody came, and the end could not be taken back.
+  let isStale = false
+
   // Unless it is set, somebody has come, or the room has ended meanwhile.
   const begin = Effect.gen(function*() {
     if (assembly.deadlines !== deadlines) return
     const known = Option.getOrUndefined(yield* set)
     if (known !== undefined && known.payload !== String(emptyFor)) yield* adjust(known)
-    else if (known === undefined && emptyFor < Infinity && isEmpty()) yield* endIn(emptyFor)
+    else if ((known === undefined || isStale) && emptyFor < Infinity && isEmpty()) {
+      yield* endIn(emptyFor)
+      isStale = false
+    }
   }).pipe(Effect.catchCause((cause) => Effect.logError("The end of the room was not set", cause)))
 
   // What hangs is left alone: it may be something that cannot be interrupted, like a finalizer.
@@ -184,7 +190,12 @@ const make = Effect.gen(function*() {
 
   assembly.answers.set("destroy", () => Effect.orDie(Effect.flatten(destroy)))
   assembly.keepers = [...assembly.keepers, {
-    entering: () => drop(name),
+    // Where somebody is, a room does not end, whatever is set. So nobody is sent away for that.
+    entering: () =>
+      Effect.catchCause(drop(name), (cause) => {
+        isStale = true
+        return Effect.logError("The end of the room was not taken back", cause)
+      }),
     left: () => leaves,
     started: Effect.andThen(Effect.promise(() => new Promise((resume) => setImmediate(resume))), begin)
   }]

@@ -6,7 +6,9 @@
  * bound; bytes come back as a `Uint8Array`. A row holds its columns by their names, `values` too: give each column a name
  * of its own, and none that is a number. A stream reads all its rows at once.
  *
- * A transaction is the database's own. Its effect must not wait: one that does so dies, and is rolled back.
+ * A transaction is the database's own. Its effect must not wait: one that does so dies, and is rolled back. It and
+ * `Storage.transaction` nest, and `afterCommit` waits for the outermost of them. Reactive queries know `withTransaction`
+ * alone: in a `Storage.transaction` they hear of a change at once.
  *
  * **Example** (a room that writes down what is said)
  *
@@ -64,34 +66,26 @@ export const make = Effect.fnUntraced(function*({ transformQueryNames, transform
   const storage = yield* Storage.Storage
   const spanAttributes = [["db.system.name", "sqlite"]] as const
 
-  const connect = (transaction?: { readonly ended: boolean }): SqlConnection.Connection => {
-    const run = (statement: string, params: ReadonlyArray<unknown>) =>
-      Effect.try({
-        try: () => {
-          if (transaction?.ended) throw new Error("The transaction of this statement has ended.")
-          if (!params.every(isBinding)) throw new Error("Only a text, a number, null and bytes can be bound.")
-          return Storage.execIn(storage, statement, params)
-        },
-        catch: toSqlError
-      })
-    const execute: SqlConnection.Connection["execute"] = (statement, params, transformRows) =>
-      Effect.map(run(statement, params), (rows) => {
-        const all = rows.map(toRow)
-        return transformRows ? transformRows(all) : all
-      })
-    const executeValues: SqlConnection.Connection["executeValues"] = (statement, params) =>
-      Effect.map(run(statement, params), (rows) => rows.map((row) => Object.values(toRow(row))))
-    return {
-      execute,
-      executeUnprepared: execute,
-      executeValues,
-      executeValuesUnprepared: executeValues,
-      executeRaw: run,
-      executeStream: (...all) => Stream.unwrap(Effect.map(execute(...all), Stream.fromIterable))
-    }
+  const run = (statement: string, params: ReadonlyArray<unknown>) =>
+    Storage.attemptOr(() => {
+      if (!params.every(isBinding)) throw new Error("Only a text, a number, null and bytes can be bound.")
+      return Storage.execIn(storage, statement, params)
+    }, toSqlError)
+  const execute: SqlConnection.Connection["execute"] = (statement, params, transformRows) =>
+    Effect.map(run(statement, params), (rows) => {
+      const all = rows.map(toRow)
+      return transformRows ? transformRows(all) : all
+    })
+  const executeValues: SqlConnection.Connection["executeValues"] = (statement, params) =>
+    Effect.map(run(statement, params), (rows) => rows.map((row) => Object.values(toRow(row))))
+  const connection: SqlConnection.Connection = {
+    execute,
+    executeUnprepared: execute,
+    executeValues,
+    executeValuesUnprepared: executeValues,
+    executeRaw: run,
+    executeStream: (...all) => Stream.unwrap(Effect.map(execute(...all), Stream.fromIterable))
   }
-
-  const connection = connect()
 
   const client = yield* SqlClient.make({
     acquirer: Effect.succeed(connection),
@@ -102,20 +96,11 @@ export const make = Effect.fnUntraced(function*({ transformQueryNames, transform
     transformRows: transformResultNames && Statement.defaultTransforms(transformResultNames).array
   })
 
-  // What a transaction leaves behind, like a fiber that goes on, has no part in the database any more.
-  const lease = Effect.suspend(() => {
-    const transaction = { ended: false }
-    const end = Effect.sync(() => {
-      transaction.ended = true
-    })
-    return Effect.as(Effect.addFinalizer(() => end), connect(transaction))
-  })
-
   // Effect's part of a transaction is what surrounds it: its span, and what waits for the commit.
   const surround = SqlClient.makeWithTransaction({
     transactionService: client.transactionService,
     spanAttributes,
-    acquireConnection: () => lease,
+    acquireConnection: () => Effect.succeed(connection),
     begin: () => Effect.void,
     savepoint: () => Effect.void,
     commit: () => Effect.void,
@@ -126,7 +111,13 @@ export const make = Effect.fnUntraced(function*({ transformQueryNames, transform
   const withTransaction: SqlClient.SqlClient["withTransaction"] = (effect) =>
     surround(Storage.transactionIn(storage, effect, toSqlError))
 
-  return Object.assign(client, { withTransaction })
+  // Around it there may be a transaction of the storage's own.
+  const { afterCommit } = client
+
+  return Object.assign(client, {
+    withTransaction,
+    afterCommit: <R>(effect: Effect.Effect<void, never, R>) => afterCommit(Storage.onCommit(effect))
+  })
 })
 
 /** The client, with names that are translated. */

@@ -37,7 +37,8 @@ export type Row = Readonly<Record<string, Value>>
 export class Storage extends Context.Service<Storage, {
   /**
    * Runs a statement, or some that are separated by `;`, and gives the rows of the last one. The bindings belong to the
-   * last one. A transaction is begun by `transaction` alone.
+   * last one. A transaction is begun and ended by `transaction` alone: never use `OR ROLLBACK`, nor `RAISE(ROLLBACK)`.
+   * They end the transaction that a Durable Object is always in, and the object with it.
    */
   readonly exec: (statements: string, ...bindings: ReadonlyArray<Binding>) => ReadonlyArray<Row>
   /** Runs a function in a transaction. If it throws, nothing of it is kept. Transactions nest. */
@@ -49,37 +50,61 @@ export class Storage extends Context.Service<Storage, {
 /**
  * Runs statements, as the port does. Fails with a `StorageError`.
  */
-export const exec = <R extends Row = Row>(
+export const exec = <R extends { readonly [Column in keyof R]: Value } = Row>(
   statements: string,
   ...bindings: ReadonlyArray<Binding>
 ): Effect.Effect<ReadonlyArray<R>, StorageError.StorageError, Storage> =>
   Storage.use((storage) =>
-    Effect.flatMap(Transaction, ({ hasEnded }) =>
-      attempt(() => {
-        if (hasEnded) throw new Error("The transaction of this statement has ended.")
-        // SAFETY: the caller says which columns the statement gives.
-        return execIn(storage, statements, bindings) as ReadonlyArray<R>
-      }))
+    // SAFETY: the caller says which columns the statement gives.
+    attempt(() => execIn(storage, statements, bindings) as ReadonlyArray<unknown> as ReadonlyArray<R>)
   )
 
-// The transaction that a fiber is in. What waits where it cannot be interrupted has no part in it any more.
-const Transaction = Context.Reference("effect-dormouse/services/Storage/Transaction", {
-  defaultValue: (): { hasEnded: boolean; readonly afterwards: Array<() => void> | undefined } => ({
-    hasEnded: false,
-    afterwards: undefined
-  })
+// The transaction that a fiber is in. What goes on after its end has no part in it any more.
+interface Transaction {
+  readonly outer?: Transaction
+  hasEnded?: boolean
+  /** Runs a function when it has ended, however it did. */
+  readonly afterwards: (run: () => void) => void
+  /** What runs when the outermost one has kept everything; `undefined` outside of all. */
+  readonly committed?: Array<Effect.Effect<void>>
+}
+
+const Transaction = Context.Reference<Transaction>("effect-dormouse/services/Storage/Transaction", {
+  defaultValue: () => ({ afterwards: (run) => run() })
 })
 
-/** Runs a function at once, or when the transaction has ended that this is in, however it did. */
+const hasEnded = () => new Error("The transaction of this statement has ended.")
+
+/** Runs a function at once, or when the transactions have ended that this is in, however they did. */
 export const afterwards = (run: () => void): Effect.Effect<void> =>
-  Effect.map(Transaction, ({ afterwards }) => {
-    if (afterwards === undefined) run()
-    else afterwards.push(run)
+  Effect.map(Transaction, ({ afterwards }) => afterwards(run))
+
+/** Runs an effect at once, or when the transactions that this is in have kept everything. It may wait. */
+export const onCommit = <R>(effect: Effect.Effect<void, never, R>): Effect.Effect<void, never, R> =>
+  Effect.withFiber<void, never, R>((fiber) => {
+    let transaction = fiber.getRef(Transaction)
+    while (transaction.hasEnded && transaction.outer !== undefined) transaction = transaction.outer
+    const outside = Effect.updateContext(effect, Context.omit(Transaction)<R>)
+    if (transaction.committed === undefined) return outside
+    // SAFETY: the context of the fiber has what the effect needs.
+    transaction.committed.push(Effect.provideContext(outside, fiber.context as Context.Context<R>))
+    return Effect.void
   })
 
-/** What uses the port itself, as an effect with typed errors. */
+/** What uses the port itself, as an effect with typed errors. What a transaction has left behind uses it no more. */
 export const attempt = <A>(use: () => A): Effect.Effect<A, StorageError.StorageError> =>
-  Effect.try({ try: use, catch: StorageError.from })
+  attemptOr(use, StorageError.from)
+
+/** Uses the port as {@link attempt} does, for who has errors of its own. */
+export const attemptOr = <A, E>(use: () => A, onThrow: (cause: unknown) => E): Effect.Effect<A, E> =>
+  Effect.withFiber<A, E>((fiber) => {
+    try {
+      if (fiber.getRef(Transaction).hasEnded) throw hasEnded()
+      return Effect.succeed(use())
+    } catch (cause) {
+      return Effect.fail(onThrow(cause))
+    }
+  })
 
 /**
  * Runs an effect in a transaction. If it fails, dies or is interrupted, nothing that it has stored is kept. It must not
@@ -108,23 +133,45 @@ export const transactionIn = <A, E, R, E2>(
 ): Effect.Effect<A, E | E2, R> =>
   Effect.withFiber<A, E | E2, R>((fiber) => {
     let exit: Exit.Exit<A, E> | undefined
-    const outer = fiber.getRef(Transaction).afterwards
-    const transaction = { hasEnded: false, afterwards: outer ?? [] }
+    const outer = fiber.getRef(Transaction)
+    if (outer.hasEnded) return Effect.fail(onThrow(hasEnded()))
+    const ends: Array<() => void> = []
+    const committed: Array<Effect.Effect<void>> = []
+    const transaction: Transaction = {
+      outer,
+      committed,
+      afterwards: (run) => transaction.hasEnded ? outer.afterwards(run) : void ends.push(run)
+    }
     try {
-      return storage.transaction(() => {
+      const done = storage.transaction(() => {
         const within = Effect.provideService(effect, Transaction, transaction)
         // SAFETY: the context of the fiber has what the effect needs.
         exit = now(Effect.runSyncExitWith(fiber.context as Context.Context<R>)(within))
         if (Exit.isFailure(exit)) throw new Error("The transaction is rolled back.")
         return exit
       })
+      if (outer.committed === undefined) return Effect.andThen(settle(committed), done)
+      outer.committed.push(...committed)
+      return done
     } catch (cause) {
       return exit !== undefined && Exit.isFailure(exit) ? exit : Effect.fail(onThrow(cause))
     } finally {
       transaction.hasEnded = true
-      if (outer === undefined) { for (const run of transaction.afterwards) run() }
+      ends.forEach(outer.afterwards)
     }
   })
+
+// One that dies does not keep the others from what they do.
+const settle = (committed: ReadonlyArray<Effect.Effect<void>>): Effect.Effect<void> =>
+  committed.length === 0 ? Effect.void : Effect.uninterruptible(Effect.forEach(
+    committed,
+    (effect) =>
+      Effect.catchCause(
+        effect,
+        (cause) => Effect.logError("What waited for the commit of a transaction failed", cause)
+      ),
+    { discard: true }
+  ))
 
 // What waits would go on outside of the transaction.
 const now = <A, E>(exit: Exit.Exit<A, E>): Exit.Exit<A, E> => {

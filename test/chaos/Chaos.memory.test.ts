@@ -43,7 +43,7 @@ describe("a rule that is broken is found", () => {
     [
       "nobody is written into the journal",
       "the close of c1 did not run by itself",
-      "INSERT OR REPLACE INTO dormouse_journal"
+      "INSERT OR IGNORE INTO dormouse_journal"
     ],
     ["nobody is struck out of the journal", "c1 had its close twice", "DELETE FROM dormouse_journal"],
     ["what has run is not deleted", "task 1 ran twice after 0 failures", "DELETE FROM dormouse_deadlines WHERE id"],

@@ -234,7 +234,24 @@ export const contract = (
           )))
           yield* elapse(900)
           assert.deepStrictEqual(yield* run(what), ["a: kept", "c: kept"])
+          yield* run(Storage.transaction(Storage.transaction(set("d", 50, "inner"))))
+          yield* elapse(300)
+          assert.deepStrictEqual((yield* run(what)).slice(2), ["d: inner"])
         }))
+
+      test("what a transaction leaves behind sets no deadline, and is told so (SG-4)", ({ run }) =>
+        run(Effect.gen(function*() {
+          const tags: Array<string> = []
+          const late = Effect.promise(() => new Promise((resume) => setTimeout(resume, 5))).pipe(
+            Effect.andThen(Effect.flip(set("late", 50, "x"))),
+            Effect.map(({ reason }) => void tags.push(reason._tag))
+          )
+          yield* Storage.transaction(Effect.forkDetach(late))
+          yield* Effect.exit(Storage.transaction(Effect.uninterruptible(late)))
+          yield* Effect.promise(() => new Promise((resume) => setTimeout(resume, 50)))
+          assert.deepStrictEqual(tags, ["StatementFailed", "StatementFailed"])
+          assert.deepStrictEqual(yield* (yield* note).list(), [])
+        })))
 
       test("one for a time that an alarm cannot have holds no other up (DL-1)", ({ elapse, run }) =>
         Effect.gen(function*() {

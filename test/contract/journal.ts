@@ -107,6 +107,42 @@ export const contract = (
         ])
       }))
 
+    test("who is closed in a transaction has one close, which is kept, also if the transaction is not (LC-1, JO-1)", (world) =>
+      Effect.gen(function*() {
+        for (const fails of [true, false]) {
+          yield* world.connect(`?name=${fails}`)
+          yield* world.run(Effect.gen(function*() {
+            const room = yield* Ledger
+            const [ada] = yield* room.connections()
+            yield* Effect.ignore(Storage.transaction(
+              Effect.andThen(room.close(ada!.id, { code: 4100 }), fails ? Effect.fail("no") : Effect.void)
+            ))
+            assert.strictEqual(yield* room.count(), 0)
+          }))
+        }
+        const expected = [`true -  4100 true ${day}`, `false -  4100 true ${day}`]
+        assert.deepStrictEqual(yield* world.run(lines), expected)
+        assert.strictEqual(yield* world.run(journal), 0)
+        yield* world.crash
+        yield* settled(world)
+        assert.deepStrictEqual(yield* world.run(lines), expected)
+      }))
+
+    test("a state that a transaction has set stays, also if the transaction fails (ST-1, JO-1)", (world) =>
+      Effect.gen(function*() {
+        yield* world.connect("?name=ada")
+        yield* world.run(Effect.gen(function*() {
+          const room = yield* Ledger
+          const [ada] = yield* room.connections()
+          yield* Effect.ignore(Storage.transaction(
+            Effect.andThen(room.setState(ada!.id, { ...ada!.state, name: "eve" }), Effect.fail("no"))
+          ))
+        }))
+        yield* world.crash
+        yield* settled(world)
+        assert.deepStrictEqual(yield* world.run(lines), [`eve -  1006 false ${day}`])
+      }))
+
     test("who was refused stands in no journal (JO-1)", (world) =>
       Effect.gen(function*() {
         assert.strictEqual((yield* Effect.flip(world.connect("?name=broken"))).status, 500)
@@ -114,6 +150,16 @@ export const contract = (
         yield* world.crash
         yield* settled(world)
         assert.deepStrictEqual(yield* world.run(lines), [])
+      }))
+
+    test("deadlines of newer code let everybody in, and the journal is kept (DL-8)", (world) =>
+      Effect.gen(function*() {
+        yield* world.run(Storage.exec("UPDATE dormouse_tables SET version = 99 WHERE part = 'deadlines'"))
+        yield* world.evict
+        const ada = yield* world.connect("?name=ada")
+        assert.strictEqual(yield* world.run(journal), 1)
+        yield* ada.close
+        assert.deepStrictEqual(yield* world.run(lines), [`ada -  1000 true ${day}`])
       }))
 
     test("a journal of newer code is left alone, and the room goes on (DL-8)", (world) =>

@@ -226,8 +226,9 @@ export const contract = (
         // The one cannot be interrupted, and nobody interrupts the other.
         yield* Effect.exit(sql.withTransaction(Effect.uninterruptible(lately)))
         yield* sql.withTransaction(Effect.andThen(insert(sql, 2), Effect.forkDetach(lately)))
+        yield* Effect.exit(Storage.transaction(Effect.uninterruptible(lately)))
         yield* wait(30)
-        assert.strictEqual(late.length, 2)
+        assert.strictEqual(late.length, 3)
         for (const message of late) assert.match(message, /has ended/)
         assert.deepStrictEqual(yield* ids(sql), [2])
       }))
@@ -266,6 +267,24 @@ export const contract = (
         yield* Effect.ignore(sql.withTransaction(Effect.andThen(tell("undone"), Effect.fail("no"))))
         assert.deepStrictEqual(told, ["first", "waited", "inner"])
         assert.deepStrictEqual(yield* ids(sql), [1, 2])
+      }))
+
+    test("what waits for the commit waits for that of a `Storage.transaction` around it, too (SG-10)", (sql) =>
+      Effect.gen(function*() {
+        yield* table(sql)
+        const told: Array<string> = []
+        const tell = (what: string) => sql.afterCommit(Effect.andThen(wait(1), Effect.sync(() => void told.push(what))))
+        const both = Effect.gen(function*() {
+          yield* sql.withTransaction(Effect.andThen(insert(sql, 1), tell("inner")))
+          yield* tell("outer")
+          yield* Effect.ignore(Storage.transaction(Effect.andThen(tell("undone"), Effect.fail("no"))))
+          assert.deepStrictEqual(told, [])
+        })
+        yield* Effect.ignore(Storage.transaction(Effect.andThen(both, Effect.fail("no"))))
+        assert.deepStrictEqual(told, [])
+        yield* Storage.transaction(Effect.andThen(Storage.transaction(both), sql.afterCommit(Effect.die("a fault"))))
+        assert.deepStrictEqual(told, ["inner", "outer"])
+        assert.deepStrictEqual(yield* ids(sql), [1])
       }))
 
     test("a reactive query hears of a change once it is committed (SG-10)", (sql) =>

@@ -85,6 +85,7 @@ export const contract = (
         assert.deepStrictEqual(rows, [{ b: "?;", c: "x" }])
         assert.deepStrictEqual(yield* Storage.exec("INSERT INTO t VALUES (2, 3) RETURNING a, b"), [{ a: 2, b: 3 }])
         assert.deepStrictEqual(yield* Storage.exec("DELETE FROM t"), [])
+        assert.deepStrictEqual(yield* Storage.exec(";INSERT INTO t VALUES (4, 5);; SELECT a FROM t; "), [{ a: 4 }])
       })))
 
     test("a statement that is wrong is a typed error (SG-2)", ({ run }) =>
@@ -100,7 +101,9 @@ export const contract = (
             ["SELECT ?", 1, 2],
             ["SELECT ?; SELECT ?", 1],
             ["BEGIN"],
-            ["SELECT '"]
+            ["SELECT '"],
+            ["SELECT 1 AS a;;"],
+            ["SELECT 1 AS a; -- nothing"]
           ] as const
         ) {
           const reason = yield* reasonOf(Storage.exec(statement, ...bindings))
@@ -118,6 +121,44 @@ export const contract = (
           assert.strictEqual(reason._tag, "ConstraintFailed", row)
         }
         assert.deepStrictEqual(yield* Storage.exec("SELECT * FROM u"), [{ a: 1, b: 1, c: 1 }])
+        // Those whose words are others.
+        yield* Storage.exec(`
+          CREATE TABLE s (a INTEGER) STRICT;
+          CREATE TABLE seats (n);
+          CREATE TRIGGER hall BEFORE INSERT ON seats BEGIN SELECT RAISE(ABORT, 'the hall is full'); END
+        `)
+        for (const statement of ["INSERT INTO s VALUES ('abc')", "INSERT INTO seats VALUES (1)"]) {
+          assert.strictEqual((yield* reasonOf(Storage.exec(statement)))._tag, "ConstraintFailed", statement)
+        }
+      })))
+
+    test("what a Durable Object refuses is refused everywhere (SG-2)", ({ run }) =>
+      run(Effect.gen(function*() {
+        yield* table
+        for (
+          const statement of [
+            "PRAGMA user_version",
+            "PRAGMA user_version = 3",
+            "PRAGMA journal_mode",
+            "SELECT * FROM pragma_user_version",
+            "VACUUM",
+            "VACUUM INTO '/tmp/copy'",
+            "CREATE TEMP TABLE x (a)",
+            "CREATE TEMP VIEW x AS SELECT 1",
+            "CREATE TABLE _cf_x (a)",
+            "CREATE TABLE _CF_x (a)",
+            "CREATE INDEX _cf_x ON t (b)"
+          ]
+        ) {
+          assert.strictEqual((yield* reasonOf(Storage.exec(statement)))._tag, "StatementFailed", statement)
+        }
+        // And what it takes is taken.
+        yield* Storage.exec("CREATE VIRTUAL TABLE words USING fts5 (word); CREATE TABLE kept (_cf_x)")
+        yield* Storage.exec("INSERT INTO words VALUES ('tea')")
+        assert.deepStrictEqual(yield* Storage.exec("SELECT word FROM words WHERE words MATCH 'tea'"), [{ word: "tea" }])
+        assert.deepStrictEqual(yield* Storage.exec("PRAGMA foreign_keys"), [{ foreign_keys: 1 }])
+        assert.strictEqual((yield* Storage.exec("PRAGMA table_info (t)")).length, 2)
+        yield* Storage.exec("PRAGMA optimize; ALTER TABLE t ADD COLUMN c; ALTER TABLE t RENAME TO t2; ANALYZE")
       })))
 
     test("a text or a blob over 2,000,000 bytes is a typed error (SG-3)", ({ run }) =>
@@ -203,12 +244,25 @@ export const contract = (
         const wait = Effect.promise(() => new Promise((done) => setTimeout(done, 5)))
         const body = Storage.exec("INSERT INTO t VALUES (1, 0)").pipe(
           Effect.andThen(wait),
-          Effect.andThen(Storage.exec("INSERT INTO t VALUES (2, 0)")),
+          Effect.andThen(Effect.ignore(Storage.transaction(Storage.exec("INSERT INTO t VALUES (2, 0)")))),
+          Effect.andThen(Storage.exec("INSERT INTO t VALUES (3, 0)")),
           Effect.uninterruptible
         )
         assert.strictEqual((yield* Effect.exit(Storage.transaction(body)))._tag, "Failure")
         yield* Effect.promise(() => new Promise((done) => setTimeout(done, 20)))
         assert.strictEqual(yield* count, 0)
+      })))
+
+    test("what waits in a transaction is interrupted (SG-4)", ({ run }) =>
+      run(Effect.gen(function*() {
+        let isInterrupted = false
+        const waits = Effect.onInterrupt(Effect.never, () =>
+          Effect.sync(() => {
+            isInterrupted = true
+          }))
+        assert.strictEqual((yield* Effect.exit(Storage.transaction(waits)))._tag, "Failure")
+        yield* Effect.promise(() => new Promise((done) => setTimeout(done, 5)))
+        assert.isTrue(isInterrupted)
       })))
 
     test("no statement begins or ends a transaction, whatever stands before it (SG-2)", ({ run }) =>

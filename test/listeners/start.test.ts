@@ -88,3 +88,26 @@ it.effect("a server that ends while a room still starts refuses who waits for it
     yield* Scope.close(scope, Exit.void)
     assert.strictEqual((yield* Fiber.join(waiting)).status, 503)
   }))
+
+it.effect("what a layer holds that was built late is there for the last close handler (LS-5)", () =>
+  Effect.gen(function*() {
+    const told: Array<string> = []
+    const { live: flaky, logger, seen } = makeFlaky()
+    seen.fails = 1
+    const live = Layer.unwrap(Effect.as(
+      Effect.acquireRelease(Effect.void, () => Effect.sync(() => void told.push("released"))),
+      Probe.toLayer({
+        connect: () => Effect.succeed({ state: { note: "" } }),
+        close: (_, { code }) => Effect.sync(() => void told.push(`close ${code}`))
+      })
+    )).pipe(Layer.provide(flaky))
+    yield* Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const server = yield* Scope.provide(World.serve(live), scope)
+      yield* Effect.flip(World.connect(server, "room"))
+      yield* TestClock.adjust("1 second")
+      yield* World.connect(server, "room")
+      yield* Scope.close(scope, Exit.void)
+    }).pipe(Effect.provide(logger))
+    assert.deepStrictEqual(told, ["close 1001", "released"])
+  }))

@@ -433,3 +433,33 @@ it.effect("a call that one life has not answered is counted right in the next on
     yield* Fiber.join(asking)
     assert.strictEqual(yield* room.run(Inside.useSync(({ asking }) => asking)), 0)
   }))
+
+it.effect("deadlines of newer code, or a storage that is away, send nobody away from a room with a lifetime (DL-8)", () =>
+  Effect.gen(function*() {
+    let isAway = false
+    const told: Array<string> = []
+    const Open = Room.make("open", { ...messages, lifetime: { emptyFor: "1 minute" } })
+    const room = yield* MemoryRoom.make(
+      Open,
+      Open.toLayer({ retire: Effect.sync(() => void told.push("retire")) }).pipe(
+        Layer.provideMerge(Lifetime.layer),
+        Layer.provide(Outage.layer((what) => isAway && what.startsWith("DELETE FROM dormouse_deadlines")))
+      )
+    )
+    yield* macrotask
+    yield* tick(30)
+    // The end that is set cannot be taken back, but it begins anew.
+    isAway = true
+    const ada = yield* room.connect()
+    isAway = false
+    yield* tick(20)
+    yield* ada.close()
+    yield* tick(50)
+    assert.deepStrictEqual(told, [])
+    yield* tick(12)
+    assert.deepStrictEqual(told, ["retire"])
+    yield* room.run(Storage.exec("UPDATE dormouse_tables SET version = 99 WHERE part = 'deadlines'"))
+    yield* room.evict
+    yield* room.connect()
+    assert.strictEqual(yield* room.run(Open.use((open) => open.count())), 1)
+  }).pipe(quiet))

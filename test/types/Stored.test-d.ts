@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as StorageError from "../../src/domain/StorageError.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
 import * as Deadlines from "../../src/services/Deadlines.ts"
 import * as Journal from "../../src/services/Journal.ts"
@@ -60,6 +61,19 @@ it("each deadline has a handler, which takes what it carries", () => {
   expectTypeOf(
     Timed.toLayer({ deadlines: { note: () => Storage.exec("SELECT 1"), count } })
   ).toExtend<Layer.Layer<never, never, any>>()
+})
+
+it("a row is what its columns are, as a type or as an interface", () => {
+  interface Note {
+    readonly id: number
+    readonly text: string | null
+  }
+  expectTypeOf(Storage.exec<Note>("SELECT id, text FROM notes")).toEqualTypeOf<
+    Effect.Effect<ReadonlyArray<Note>, StorageError.StorageError, Storage.Storage>
+  >()
+  expectTypeOf(Storage.exec("SELECT 1 AS n")).toExtend<Effect.Effect<ReadonlyArray<Storage.Row>, unknown, any>>()
+  // @ts-expect-error: no column holds a date
+  Storage.exec<{ readonly at: Date }>("SELECT at FROM notes")
 })
 
 it("what a definition asks for, its layer must be given", () => {
