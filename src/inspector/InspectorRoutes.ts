@@ -8,10 +8,11 @@
  * | `POST` | the same answer as to `GET`. It also goes to every such WebSocket, and after it what passes: `Events` |
  *
  * So a page opens the WebSocket first, and then asks. Each asks for a bearer token. A browser can send none with a
- * WebSocket, and offers it as a pair of subprotocols beside the one that it speaks:
+ * WebSocket, and offers it as a pair of subprotocols beside the one that it speaks. Few characters may stand there, so it
+ * is encoded:
  *
  * ```js
- * new WebSocket(url, ["bearer", token, "plain"])
+ * new WebSocket(url, ["bearer", encodeURIComponent(token), "plain"])
  * ```
  *
  * **Example** (a function that answers what is asked of the inspector)
@@ -104,13 +105,23 @@ const withToken = (request: Request) => {
   const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ?? []
   const pair = offered.indexOf("bearer")
   const headers = new Headers(request.headers)
-  if (pair >= 0) headers.set("authorization", `Bearer ${offered[pair + 1] ?? ""}`)
+  if (pair >= 0) headers.set("authorization", `Bearer ${decoded(offered[pair + 1] ?? "")}`)
   const authorized = new Request(request.url, { method: request.method, headers: new Headers(headers) })
   headers.delete("authorization")
   headers.delete("sec-websocket-protocol")
   const spoken = pair < 0 ? offered : offered.toSpliced(pair, 2)
   if (spoken.length > 0) headers.set("sec-websocket-protocol", spoken.join(", "))
   return { authorized, handedOn: new Request(request.url, { headers }) }
+}
+
+// A subprotocol has fewer characters than a token.
+const decoded = (offered: string): string => {
+  try {
+    const token = decodeURIComponent(offered)
+    return /^[ -~]*$/.test(token) ? token : offered
+  } catch {
+    return offered
+  }
 }
 
 const refuse = (error: Rooms.RoomsError) =>

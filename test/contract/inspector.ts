@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type * as Problem from "../../src/domain/Problem.ts"
 import type * as Inspection from "../../src/inspector/Inspection.ts"
 import * as Inspector from "../../src/inspector/Inspector.ts"
 import type * as Rooms from "../../src/services/Rooms.ts"
@@ -18,7 +19,7 @@ export interface World {
   readonly rooms: Rooms.Service<typeof Glass>
   /** A name that no other test uses. */
   readonly room: string
-  readonly enter: (query: string) => Effect.Effect<Client, Error, Scope.Scope>
+  readonly enter: (query: string) => Effect.Effect<Client, Problem.Problem, Scope.Scope>
   /** Somebody looks: gives what has come since the last time, and ends it. */
   readonly watch: Effect.Effect<
     {
