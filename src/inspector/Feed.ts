@@ -36,7 +36,7 @@ const most = 256
 /** Failures in a row after which nobody is thought to look. */
 const patience = 16
 
-export const make = ({ fork }: Assembly, tally: Tally.Tally, send: Send): Feed => {
+export const make = (fork: Assembly["fork"], tally: Tally.Tally, send: Send): Feed => {
   let looking = tally.looking
   // How often somebody began to look in this life of the object.
   let looks = 0

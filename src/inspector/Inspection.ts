@@ -121,7 +121,7 @@ export type Event = typeof Event.Type
 /** What has happened, in order. */
 export const Events = Schema.TaggedStruct("Events", {
   events: Schema.Array(Event),
-  /** How many more there were before these, which nobody is told: they came too fast, or could not be sent. */
+  /** How many more there were since the last ones, of which nobody is told: they came too fast, or could not be sent. */
   missed: Schema.Int
 })
 export type Events = typeof Events.Type

@@ -11,7 +11,7 @@
  * **Example** (a room that can be looked at)
  *
  * ```ts
- * const TransparentLobby = Layer.merge(LobbyLive, Inspector.layer)
+ * const TransparentWindow = Layer.merge(WindowLive, Inspector.layer)
  * ```
  */
 import * as Clock from "effect/Clock"
@@ -80,7 +80,7 @@ const make = Effect.gen(function*() {
   const audience = Option.getOrUndefined(yield* Effect.serviceOption(Rooms.key(InspectorRoom.InspectorRoom)))
 
   const tally = yield* Tally.open(storage, now())
-  const feed = Feed.make(assembly, tally, (message) =>
+  const feed = Feed.make(assembly.fork, tally, (message) =>
     audience === undefined
       ? Effect.succeed({ delivered: 0, failed: 0 })
       : audience.get(assembly.name).broadcast(message))
@@ -241,11 +241,11 @@ const make = Effect.gen(function*() {
     }))
   }
 
+  // A room without states has none, and one that does not fit any more cannot be shown.
   const stateOf = (state: Option.Option<unknown>) => {
-    const encoded = Option.isSome(state)
-      ? Option.getOrUndefined(Result.getSuccess(room.state.encode(state.value)))
-      : undefined
-    return encoded === undefined ? {} : { state: bodyOf(JSON.stringify(encoded)) }
+    if (Option.getOrUndefined(state) === undefined) return {}
+    const encoded = room.state.encode(Option.getOrUndefined(state))
+    return Result.isSuccess(encoded) ? { state: bodyOf(JSON.stringify(encoded.success)) } : {}
   }
 
   const inspection: Effect.Effect<Inspection.Inspection> = Effect.gen(function*() {

@@ -5,14 +5,16 @@
  * holds nothing awake: its own object sleeps, too, until something passes. Who looks sends nothing. It must not be
  * reachable from outside but by `InspectorRoutes`, which ask who wants to look.
  *
- * **Example** (a Worker whose chats can be looked at)
+ * **Example** (a Worker whose rooms can be looked at)
  *
  * ```ts
- * export class LobbyInspector extends RoomObject.make(InspectorRoom.InspectorRoom, InspectorRoom.layer) {}
+ * export class WindowInspector extends RoomObject.make(InspectorRoom.InspectorRoom, InspectorRoom.layer) {}
  *
- * const InspectorLive = Inspector.layer.pipe(Layer.provide(DurableRooms.layer(InspectorRoom.InspectorRoom, "INSPECTOR")))
+ * const InspectorLive = Inspector.layer.pipe(
+ *   Layer.provide(DurableRooms.layer(InspectorRoom.InspectorRoom, "INSPECTOR"))
+ * )
  *
- * export class LobbyRoom extends RoomObject.make(Lobby, Layer.merge(LobbyLive, InspectorLive)) {}
+ * export class WindowRoom extends RoomObject.make(Window, Layer.merge(WindowLive, InspectorLive)) {}
  * ```
  */
 import * as Schema from "effect/Schema"

@@ -18,7 +18,7 @@
  * **Example** (a function that answers what is asked of the inspector)
  *
  * ```ts
- * const answer = InspectorRoutes.make(Lobby, { authorize: ApiToken.authorize(Redacted.make("the token")) })
+ * const answer = InspectorRoutes.make(Window, { authorize: ApiToken.authorize(Redacted.make("the token")) })
  * ```
  */
 import * as Cause from "effect/Cause"
