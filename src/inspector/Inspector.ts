@@ -115,8 +115,8 @@ const make = Effect.gen(function*() {
   // What is too long is not read, here neither.
   const isSecret = (frame: string) => {
     const { door, limits } = assembly
-    if (door === undefined) return false
-    return frame.length > limits.messageBytes || [frame, ...Protocol.lines(frame, Infinity)!].some(door.isSecret)
+    if (frame.length > limits.messageBytes) return true
+    return door !== undefined && [frame, ...Protocol.lines(frame, Infinity)!].some(door.isSecret)
   }
 
   const received = (socket: Sockets.Socket, frame: Protocol.Received) => {

@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import * as Audience from "../../src/domain/Audience.ts"
 import type * as Inspection from "../../src/inspector/Inspection.ts"
 import * as Inspector from "../../src/inspector/Inspector.ts"
 import * as InspectorRoom from "../../src/inspector/InspectorRoom.ts"
@@ -17,6 +18,7 @@ import * as Lifetime from "../../src/services/Lifetime.ts"
 import * as Outbox from "../../src/services/Outbox.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
+import { Glass, GlassLive } from "../contract/Glass.ts"
 import { Ticker, TickerLive } from "../rpc/Ticker.ts"
 
 const macrotasks = Effect.replicateEffect(Effect.promise(() => new Promise((resume) => setImmediate(resume))), 5)
@@ -189,3 +191,34 @@ it.effect("a deadline that fails says with what, and when it is tried again, or 
     assert.deepInclude(failed, { at: 1_000, failures: 7 })
     assert.isUndefined(failed.due)
   }).pipe(Effect.provideService(Logger.CurrentLoggers, new Set())))
+
+it.effect("what comes after a close is not told of, nor what is too long, and no character is cut in two (IN-4, IN-6)", () =>
+  Effect.gen(function*() {
+    const { events, room, rooms } = yield* looked(Glass, GlassLive)
+    const [ada, bob] = [yield* room.connect("/?name=ada"), yield* room.connect("/?name=bob")]
+    yield* Inspector.look(rooms, "it")
+    yield* macrotasks
+    yield* bob.sendFrame(JSON.stringify({ say: "😀".repeat(1_000) }))
+    yield* bob.sendFrame(JSON.stringify({ say: `${"😀".repeat(1_000)}.` }).slice(1))
+    const texts = (yield* events).flatMap((event) => event._tag === "Received" ? [event.body.text!] : [])
+    assert.strictEqual(texts.length, 2)
+    for (const text of texts) assert.isTrue(text.isWellFormed() && text.length === 1_024)
+    yield* ada.mute
+    yield* ada.sendFrame(`{"say":"bye"}`)
+    yield* ada.sendFrame(`{"say":"more"}`)
+    yield* bob.sendFrame("x".repeat(70_000))
+    const seen = yield* events
+    const received = seen.flatMap((event) => event._tag === "Received" ? [event.body] : [])
+    assert.deepStrictEqual(received, [{ bytes: 13, text: `{"say":"bye"}` }, { bytes: 70_000 }])
+    assert.deepStrictEqual(seen.flatMap((event) => event._tag === "Left" ? [event.code] : []), [4_000, 1_009])
+  }))
+
+it.effect("a door finds beside a socket what it has left there (IN-1)", () =>
+  Effect.gen(function*() {
+    const { room } = yield* looked(Glass, GlassLive)
+    yield* room.connect()
+    const beside = Effect.map(Inside, ({ registry }) => registry.beside(registry.open(Audience.all)[0]!))
+    assert.isArray(yield* room.run(beside))
+    yield* room.evict
+    assert.isArray(yield* room.run(beside))
+  }))
