@@ -22,7 +22,7 @@ const workers = [
     // What it weighed before rooms had limits, and 1 KiB.
     limit: 45_953 + KiB,
     // Who imports no API and no routes carries none.
-    without: ["src/http", "effect/http", "effect/http-api"]
+    without: ["src/http", "src/inspector", "effect/http", "effect/http-api"]
   }
 ]
 
