@@ -15,6 +15,7 @@ export const internal: ReadonlySet<string> = new Set([
   "DurableAlarm",
   "DurableSockets",
   "Expiry",
+  "Feed",
   "Idle",
   "ListenerRoom",
   "ListenerSockets",
@@ -31,10 +32,12 @@ export const internal: ReadonlySet<string> = new Set([
   "RoomsEndpoints",
   "RpcCalls",
   "RpcFrames",
+  "Since",
   "Spans",
   "SqliteStorage",
   "Stub",
-  "Tables"
+  "Tables",
+  "Tally"
 ])
 
 const manifest = new URL("../package.json", import.meta.url)

@@ -22,7 +22,7 @@ const workers = [
     // What it weighed before rooms could store anything, 1 KiB for that, and 1 KiB for limits.
     limit: 44_966 + 2 * KiB,
     // Who imports no API and no routes carries none.
-    without: ["src/http", "effect/http", "effect/http-api"]
+    without: ["src/http", "src/inspector", "effect/http", "effect/http-api"]
   }
 ]
 

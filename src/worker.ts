@@ -12,18 +12,23 @@ import * as Problem from "./domain/Problem.ts"
 import * as RoomName from "./domain/RoomName.ts"
 import * as RoomObject from "./durable/RoomObject.ts"
 import * as Entrance from "./Entrance.ts"
+import * as InspectorRoom from "./inspector/InspectorRoom.ts"
 import * as LogLine from "./services/LogLine.ts"
 
 /** What the Worker's configuration binds. */
 export interface Env extends Entrance.Env {
   readonly CHAT: DurableObjectNamespace<ChatRoom>
+  readonly INSPECTOR: DurableObjectNamespace<ChatInspector>
   readonly ASSETS: Fetcher
   /** The tokens of the API. Without one there is no API. */
   readonly API_TOKEN?: unknown
 }
 
 /** The object of one chat room. */
-export class ChatRoom extends RoomObject.make(Chat, Layer.merge(ChatLive, Entrance.GuardLive)) {}
+export class ChatRoom extends RoomObject.make(Chat, Layer.mergeAll(ChatLive, Entrance.GuardLive, Api.InspectorLive)) {}
+
+/** The object of those who look at a chat room. */
+export class ChatInspector extends RoomObject.make(InspectorRoom.InspectorRoom, InspectorRoom.layer) {}
 
 export default {
   async fetch(request, env) {
@@ -44,18 +49,22 @@ let enter: Entrance.Enter | undefined
 
 const route = async (request: Request, env: Env): Promise<Response> => {
   const { pathname } = new URL(request.url)
-  if (pathname === "/openapi.json" || pathname.startsWith("/api/")) {
+  const isInspector = /^\/inspect(?:\.html)?(?:\/|$)/.test(pathname)
+  if (isInspector || pathname === "/openapi.json" || pathname.startsWith("/api/")) {
     api ??= Api.make(env)
-    if (api !== undefined) return api(request)
+    if (api !== undefined && !isInspector) return api(request)
   }
   const room = /^\/(?:rooms|parties\/main)\/([^/]*)$/.exec(pathname)?.[1]
   if (request.method !== "GET" && request.method !== "HEAD") {
-    const isKnown = room !== undefined || pathname === "/" || pathname === "/health"
+    const isKnown = room !== undefined || pathname === "/" || pathname === "/health" || isInspector && api !== undefined
     return isKnown ? notAllowed() : notFound()
   }
   if (pathname === "/health") return Response.json({ status: "ok" }, { headers: nosniff })
+  if (isInspector && api === undefined) return notFound()
   if (room === undefined) {
-    const asset = await env.ASSETS.fetch(request)
+    // One page inspects every room: it reads from its address which.
+    const page = isInspector ? new Request(new URL("/inspect", request.url), request) : request
+    const asset = await env.ASSETS.fetch(page)
     return asset.status === 404 ? notFound() : asset
   }
   const name = RoomName.fromPathSegment(room)

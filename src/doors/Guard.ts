@@ -183,7 +183,8 @@ const make = Effect.fnUntraced(function*(given: RoomLimits.Options) {
     connect,
     messages,
     silence: ({ labels, user }) => rule({ user, labels }, assembly.name).speak ? undefined : mayNotSpeak,
-    other: (socket, frame) => expiry.refresh(socket, frame)
+    other: (socket, frame) => expiry.refresh(socket, frame),
+    isSecret: Expiry.isRefresh
   }
   assembly.keepers = [...assembly.keepers, { entering }]
   assembly.answers.set(

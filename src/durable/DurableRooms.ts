@@ -33,24 +33,20 @@ type Holds<Value, R extends Room.Any, Yes, No, Else> = Value extends DurableObje
   ? Instance extends RoomObject.RoomObject<infer Other, any> ? [R, Other] extends [Other, R] ? Yes : No : No
   : Else
 
-/** The bindings that are namespaces of a room's objects. */
-export type NamespaceBinding<R extends Room.Any> = {
-  [Name in keyof Cloudflare.Env]: Holds<Cloudflare.Env[Name], R, Name, never, never>
-}[keyof Cloudflare.Env]
-
 /**
  * The rooms whose objects a binding of the Worker reaches. The type of the binding in `Cloudflare.Env` must name their
  * class, as `wrangler types` writes it: `DurableObjectNamespace<LobbyRoom>`.
  */
-export const layer = <R extends Room.Any>(
+export const layer = <R extends Room.Any, const Name extends keyof Cloudflare.Env>(
   room: R,
-  binding: NamespaceBinding<R>
+  // No other binding is looked at, so the layer of a room may have the rooms of another class.
+  binding: Name & Holds<Cloudflare.Env[Name], R, Name, never, never>
 ): Layer.Layer<Rooms.Rooms<Room.Name<R>>, never, Bindings.Bindings | Needs<R>> =>
   Layer.effect(
     Rooms.key(room),
     Effect.gen(function*() {
       // SAFETY: the type of the binding says that it is a namespace.
-      const namespace = (yield* Bindings.Bindings)[binding] as Namespace
+      const namespace = (yield* Bindings.Bindings)[binding as Name] as Namespace
       const entries = yield* Effect.serviceOption(Entries.Entries)
       return Rooms.makeListed(room, (name) => open(namespace, name), Option.getOrUndefined(entries))
     })

@@ -11,9 +11,10 @@ import * as Schema from "effect/Schema"
 import * as Audience from "../domain/Audience.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import type * as RoomError from "../domain/RoomError.ts"
+import { Inside } from "../services/Assembly.ts"
 import * as Broadcaster from "../services/Broadcaster.ts"
 import * as ConnectionRegistry from "../services/ConnectionRegistry.ts"
-import * as Outbox from "../services/Outbox.ts"
+import type * as Outbox from "../services/Outbox.ts"
 import * as RpcFrames from "./RpcFrames.ts"
 
 /** What a stream carries: the tag of its Rpc, and a topic. */
@@ -83,10 +84,10 @@ export interface PushedStreams {
 export const make = Effect.fnUntraced(function*(limit: number): Effect.fn.Return<
   PushedStreams,
   never,
-  Broadcaster.Broadcaster | ConnectionRegistry.ConnectionRegistry | Outbox.Outbox
+  Broadcaster.Broadcaster | ConnectionRegistry.ConnectionRegistry | Inside
 > {
   const broadcaster = yield* Broadcaster.Broadcaster
-  const outbox = yield* Outbox.Outbox
+  const assembly = yield* Inside
   const registry = yield* ConnectionRegistry.ConnectionRegistry
 
   // The open streams of the connections that were read since the wake; of all connections after the first push.
@@ -175,7 +176,7 @@ export const make = Effect.fnUntraced(function*(limit: number): Effect.fn.Return
     const socket = registry.socketOf(connection)
     if (socket === undefined) return false
     try {
-      outbox.send(socket, frame)
+      assembly.outbox.send(socket, frame)
       return true
     } catch {
       return false

@@ -50,6 +50,7 @@ import type * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Limits from "../domain/Limits.ts"
 import * as RoomError from "../domain/RoomError.ts"
 import type * as StorageError from "../domain/StorageError.ts"
+import type { Inside } from "../services/Assembly.ts"
 import * as Broadcaster from "../services/Broadcaster.ts"
 import type * as Calls from "../services/Calls.ts"
 import * as ConnectionRegistry from "../services/ConnectionRegistry.ts"
@@ -114,7 +115,7 @@ export type Requirements<Name extends string, Rpcs extends Rpc.Any, R> =
   | Broadcaster.Broadcaster
   | ConnectionRegistry.ConnectionRegistry
   | Handlers.Installation<Name>
-  | Outbox.Outbox
+  | Inside
   | Room.Identifier<Name>
   | Rpc.Middleware<Rpcs>
   | Rpc.ServicesServer<Rpcs>

@@ -40,6 +40,8 @@ export interface Assembly {
   outbox: Outbox.Outbox["Service"]
   broadcaster: Broadcaster.Broadcaster["Service"]
   lifecycle: Lifecycle.Lifecycle["Service"]
+  /** Answers calls from outside. */
+  calls: Calls.Calls
   /** What one client may do. */
   limits: Limits.ClientLimits
   /** What stands at the door, if the room's layer has one. */
@@ -94,6 +96,8 @@ export interface Door {
     socket: Sockets.Socket,
     frame: Protocol.Received
   ) => Effect.Effect<Protocol.Rejection | undefined, unknown> | undefined
+  /** Whether a text carries what nobody but the door may see, like a token. */
+  readonly isSecret: (text: string) => boolean
 }
 
 /** What hears of every connection, beside the room's handlers. */

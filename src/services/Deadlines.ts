@@ -71,6 +71,15 @@ export interface Failed extends Deadline {
   readonly error: string
 }
 
+/** A deadline among those of all names. */
+export interface Listed extends Deadline<string> {
+  readonly name: string
+  /** What its handler failed with last, if it has. */
+  readonly error: string | undefined
+  /** When it is run, in milliseconds since 1970; `undefined` if it is set aside. */
+  readonly due: number | undefined
+}
+
 /** How a deadline is set. */
 export interface SetOptions {
   /** The deadline belongs to this connection, and goes when it leaves. */
@@ -134,6 +143,11 @@ export class Deadlines extends Context.Service<Deadlines, {
   readonly isRunning: (except: string) => boolean
   /** Whether a handler has failed and is to be tried again, beside those of a name. */
   readonly isWaiting: (except: string) => boolean
+  /**
+   * Those of all names, the library's own and those that are set aside too, in order of time: at most so many. What they
+   * carry is as it is stored.
+   */
+  readonly all: (limit: number) => Effect.Effect<ReadonlyArray<Listed>, StorageError.StorageError>
   /** Empties the room in waves. Succeeds with how many will be closed. */
   readonly drain: (options: Drain.Options) => Effect.Effect<number, StorageError.StorageError>
   /** The alarm has fired: runs what is due. Fails if the storage does. */
@@ -173,6 +187,7 @@ interface Stored {
   readonly name: string
   readonly key: string
   readonly at: number
+  readonly due: number | null
   readonly payload: string
   readonly connection: ConnectionId.ConnectionId | null
   readonly failures: number
@@ -504,6 +519,17 @@ const make = Effect.gen(function*() {
           ? storage.exec("DELETE FROM dormouse_deadlines WHERE name = ?", name)
           : storage.exec("DELETE FROM dormouse_deadlines WHERE name = ? AND key = ?", name, key)
       )),
+    all: (limit) =>
+      Effect.map(
+        kept(() => select("ORDER BY coalesce(due, at), id LIMIT ?", limit)),
+        (rows) =>
+          rows.map((stored) => ({
+            ...toDeadline(stored),
+            name: stored.name,
+            error: stored.error ?? undefined,
+            due: stored.due ?? undefined
+          }))
+      ),
     isRunning: (except) => [...running.values()].some((name) => name !== except),
     isWaiting: (except) =>
       storage.exec(
@@ -562,7 +588,7 @@ const make = Effect.gen(function*() {
   return service
 })
 
-const toDeadline = ({ at, connection, failures, key, payload }: Stored): Deadline => ({
+const toDeadline = ({ at, connection, failures, key, payload }: Stored): Deadline<string> => ({
   key,
   at,
   payload,

@@ -168,7 +168,7 @@ export const make = <R extends Room.Any, App, E, Given>(
     fork: (effect) => fork(effect)
   })
   const service = Room.makeService(assembly)
-  const calls = Calls.make(room, service, assembly, Effect.suspend(() => retryAfter), () => isEnding)
+  assembly.calls = Calls.make(room, service, assembly, Effect.suspend(() => retryAfter), () => isEnding)
 
   // What a layer has replaced goes with it.
   const own = { ...assembly }
@@ -380,7 +380,7 @@ export const make = <R extends Room.Any, App, E, Given>(
             : undefined
       ),
     call: (method, payload, trace) => {
-      const answer = () => calls.call(method, payload, trace)
+      const answer = () => assembly.calls.call(method, payload, trace)
       return isEnding && method === "destroy" ? answer() : whenReady(answer)
     },
     inside,

@@ -58,6 +58,15 @@ export interface Always<in out R extends Room.Any> {
    * room's layer must have that of `Lifetime`.
    */
   readonly destroy: (name: string) => Effect.Effect<void, RoomsError>
+  /**
+   * Asks the room of a name what a part of the library answers that the room's layer brings, like `Inspector`. Without
+   * that part it is an `UnknownMethod`.
+   */
+  readonly ask: <A>(
+    name: string,
+    question: `:${string}`,
+    decode: (value: unknown) => Result.Result<A, Schema.SchemaError>
+  ) => Effect.Effect<A, RoomsError>
 }
 
 /** The rooms of a definition with `directory: true`. */
@@ -171,42 +180,44 @@ export const makeListed = <R extends Room.Any>(
     decodeError: decoder(method.errorSchema)
   }))
 
-  const remote = (link: Link, name: string) => {
-    // As much as possible is done before the call, since each step of an effect costs time.
-    const call = <A, E>(
-      method: string,
-      payload: unknown,
-      decode: (value: unknown) => Result.Result<A, Schema.SchemaError>,
-      decodeError: (error: unknown) => Result.Result<E, Schema.SchemaError>
-    ): Effect.Effect<A, E | RoomsError> =>
-      Effect.flatMap(
-        linked(link, name, method, payload === undefined ? "" : JSON.stringify(payload)),
-        (text): Effect.Effect<A, E | RoomsError> => {
-          const reply = read(text)
-          switch (reply?._tag) {
-            case "Success": {
-              const value = decode(reply.value)
-              return Result.isSuccess(value) ? Effect.succeed(value.success) : invalidReply(method, value.failure)
-            }
-            case "Failure": {
-              const error = decodeError(reply.error)
-              return Result.isSuccess(error) ? Effect.fail(error.success) : invalidReply(method, error.failure)
-            }
-            case "Refused": {
-              const reason = decodeRefusal(reply.reason)
-              return Result.isSuccess(reason) ? fail(reason.success) : invalidReply(method, reason.failure)
-            }
-            default:
-              return invalidReply(method, { message: "This is no reply of a room" })
+  // As much as possible is done before the call, since each step of an effect costs time.
+  const callBy = <A, E>(
+    link: Link,
+    name: string,
+    method: string,
+    payload: unknown,
+    decode: (value: unknown) => Result.Result<A, Schema.SchemaError>,
+    decodeError: (error: unknown) => Result.Result<E, Schema.SchemaError>
+  ): Effect.Effect<A, E | RoomsError> =>
+    Effect.flatMap(
+      linked(link, name, method, payload === undefined ? "" : JSON.stringify(payload)),
+      (text): Effect.Effect<A, E | RoomsError> => {
+        const reply = read(text)
+        switch (reply?._tag) {
+          case "Success": {
+            const value = decode(reply.value)
+            return Result.isSuccess(value) ? Effect.succeed(value.success) : invalidReply(method, value.failure)
           }
+          case "Failure": {
+            const error = decodeError(reply.error)
+            return Result.isSuccess(error) ? Effect.fail(error.success) : invalidReply(method, error.failure)
+          }
+          case "Refused": {
+            const reason = decodeRefusal(reply.reason)
+            return Result.isSuccess(reason) ? fail(reason.success) : invalidReply(method, reason.failure)
+          }
+          default:
+            return invalidReply(method, { message: "This is no reply of a room" })
         }
-      )
+      }
+    )
 
+  const remote = (link: Link, name: string) => {
     const callBuiltIn = <A, Method extends keyof Calls.BuiltIns>(
       method: Method,
       payload: Calls.BuiltIns[Method],
       decode: (value: unknown) => Result.Result<A, Schema.SchemaError>
-    ) => call(method, payload, decode, noError)
+    ) => callBy(link, name, method, payload, decode, noError)
 
     const encodedMessage = <A>(message: Send, use: (carried: Calls.Carried) => Effect.Effect<A, RoomsError>) => {
       const encoded: Result.Result<Calls.Carried, Schema.SchemaError> = bytes?.isMessage(message)
@@ -244,7 +255,7 @@ export const makeListed = <R extends Room.Any>(
       own[tag] = (payload) => {
         const encoded = encodePayload(payload)
         return Result.isSuccess(encoded)
-          ? call(tag, encoded.success, decodeSuccess, decodeError)
+          ? callBy(link, name, tag, encoded.success, decodeSuccess, decodeError)
           : fail(new InvalidPayload({ method: tag, detail: encoded.failure.message }))
       }
     }
@@ -252,22 +263,24 @@ export const makeListed = <R extends Room.Any>(
     return { ...own, ...builtIns } as unknown as Remote<R> & Pick<Always<R>, "destroy">
   }
 
-  const get = (name: string) =>
-    remote(RoomName.is(name) ? open(name) : nowhere(new RoomsError({ reason: new InvalidRoomName({ name }) })), name)
+  const linkTo = (name: string): Link =>
+    RoomName.is(name) ? open(name) : nowhere(new RoomsError({ reason: new InvalidRoomName({ name }) }))
 
-  const ask = (name: string) =>
-    // SAFETY: only rooms stand in the directory, by their names.
-    Effect.flatMap(linked(open(name as RoomName.RoomName), name, ":occupancy", ""), (text) => {
-      const reply = read(text)
-      return Effect.fromResult(decodeOccupancy(reply?._tag === "Success" ? reply.value : undefined))
-    })
+  const get = (name: string) => remote(linkTo(name), name)
+
+  const ask: Always<R>["ask"] = (name, question, decode) =>
+    callBy(linkTo(name), name, question, undefined, decode, noError)
 
   const service: Always<R> & Partial<Listing> = {
     get,
     destroy: (name) => get(name).destroy(name),
+    ask,
     ...(room.directory && entries !== undefined && {
       list: (options = {}) =>
-        Effect.mapError(entries.list(room.key, options, ask), (reason) => new RoomsError({ reason }))
+        Effect.mapError(
+          entries.list(room.key, options, (name) => ask(name, ":occupancy", decodeOccupancy)),
+          (reason) => new RoomsError({ reason })
+        )
     })
   }
   // SAFETY: it lists if the room stands in a directory, since there are entries then.

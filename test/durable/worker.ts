@@ -8,12 +8,15 @@ import * as Redacted from "effect/Redacted"
 import * as Bindings from "../../src/durable/Bindings.ts"
 import * as DirectoryObject from "../../src/durable/DirectoryObject.ts"
 import * as DurableDirectory from "../../src/durable/DurableDirectory.ts"
+import * as DurableRooms from "../../src/durable/DurableRooms.ts"
 import * as ObjectContext from "../../src/durable/ObjectContext.ts"
 import * as RoomObject from "../../src/durable/RoomObject.ts"
+import * as InspectorRoom from "../../src/inspector/InspectorRoom.ts"
 import * as Awake from "../../src/services/Awake.ts"
 import type * as Entries from "../../src/services/Entries.ts"
 import { Diary, DiaryLive } from "../contract/Diary.ts"
 import { Gate, GateLive } from "../contract/Gate.ts"
+import { Glass, GlassLive } from "../contract/Glass.ts"
 import { Inn, InnLive } from "../contract/Inn.ts"
 import { Ledger, LedgerLive } from "../contract/Ledger.ts"
 
@@ -72,6 +75,25 @@ export class HallDirectory extends DirectoryObject.make() {
     return super.page(options)
   }
 }
+
+/** How often the object of each glass room was made in this isolate, by its name. */
+export const lives = new Map<string, number>()
+
+const counted = Layer.effectDiscard(
+  Effect.map(ObjectContext.ObjectContext, ({ id }) => void lives.set(id.name!, (lives.get(id.name!) ?? 0) + 1))
+)
+
+export class GlassRoom extends RoomObject.make(
+  Glass,
+  Awake.watch(Glass, Layer.provide(GlassLive, DurableRooms.layer(InspectorRoom.InspectorRoom, "GLASS_INSPECTOR"))).pipe(
+    Layer.merge(counted)
+  )
+) {}
+
+export class GlassInspector extends RoomObject.make(
+  InspectorRoom.InspectorRoom,
+  Awake.watch(InspectorRoom.InspectorRoom, InspectorRoom.layer)
+) {}
 
 export class ProbeRoom extends RoomObject.make(Probe, ProbeLive) {}
 
@@ -147,6 +169,8 @@ declare global {
     interface Env {
       readonly CONNECTS: RateLimit
       readonly NEW_ROOMS: RateLimit
+      readonly GLASS: DurableObjectNamespace<GlassRoom>
+      readonly GLASS_INSPECTOR: DurableObjectNamespace<GlassInspector>
       readonly HALL: DurableObjectNamespace<HallRoom>
       readonly COURT: DurableObjectNamespace<CourtRoom>
       readonly DIRECTORY: DurableObjectNamespace<HallDirectory>
