@@ -16,8 +16,6 @@ interface Dated {
 const isDated = (kept: unknown): kept is Dated =>
   typeof kept === "object" && kept !== null && !Array.isArray(kept) && "since" in kept && "beside" in kept
 
-const nobody: ConnectionRegistry.Pass = { user: undefined, labels: [], tags: [], beside: undefined }
-
 export const make = (now: () => number) => {
   let keptOf: (socket: Sockets.Socket) => unknown = () => undefined
   return {
@@ -28,11 +26,13 @@ export const make = (now: () => number) => {
       keptOf = registry.beside
       return {
         ...registry,
-        admit: (socket, protocol, admission, trace, pass = nobody) =>
-          registry.admit(socket, protocol, admission, trace, {
-            ...pass,
-            beside: { since: now(), beside: pass.beside }
-          }),
+        admit: (socket, protocol, admission, trace) =>
+          registry.admit(
+            socket,
+            protocol,
+            { ...admission, beside: { since: now(), beside: admission.beside } },
+            trace
+          ),
         beside: (socket) => {
           const kept = registry.beside(socket)
           return isDated(kept) ? kept.beside : kept

@@ -120,7 +120,7 @@ export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {
   readonly absolve: (socket: Sockets.Socket) => void
   /** What the room's door keeps beside a socket, through every sleep. A plain function. */
   readonly beside: (socket: Sockets.Socket) => unknown
-  /** Replaces that by another value, of at most 96 serialized bytes. A plain function. */
+  /** Replaces that by another value, of at most 128 serialized bytes. A plain function. */
   readonly setBeside: (socket: Sockets.Socket, value: unknown) => void
   /** The trace in which a socket's connection was opened. A plain function. */
   readonly traceOf: (socket: Sockets.Socket) => string | undefined
@@ -159,7 +159,7 @@ interface Entry {
 }
 
 // In the place of what a door keeps beside a socket: as long as that may become.
-const besideReserve = " ".repeat(96)
+const besideReserve = " ".repeat(128)
 
 // A state of so few characters is decoded in less time than it takes to put that off.
 const short = 64

@@ -143,7 +143,7 @@ it("the document is there for everybody (AI-8)", async () => {
   const document = await read(worker.ask("/openapi.json"))
   assert.strictEqual(document.openapi, "3.1.0")
   assert.strictEqual(document.info.title, "Dormouse")
-  assert.strictEqual(Object.keys(document.paths).length, 4)
+  assert.strictEqual(Object.keys(document.paths).length, 5)
   const { body, status } = await worker.ask("/openapi.json", { method: "HEAD" })
   assert.deepStrictEqual([status, body], [200, ""])
   assertProblem(await worker.ask("/openapi.json", { method: "POST" }), 405)
