@@ -16,7 +16,7 @@ export const limits = {
   messageBytes: 4_096,
   jsonDepth: 4,
   jsonKeys: 8,
-  messagesPerSecond: 2,
+  messagesPerSecond: 1,
   messageBurst: 4,
   rateViolations: 3,
   connections: 6,
