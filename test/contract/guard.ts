@@ -25,12 +25,15 @@ export const contract = (
   for (const sleeps of canSleep ? [false, true] : [false]) {
     const test = (
       title: string,
-      body: (world: StoredWorld<typeof Gate>) => Effect.Effect<void, unknown, Scope.Scope>
+      body: (
+        world: StoredWorld<typeof Gate>,
+        awake: StoredWorld<typeof Gate>
+      ) => Effect.Effect<void, unknown, Scope.Scope>
     ) =>
       it.effect(title, () =>
         Effect.flatMap(makeWorld, (world) => {
           const asleep = <A, E, R>(step: Effect.Effect<A, E, R>) => sleeps ? Effect.andThen(world.evict, step) : step
-          return body({
+          const its: StoredWorld<typeof Gate> = {
             ...world,
             run: (effect) => asleep(world.run(effect)),
             call: (method, payload) => asleep(world.call(method, payload)),
@@ -41,7 +44,8 @@ export const contract = (
                 send: (text: string) => asleep(client.send(text)),
                 sendFrame: (frame: string) => asleep(client.sendFrame(frame))
               })))
-          })
+          }
+          return body(its, world)
         }))
 
     const claims = (principal: Partial<Principal.Principal>, address?: string) =>
@@ -121,11 +125,12 @@ export const contract = (
           assert.isUndefined(yield* client.closed)
         }))
 
-      test("who goes on is closed with 4013 (LM-4)", (world) =>
+      test("who goes on is closed with 4013 (LM-4)", (world, awake) =>
         Effect.gen(function*() {
-          const client = yield* world.connect()
+          const client = yield* awake.connect()
           // Faster than anybody may: what comes between two refusals begins the count anew.
           for (let n = 0; n < 40 && (yield* client.closed) === undefined; n++) {
+            if (sleeps) yield* world.evict
             yield* Effect.forEach(Array.from({ length: 10 }, () => `"x"`), client.sendFrame, {
               concurrency: "unbounded",
               discard: true
@@ -221,10 +226,7 @@ export const contract = (
             )
           assert.deepStrictEqual(errorOf(yield* refresh({ ...given, user: "bob" })), ["Error", "Unauthorized"])
           assert.deepStrictEqual(errorOf(yield* refresh("nonsense")), ["Error", "Unauthorized"])
-          for (const other of [{ labels: [] }, { labels: ["x", "y"] }, { labels: ["y"] }, { rooms: ["another"] }]) {
-            assert.deepStrictEqual(errorOf(yield* refresh({ ...given, ...other })), ["Error", "Unauthorized"])
-            yield* world.elapse(500)
-          }
+          yield* world.elapse(2_000)
           const expiresAt = start + 60_000
           assert.deepStrictEqual(JSON.parse((yield* refresh({ ...given, expiresAt }))!), {
             _tag: "Refreshed",

@@ -345,6 +345,30 @@ it.effect("a new token is compared with that of the connection, whatever the roo
     assert.strictEqual((yield* client.closed)?.code, 4003)
   }))
 
+it.effect("a new token says the same as the one before: its labels, and this room (AU-13)", () =>
+  Effect.gen(function*() {
+    const Tokens = Layer.succeed(Authenticator.Authenticator)({
+      authenticate: () => Effect.succeed(Principal.anonymous),
+      verify: (token) =>
+        Effect.sync(() => ({ ...Principal.anonymous, user: "ada", ...JSON.parse(Redacted.value(token)) }))
+    })
+    const room = yield* make({}, { connect: () => Effect.succeed({ labels: ["own"] }) }, Tokens)
+    const client = yield* room.connect("/", { claims: claims({ user: "ada", labels: ["x", "y"] }) })
+    const answer = (token: object) =>
+      Effect.andThen(
+        client.sendFrame(JSON.stringify({ _tag: "Refresh", token: JSON.stringify(token) })),
+        Effect.map(client.receivedFrames, ([frame]) => JSON.parse(String(frame))._tag)
+      )
+    for (const labels of [["x", "y"], ["y", "x"], ["y", "x", "x"]]) {
+      assert.strictEqual(yield* answer({ labels }), "Refreshed")
+    }
+    for (const labels of [[], ["x"], ["x", "y", "z"], ["x", "own"], ["x", "y", "own"], ["x", "z"]]) {
+      assert.strictEqual(yield* answer({ labels }), "Error")
+    }
+    assert.strictEqual(yield* answer({ labels: ["x", "y"], rooms: ["another"] }), "Error")
+    assert.strictEqual(yield* answer({ labels: ["x", "y"], rooms: ["mem*"] }), "Refreshed")
+  }))
+
 it.effect("a token is renewed by one that ends sooner, or never, and by none that was revoked (AU-13, AU-14)", () =>
   Effect.gen(function*() {
     const Tokens = Layer.succeed(Authenticator.Authenticator)({
