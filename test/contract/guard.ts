@@ -226,7 +226,7 @@ export const contract = (
             )
           assert.deepStrictEqual(errorOf(yield* refresh({ ...given, user: "bob" })), ["Error", "Unauthorized"])
           assert.deepStrictEqual(errorOf(yield* refresh("nonsense")), ["Error", "Unauthorized"])
-          yield* world.elapse(2_000)
+          yield* world.elapse(1_500)
           const expiresAt = start + 60_000
           assert.deepStrictEqual(JSON.parse((yield* refresh({ ...given, expiresAt }))!), {
             _tag: "Refreshed",
