@@ -1,5 +1,5 @@
 /**
- * Prints what the Workers weigh, minified and gzipped, and what takes the space. Fails where one is over its bound, or
+ * Prints what the Workers and a client weigh, minified and gzipped, and what takes the space. Fails where one is over its bound, or
  * carries what it does not use.
  *
  *     npm run size
@@ -9,12 +9,19 @@ import { gzipSync } from "node:zlib"
 
 const KiB = 1024
 
-const workers = [
+const bundles: ReadonlyArray<{
+  readonly title: string
+  /** A file, or a program. */
+  readonly entry: string
+  readonly limit: number
+  readonly without: ReadonlyArray<string>
+  readonly shared?: ReadonlyArray<string>
+}> = [
   {
     title: "The deployed Worker",
     entry: "src/worker.ts",
     limit: 90 * KiB,
-    without: ["effect/http", "effect/http-api"]
+    without: ["effect/http", "effect/http-api", "src/client"]
   },
   {
     title: "The seed example",
@@ -22,7 +29,15 @@ const workers = [
     // What it weighed before rooms had limits, and 1 KiB.
     limit: 45_953 + KiB,
     // Who imports no API and no routes carries none.
-    without: ["src/http", "effect/http", "effect/http-api"]
+    without: ["src/http", "effect/http", "effect/http-api", "src/client"]
+  },
+  {
+    title: "A client of the chat",
+    entry: "examples/client/browser.ts",
+    limit: 45 * KiB,
+    // The definition, and nothing of the server.
+    without: ["src/services", "src/durable", "src/listeners", "src/memory", "src/doors", "src/http", "src/rpc"],
+    shared: ["src/services/Room.ts", "src/services/Handlers.ts", "src/services/Protocol.ts"]
   }
 ]
 
@@ -33,7 +48,7 @@ const partOf = (path: string): string =>
 
 const format = (bytes: number) => `${(bytes / KiB).toFixed(1).padStart(6)} KiB`
 
-for (const { entry, limit, title, without } of workers) {
+for (const { entry, limit, shared = [], title, without } of bundles) {
   const { metafile, outputFiles: [output] } = await build({
     entryPoints: [entry],
     bundle: true,
@@ -49,7 +64,8 @@ for (const { entry, limit, title, without } of workers) {
   const parts = new Map<string, number>()
   for (const { inputs } of Object.values(metafile.outputs)) {
     for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
-      parts.set(partOf(path), (parts.get(partOf(path)) ?? 0) + bytesInOutput)
+      const part = shared.includes(path) ? path : partOf(path)
+      parts.set(part, (parts.get(part) ?? 0) + bytesInOutput)
     }
   }
   console.log(`${title} (${entry})`)
