@@ -175,9 +175,14 @@ export const make = (
       expelled.set(socket, start.fork(Effect.catchCause(departure, (cause) => report(socket, "close", cause))))
     })
 
-  const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<unknown> =>
+  const complain = (
+    socket: Sockets.Socket,
+    rejection: Protocol.Rejection,
+    frame?: Protocol.Received
+  ): Effect.Effect<unknown> =>
     Effect.flatMap(assembly.registry.identify(socket), ({ id }) => {
-      const complaint = assembly.protocol.complain(rejection)
+      const about = frame === undefined ? undefined : idOf(frame)
+      const complaint = assembly.protocol.complain(about === undefined ? rejection : { ...rejection, id: about })
       switch (complaint._tag) {
         case "Frame":
           return assembly.broadcaster.send(id, complaint.frame)
@@ -199,11 +204,15 @@ export const make = (
         )
     )
 
-  const failed = (socket: Sockets.Socket, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+  const failed = (
+    socket: Sockets.Socket,
+    frame: Protocol.Received,
+    cause: Cause.Cause<unknown>
+  ): Effect.Effect<void> => {
     const refusal = refusalOf(cause)
     return refusal === undefined
-      ? Effect.andThen(report(socket, "message", cause), complain(socket, internal))
-      : complain(socket, refusal)
+      ? Effect.andThen(report(socket, "message", cause), complain(socket, internal, frame))
+      : complain(socket, refusal, frame)
   }
 
   const refusalOf = (cause: Cause.Cause<unknown>): Protocol.Rejection | undefined => {
@@ -220,7 +229,7 @@ export const make = (
   const receive = (
     socket: Sockets.Socket,
     frame: Protocol.Received,
-    reject: (rejection: Protocol.Rejection) => Effect.Effect<void>,
+    reject: (rejection: Protocol.Rejection) => Effect.Effect<unknown>,
     isWhole: boolean
   ): Effect.Effect<unknown> =>
     Effect.catchCause(
@@ -229,21 +238,32 @@ export const make = (
         const decoded = protocol.decode(frame, limits)
         if (Result.isFailure(decoded)) {
           const other = door?.other(socket, frame)
-          return other === undefined ? reject(decoded.failure) : unlessRejected(socket, other, Effect.void)
+          return other === undefined
+            ? reject({ ...decoded.failure, id: idOf(frame) })
+            : unlessRejected(socket, [frame], other, Effect.void)
         }
         if (isWhole) registry.absolve(socket)
-        if (handlers === undefined) return complain(socket, notStarted)
+        if (handlers === undefined) return complain(socket, notStarted, frame)
         const connection = registry.connection(socket)
         const silence = door?.silence(connection)
-        if (silence !== undefined) return complain(socket, silence)
-        return traced(
+        if (silence !== undefined) return complain(socket, silence, frame)
+        const handled = traced(
           "Room.message",
           () => handlers.message(connection, decoded.success),
           () => originOf(socket, connection)
         )
+        const id = idOf(frame)
+        return id === undefined
+          ? handled
+          : Effect.flatMap(
+            handled,
+            () => Effect.result(assembly.broadcaster.send(connection.id, protocol.confirm!(id)))
+          )
       }),
-      (cause) => failed(socket, cause)
+      (cause) => failed(socket, frame, cause)
     )
+
+  const idOf = (frame: Protocol.Received) => assembly.protocol.idOf?.(frame)
 
   const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<unknown> => {
     if (expelled.has(socket)) return Effect.void
@@ -251,28 +271,42 @@ export const make = (
       const lines = Protocol.lines(frame, frameLines)
       return lines === undefined
         ? malformed(socket, tooManyLines(frameLines))
-        : admitted(socket, lines.length, handleLines(socket, lines))
+        : admitted(socket, lines, handleLines(socket, lines))
     }
-    return admitted(socket, 1, receive(socket, frame, (rejection) => malformed(socket, rejection), true))
+    return admitted(socket, [frame], receive(socket, frame, (rejection) => malformed(socket, rejection), true))
   }
 
   // What the door refuses is not even read.
-  const admitted = (socket: Sockets.Socket, messages: number, handling: Effect.Effect<unknown>) =>
+  const admitted = (
+    socket: Sockets.Socket,
+    messages: ReadonlyArray<Protocol.Received>,
+    handling: Effect.Effect<unknown>
+  ) =>
     assembly.door === undefined
       ? handling
-      : unlessRejected(socket, assembly.door.messages(socket, messages), handling)
+      : unlessRejected(socket, messages, assembly.door.messages(socket, messages.length), handling)
 
+  // One answer is for the whole frame, and one for each message that is to be confirmed.
   const unlessRejected = <E>(
     socket: Sockets.Socket,
+    messages: ReadonlyArray<Protocol.Received>,
     judged: Effect.Effect<Protocol.Rejection | undefined, E>,
     handling: Effect.Effect<unknown>
-  ) => Effect.flatMap(judged, (rejection) => rejection === undefined ? handling : complain(socket, rejection))
+  ) =>
+    Effect.flatMap(judged, (rejection): Effect.Effect<unknown> => {
+      if (rejection === undefined) return handling
+      let answers: Effect.Effect<unknown> = Effect.void
+      for (const id of new Set(messages.map(idOf))) {
+        answers = Effect.andThen(answers, complain(socket, { ...rejection, id }))
+      }
+      return answers
+    })
 
   // A frame is answered once, even if many of its lines are wrong.
   const handleLines = Effect.fnUntraced(function*(socket: Sockets.Socket, lines: ReadonlyArray<string>) {
     let isMalformed = false
     const reject = (rejection: Protocol.Rejection) => {
-      if (isMalformed) return Effect.void
+      if (isMalformed) return rejection.id === undefined ? Effect.void : complain(socket, rejection)
       isMalformed = true
       return malformed(socket, rejection)
     }
