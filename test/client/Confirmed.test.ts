@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Guard from "../../src/doors/Guard.ts"
-import * as Rates from "../../src/doors/Rates.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as Room from "../../src/services/Room.ts"
 
@@ -28,17 +27,19 @@ const WallLive = Wall.toLayer({
   })
 })
 
-const enter = Effect.fnUntraced(function*(live: typeof WallLive = WallLive) {
-  const room = yield* MemoryRoom.make(Wall, live)
-  const client = yield* room.connect("/", { headers: { "sec-websocket-protocol": "ndjson" } })
-  const say = (...lines: ReadonlyArray<unknown>) =>
-    Effect.andThen(
-      client.sendFrame(lines.map((line) => JSON.stringify(line)).join("\n")),
-      Effect.map(client.receivedFrames, (frames) =>
-        frames.flatMap((frame) => String(frame).split("\n")).map((line) => JSON.parse(line)))
-    )
-  return { ...room, say }
-})
+const enter = Effect.fnUntraced(
+  function*(live: Layer.Layer<never, never, MemoryRoom.Services<typeof Wall>> = WallLive) {
+    const room = yield* MemoryRoom.make(Wall, live)
+    const client = yield* room.connect("/", { headers: { "sec-websocket-protocol": "ndjson" } })
+    const say = (...lines: ReadonlyArray<unknown>) =>
+      Effect.andThen(
+        client.sendFrame(lines.map((line) => JSON.stringify(line)).join("\n")),
+        Effect.map(client.receivedFrames, (frames) =>
+          frames.flatMap((frame) => String(frame).split("\n")).map((line) => JSON.parse(line)))
+      )
+    return { ...room, say }
+  }
+)
 
 it.effect("a message with an id is confirmed behind what its handler sent, and the id is no part of it (PL-7)", () =>
   Effect.gen(function*() {

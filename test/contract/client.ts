@@ -4,12 +4,14 @@
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { identity } from "effect/Function"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Chat, Say } from "../../src/Chat.ts"
 import * as RoomClient from "../../src/client/RoomClient.ts"
 import type * as Status from "../../src/client/Status.ts"
+import * as Transport from "../../src/client/Transport.ts"
 
 /** A server of chats. */
 export interface World {
@@ -21,6 +23,8 @@ export interface World {
 
 export interface ChatRoom {
   readonly url: string
+  /** The platform's own, unless given. */
+  readonly transport?: Transport.Transport
   /** The room sleeps, and its clients stay. */
   readonly sleep: Effect.Effect<void>
   /** The room goes, and its clients' connections with it. */
@@ -54,7 +58,7 @@ export const suite = (test: Test, world: World) => {
       query: { name },
       reconnect: Schedule.spaced(50),
       ...options
-    })
+    }).pipe(room.transport ? Effect.provideService(Transport.Transport, room.transport) : identity)
     const { all } = yield* collect(client.messages)
     const troubles = yield* collect(client.troubles)
     const statuses = yield* collect(client.statuses)
