@@ -174,7 +174,9 @@ export const make = (
       })
       return socket
     },
-    cut: Effect.suspend(() => Effect.forEach([...sockets], (socket) => socket.cut(), { discard: true })),
+    cut: Effect.sync(() => {
+      for (const socket of sockets) run(socket.cut())
+    }),
     silence: Effect.sync(() => {
       for (const socket of sockets) socket.silence()
     }),

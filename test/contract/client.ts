@@ -36,7 +36,9 @@ type Test = (title: string, effect: () => Effect.Effect<void, unknown, Scope.Sco
 /** Reads a stream into an array as it comes. */
 export const collect = Effect.fnUntraced(function*<A, E>(stream: Stream.Stream<A, E>) {
   const all: Array<A> = []
-  const fiber = yield* Effect.forkScoped(Stream.runForEach(stream, (value) => Effect.sync(() => all.push(value))))
+  const fiber = yield* Effect.forkScoped(Stream.runForEach(stream, (value) => Effect.sync(() => all.push(value))), {
+    startImmediately: true
+  })
   return { all, fiber }
 })
 
