@@ -26,7 +26,7 @@ export interface Options<R = never> {
   /** The room's address: `ws:`, `wss:`, `http:` or `https:`; in a browser it may be relative to the page. */
   readonly url: Asked<string | URL, R>
   /** Parameters beside those that the address has. */
-  readonly query?: Asked<Readonly<Record<string, string | undefined>>, R> | undefined
+  readonly query?: Asked<Readonly<Record<string, string | undefined>> | undefined, R> | undefined
   /** A token, which is sent as the pair of subprotocols `bearer, <token>`. */
   readonly token?: Asked<string | Redacted.Redacted | undefined, R> | undefined
   /**
@@ -183,7 +183,6 @@ export const make = Effect.fnUntraced(function*<R>(
     let step = yield* Schedule.toStep(reconnect)
     let cameBack = false
     while (true) {
-      rider.status({ _tag: "Connecting" })
       const { close, wasStable } = yield* attempt
       const { code, reason } = close
       if (!CloseCode.reconnects(code)) return close
@@ -203,6 +202,7 @@ export const make = Effect.fnUntraced(function*<R>(
       rider.status({ _tag: "Waiting", until: clock.currentTimeMillisUnsafe() + delay, code, reason })
       yield* Queue.clear(woken)
       yield* pause(delay)
+      rider.status({ _tag: "Connecting" })
     }
   })
 
