@@ -16,6 +16,7 @@ export const internal: ReadonlySet<string> = new Set([
   "DurableSockets",
   "Expiry",
   "Idle",
+  "Listeners",
   "ListenerRoom",
   "ListenerSockets",
   "Mailbox",
@@ -24,17 +25,21 @@ export const internal: ReadonlySet<string> = new Set([
   "NodeStorage",
   "NodeUpgrade",
   "OneTurn",
+  "Outgoing",
   "Pace",
   "Plain",
   "PushedStreams",
   "Register",
+  "RoomService",
   "RoomsEndpoints",
   "RpcCalls",
   "RpcFrames",
   "Spans",
   "SqliteStorage",
+  "StateCodec",
   "Stub",
-  "Tables"
+  "Tables",
+  "Wire"
 ])
 
 const manifest = new URL("../package.json", import.meta.url)

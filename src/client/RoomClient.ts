@@ -18,6 +18,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -158,13 +159,23 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
     autoResponse: room.autoResponse,
     opened: (socket) => outgoing.open(socket, wire.joins(socket.protocol)),
     frame: (data) => {
-      if (!outgoing.hear(response !== undefined && data === response)) wire.read(data, take)
+      if (outgoing.hear(response !== undefined && data === response)) return
+      try {
+        wire.read(data, take)
+      } catch (error) {
+        // A schema of the room throws.
+        troubles.tell({ _tag: "Unreadable", detail: String(error) })
+      }
     },
     pinged: outgoing.ping,
     lost: outgoing.lose,
     status: status.tell
   })
-  yield* Effect.forkScoped(Effect.map(run, (close) => end(close, false)))
+  yield* Effect.forkScoped(Effect.onExitPrimitive(run, (exit) => {
+    if (Exit.isSuccess(exit)) end(exit.value, false)
+    else end({ code: CloseCode.normal, reason: "" }, true)
+    return undefined
+  }))
 
   return {
     messages: messages.stream,

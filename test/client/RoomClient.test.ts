@@ -2,6 +2,7 @@
  * The client of a room under the `TestClock`, on a room in memory.
  */
 import { assert, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
@@ -509,4 +510,89 @@ it.effect("what may have changed something is tried at once: where it waits it c
     yield* client.wake
     yield* pass(10_000)
     assert.deepInclude(yield* client.status, { _tag: "Waiting", code: 4000 })
+  }))
+
+it.effect("a page that was frozen asks anew before it gives the connection up (CC-4)", () =>
+  Effect.gen(function*() {
+    const room = yield* build()
+    const clock = yield* TestClock.testClockWith(Effect.succeed)
+    let frozen = 0
+    // A timer that fires an hour late: what it waited for took that long.
+    const late: Clock.Clock = Object.create(clock, {
+      currentTimeMillisUnsafe: { value: () => clock.currentTimeMillisUnsafe() + frozen }
+    })
+    const client = yield* room.make.pipe(Effect.provideService(Clock.Clock, late))
+    yield* pass(25_000)
+    yield* room.network.silence
+    yield* pass(25_000)
+    assert.deepStrictEqual(room.frames, ["ping", "ping"])
+    frozen = 3_600_000
+    yield* pass(10_000)
+    assert.strictEqual((yield* client.status)._tag, "Connected")
+    assert.deepStrictEqual(room.frames, ["ping", "ping", "ping"])
+    yield* pass(10_000)
+    assert.deepInclude(yield* client.status, { _tag: "Waiting", code: 4000 })
+  }))
+
+it.effect("what the room sends and the definition does not have is told, and the rest is heard (CC-1)", () =>
+  Effect.gen(function*() {
+    const Newer = Room.make("wall", { receive: Note, send: Schema.Struct({ text: Schema.Unknown }) })
+    const room = yield* MemoryRoom.make(
+      Newer,
+      Newer.toLayer({
+        message: Effect.fnUntraced(function*() {
+          const room = yield* Newer
+          yield* room.broadcast({ text: 3 })
+          yield* room.broadcast({ text: "a" })
+        })
+      })
+    )
+    const client = yield* RoomClient.make(Wall, { url: "ws://memory/" }).pipe(on(room))
+    const { all } = yield* collect(client.messages)
+    const troubles = yield* collect(client.troubles)
+    yield* client.send(say("go"))
+    yield* settle
+    assert.deepStrictEqual(all, [say("a")])
+    assert.deepStrictEqual(troubles.all.map(({ _tag }) => _tag), ["Unreadable"])
+  }))
+
+it.effect("rooms of text and of bytes have clients, too, and a JSON room's bytes keep their place (CC-1, CC-8)", () =>
+  Effect.gen(function*() {
+    const Text = Room.make("text", { format: "text", receive: Schema.String, send: Schema.String })
+    const text = yield* MemoryRoom.make(
+      Text,
+      Text.toLayer({
+        message: Effect.fnUntraced(function*(_, said) {
+          const room = yield* Text
+          yield* room.broadcast(`<${said}>`)
+        })
+      })
+    )
+    const one = yield* RoomClient.make(Text, { url: "ws://memory/" }).pipe(on(text))
+    const texts = yield* collect(one.messages)
+    yield* one.send("a\nb")
+    const unconfirmed = yield* Effect.flip(one.send("a", { id: "1" }))
+    assert.strictEqual(unconfirmed.reason._tag, "InvalidMessage")
+    const Mixed = Room.make("mixed", {
+      receive: Note,
+      send: Note,
+      bytes: { receive: Schema.Uint8Array, send: Schema.Uint8Array }
+    })
+    const mixed = yield* MemoryRoom.make(
+      Mixed,
+      Mixed.toLayer({
+        message: Effect.fnUntraced(function*(_, said) {
+          const room = yield* Mixed
+          yield* room.broadcast(said)
+        })
+      })
+    )
+    const two = yield* RoomClient.make(Mixed, { url: "ws://memory/" }).pipe(on(mixed))
+    const both = yield* collect(two.messages)
+    yield* settle
+    const said = [say("a"), say("b"), new Uint8Array([1, 2]), say("c")]
+    for (const message of said) yield* two.send(message)
+    yield* settle
+    assert.deepStrictEqual(texts.all, ["<a\nb>"])
+    assert.deepStrictEqual(both.all, said)
   }))
