@@ -116,6 +116,8 @@ export const make = Effect.fnUntraced(function*<R>(
     let heard = false
     let farewell: readonly [code: number, reason?: string] = [CloseCode.normal]
 
+    let deafen = ignored
+
     const ended = Effect.callback<CloseCode.Close>((resume) => {
       const open = () => {
         openedAt = clock.currentTimeMillisUnsafe()
@@ -133,11 +135,11 @@ export const make = Effect.fnUntraced(function*<R>(
       socket.addEventListener("close", close)
       // A close follows. Some sockets throw where nobody listens to this, also once nobody listens to anything else.
       socket.addEventListener("error", ignored)
-      return Effect.sync(() => {
+      deafen = () => {
         socket.removeEventListener("open", open)
         socket.removeEventListener("message", message)
         socket.removeEventListener("close", close)
-      })
+      }
     })
 
     const gaveUp = Effect.sync((): CloseCode.Close => {
@@ -167,6 +169,7 @@ export const make = Effect.fnUntraced(function*<R>(
     })
 
     const close = yield* Effect.onExitPrimitive(Effect.raceFirst(ended, heartbeat), (exit) => {
+      deafen()
       if (openedAt !== undefined) rider.lost(Exit.isSuccess(exit) ? exit.value : leaving)
       socket.close(...farewell)
       return undefined
@@ -211,7 +214,7 @@ export const make = Effect.fnUntraced(function*<R>(
 
 const leaving: CloseCode.Close = { code: CloseCode.normal, reason: "", wasClean: true }
 
-const ignored = () => undefined
+const ignored = (): void => undefined
 
 const asked = <A, R>(value: Asked<A, R>): Effect.Effect<A, unknown, R> =>
   Effect.isEffect(value) ? value : Effect.succeed(value)

@@ -11,9 +11,10 @@ import { pass } from "./world.ts"
 
 suite((title, effect) => it.effect(title, effect), {
   pass: pass(10),
-  room: Effect.map(MemoryRoom.make(Chat, ChatLive), ({ crash, evict, network }) => ({
+  room: Effect.map(MemoryRoom.make(Chat, ChatLive), ({ assertSleeps, crash, evict, network }) => ({
     url: "ws://memory/",
     sleep: evict,
+    isAsleep: Effect.match(assertSleeps, { onFailure: () => false, onSuccess: () => true }),
     crash,
     transport: network.transport
   }))

@@ -52,6 +52,7 @@ suite((title, effect) => it.live(title, effect), {
     return {
       url: `http://127.0.0.1:${proxy.port}/room`,
       sleep: Effect.void,
+      isAsleep: Effect.succeed(true),
       crash: Effect.sync(proxy.reset)
     }
   })

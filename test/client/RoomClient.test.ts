@@ -315,6 +315,23 @@ it.effect("what is said while away waits, and leaves in order as one frame; what
     assert.deepStrictEqual(room.frames, [`{"text":"a"}\n{"text":"c"}`])
   }))
 
+it.effect("what was said in the turn in which the connection ends has not left, and goes first with the next (CC-5, CC-9)", () =>
+  Effect.gen(function*() {
+    const room = yield* build()
+    const client = yield* room.make
+    const [socket] = yield* room.network.sockets
+    yield* client.send(say("a"))
+    socket!.end({ code: 1006, reason: "", wasClean: false })
+    yield* settle
+    assert.deepStrictEqual(room.frames, [])
+    yield* Effect.forkScoped(client.send(say("b")))
+    yield* pass(1_000)
+    assert.deepStrictEqual(client.heard, ["a", "b"])
+    assert.deepStrictEqual(client.trouble, [])
+    // Nobody listens to the old one any more: what is left keeps a late error from being thrown.
+    assert.strictEqual(socket!.listeners, 1)
+  }))
+
 it.effect("a full queue fails at once: by messages, by bytes, and without a queue (CC-5)", () =>
   Effect.gen(function*() {
     for (

@@ -2,9 +2,11 @@
  * What a client does against any server of the chat: in memory, the deployed Worker over TCP, and Node.
  */
 import { assert } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { identity } from "effect/Function"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -27,6 +29,8 @@ export interface ChatRoom {
   readonly transport?: Transport.Transport
   /** The room sleeps, and its clients stay. */
   readonly sleep: Effect.Effect<void>
+  /** Whether it sleeps, where rooms sleep. */
+  readonly isAsleep: Effect.Effect<boolean>
   /** The room goes, and its clients' connections with it. */
   readonly crash: Effect.Effect<void>
 }
@@ -100,5 +104,64 @@ export const suite = (test: Test, world: World) => {
       assert.isAtLeast(bob.all.length, 1)
       const tags = ada.statuses.map((status: Status.Status) => status._tag)
       assert.deepStrictEqual(tags.slice(-3), ["Waiting", "Connecting", "Connected"])
+    }))
+
+  test("a message with an id succeeds once it is handled, also when the room slept (CC-7)", () =>
+    Effect.gen(function*() {
+      const room = yield* world.room
+      const ada = yield* enter(room, "Ada")
+      yield* ada.send(new Say({ text: "one" }), { id: "1" })
+      yield* room.sleep
+      yield* ada.send(new Say({ text: "two" }), { id: "2" })
+      yield* until("both", () => ada.texts().length === 2)
+      assert.deepStrictEqual(ada.heard, [])
+    }))
+
+  test("a heartbeat is answered, and a room that sleeps sleeps on (CC-4)", () =>
+    Effect.gen(function*() {
+      const room = yield* world.room
+      const ada = yield* enter(room, "Ada", { pingEvery: 120, answerWithin: 100 })
+      yield* room.sleep
+      for (let passed = 0; passed < 50; passed++) yield* world.pass
+      assert.deepStrictEqual(yield* ada.status, { _tag: "Connected" })
+      assert.deepStrictEqual(ada.statuses.map(({ _tag }) => _tag).at(-1), "Connected")
+      assert.isTrue(yield* room.isAsleep)
+      yield* ada.send(new Say({ text: "hello" }))
+      yield* until("the text", () => ada.texts().length === 1)
+    }))
+
+  test("a client that leaves has left with 1000 (CC-9)", () =>
+    Effect.gen(function*() {
+      const room = yield* world.room
+      const bob = yield* enter(room, "Bob")
+      yield* Effect.scoped(enter(room, "Ada"))
+      const left = () => bob.all.find(({ _tag }) => _tag === "Left")
+      yield* until("the leaving", () => left() !== undefined)
+      assert.deepInclude(left(), { name: "Ada", code: 1000 })
+    }))
+
+  test("many whose room goes come back, spread over the window (CC-2)", () =>
+    Effect.gen(function*() {
+      const room = yield* world.room
+      const window = 400
+      const spread = Schedule.modifyDelay(
+        Schedule.forever,
+        () => Effect.map(Random.next, (random) => Duration.millis(window * random))
+      )
+      const clients = yield* Effect.forEach(
+        Array.from({ length: 50 }, (_, n) => n),
+        (n) => enter(room, `${n}`, { reconnect: spread }),
+        { concurrency: 10 }
+      )
+      yield* room.crash
+      const isBack = ({ all }: (typeof clients)[number]) => all.filter(({ _tag }) => _tag === "Welcome").length === 2
+      yield* until("everybody", () => clients.every(isBack))
+      const untils = clients.flatMap(({ statuses }) =>
+        statuses.flatMap((status) => status._tag === "Waiting" ? [status.until] : [])
+      )
+      const first = Math.min(...untils)
+      // Half of them in the first half, more or less.
+      const early = untils.filter((until) => until - first < window / 2).length
+      assert.isTrue(early > 10 && early < 40, `${early} of ${untils.length}`)
     }))
 }

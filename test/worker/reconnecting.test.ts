@@ -15,6 +15,7 @@ suite((title, effect) => it.live(title, effect), {
     return {
       url: `http://${worker.host()}/rooms/${room}`,
       sleep: Effect.promise(() => worker.sleep(room)),
+      isAsleep: Effect.promise(() => worker.isAsleep(room)),
       crash: Effect.promise(() => worker.crash(room))
     }
   })
