@@ -132,7 +132,7 @@ export class MemoryWebSocket {
 
   #tell<K extends keyof Events>(event: K, value: Events[K]) {
     if (this.#isSilent) return
-    for (const listener of [...this.#listeners.get(event) ?? []]) listener(value)
+    this.#listeners.get(event)?.forEach((listener) => listener(value))
   }
 }
 
