@@ -36,7 +36,6 @@ export const internal: ReadonlySet<string> = new Set([
   "RpcFrames",
   "Spans",
   "SqliteStorage",
-  "StateCodec",
   "Stub",
   "Tables",
   "Wire"

@@ -160,7 +160,7 @@ it(
     // As React has them, for one component that never renders again.
     const useState = <A>(make: () => A) => [make()] as const
     const effects: Array<() => () => void> = []
-    const useEffect = (effect: () => () => void, _: ReadonlyArray<unknown>) => void effects.push(effect)
+    const useEffect = (effect: () => () => void, _dependencies: ReadonlyArray<unknown>) => void effects.push(effect)
     const useSyncExternalStore = <A>(subscribe: (changed: () => void) => () => void, get: () => A) => {
       subscribe(() => {})()
       return get()

@@ -32,13 +32,13 @@ it.live("the clients of docs/client.md that are none of ours talk to the room, t
 
     const socket = new WebSocket(url)
     const pinging = setInterval(() => socket.send("ping"), 25_000) // answered "pong", and wakes nobody
-    socket.onclose = () => clearInterval(pinging)
-    socket.onopen = () => socket.send(JSON.stringify({ _tag: "Say", text: "hello", $id: "1" }))
-    socket.onmessage = ({ data }) => {
+    socket.addEventListener("close", () => clearInterval(pinging))
+    socket.addEventListener("open", () => socket.send(JSON.stringify({ _tag: "Say", text: "hello", $id: "1" })))
+    socket.addEventListener("message", ({ data }) => {
       if (data === "pong") return
       const message = JSON.parse(data) // { _tag: "Said", … }, { _tag: "Handled", id: "1" }, or { _tag: "Error", … }
       show(message._tag)
-    }
+    })
 
     const until = async (tag: string) => {
       for (let turn = 0; !heard.includes(tag) && turn < 500; turn++) {
