@@ -12,14 +12,6 @@ import type * as Protocol from "../services/Protocol.ts"
 import * as RoomClientError from "./RoomClientError.ts"
 import * as Transport from "./Transport.ts"
 
-/** How much may wait for a connection. */
-export interface Bounds {
-  /** 100 unless given. */
-  readonly messages?: number | undefined
-  /** UTF-8 bytes of their frames: 65,536 unless given. */
-  readonly bytes?: number | undefined
-}
-
 /** A message on its way. */
 export interface Item {
   readonly message: unknown
@@ -44,7 +36,8 @@ const doubts = 256
 
 /** Makes it. It is on for one client. */
 export const make = ({ bounds, frameBytes, request, unknown }: {
-  readonly bounds: Bounds | false | undefined
+  /** What may wait for a connection: messages, and UTF-8 bytes of their frames. */
+  readonly bounds: { readonly messages: number; readonly bytes: number }
   /** Bytes of a joined frame. */
   readonly frameBytes: number
   /** The text of a ping. Where there is none, any frame of the server counts as the answer to one. */
@@ -52,10 +45,6 @@ export const make = ({ bounds, frameBytes, request, unknown }: {
   /** Is told of each message that may have been lost. */
   readonly unknown: (message: unknown) => void
 }) => {
-  const most = {
-    messages: bounds === false ? 0 : bounds?.messages ?? 100,
-    bytes: bounds ? bounds.bytes ?? 65_536 : 65_536
-  }
   let socket: Transport.Socket | undefined
   let joins = false
   let ended: RoomClientError.RoomClientError | undefined
@@ -124,7 +113,7 @@ export const make = ({ bounds, frameBytes, request, unknown }: {
 
   const fail = (reason: RoomClientError.RoomClientError["reason"]) => Effect.fail(RoomClientError.make(reason))
 
-  const isFull = (bytes: number) => waiting.length >= most.messages || waitingBytes + bytes > most.bytes
+  const isFull = (bytes: number) => waiting.length >= bounds.messages || waitingBytes + bytes > bounds.bytes
 
   return {
     /** Says a message, now. The effect ends when it has left, or with the room's answer where it has an id. */

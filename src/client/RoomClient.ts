@@ -35,10 +35,10 @@ import * as Wire from "./Wire.ts"
 /** How a client behaves. */
 export interface Options<R = never> extends Reconnection.Options<R> {
   /**
-   * What is said while there is no connection waits for one: at most 100 messages and 65,536 bytes, unless given. With
-   * `false` nothing waits, and fails at once.
+   * What is said while there is no connection waits for one: at most 100 messages, and 65,536 UTF-8 bytes of frames,
+   * unless given. With `false` nothing waits, and fails at once.
    */
-  readonly queue?: Outgoing.Bounds | false | undefined
+  readonly queue?: { readonly messages?: number | undefined; readonly bytes?: number | undefined } | false | undefined
   /** How many messages may wait for one listener: 4,096, unless given. */
   readonly listenerMessages?: number | undefined
 }
@@ -103,14 +103,16 @@ export const layer = <R extends Room.Any, RX = never>(
 /** The same as an effect. */
 export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
   room: R,
-  { listenerMessages = 4_096, queue, ...options }: Options<RX>
+  { listenerMessages = 4_096, queue = {}, ...options }: Options<RX>
 ): Effect.fn.Return<Service<R>, never, RX | Scope.Scope> {
   const wire = Wire.make(room)
   const overrun = RoomClientError.make(new RoomClientError.Overrun({ limit: listenerMessages }))
   const messages = yield* Listeners.make<Room.Send<R>, RoomClientError.RoomClientError>(listenerMessages, overrun)
   const troubles = yield* Listeners.make<Trouble<R>, RoomClientError.RoomClientError>(listenerMessages, overrun)
   const outgoing = Outgoing.make({
-    bounds: queue,
+    bounds: queue === false
+      ? { messages: 0, bytes: 0 }
+      : { messages: queue.messages ?? 100, bytes: queue.bytes ?? 65_536 },
     frameBytes: wire.frameBytes,
     request: room.autoResponse?.[0],
     // SAFETY: it was given to `send`.
