@@ -11,8 +11,9 @@ const KiB = 1024
 
 const bundles: ReadonlyArray<{
   readonly title: string
-  /** A file, or a program. */
+  /** A file, or what the program is that is bundled instead. */
   readonly entry: string
+  readonly program?: string
   readonly limit: number
   readonly without: ReadonlyArray<string>
   readonly shared?: ReadonlyArray<string>
@@ -33,7 +34,19 @@ const bundles: ReadonlyArray<{
   },
   {
     title: "A client of the chat",
-    entry: "examples/client/browser.ts",
+    entry: "a page that says hello and listens",
+    program: `
+      import * as Effect from "effect/Effect"
+      import * as Stream from "effect/Stream"
+      import { Chat, Say } from "./src/Chat.ts"
+      import * as RoomClient from "./src/client/RoomClient.ts"
+
+      Effect.gen(function*() {
+        const client = yield* RoomClient.make(Chat, { url: "/rooms/lobby", query: { name: "Ada" } })
+        yield* client.send(new Say({ text: "hello" }))
+        yield* Stream.runForEach(client.messages, (message) => Effect.log(message._tag))
+      }).pipe(Effect.scoped, Effect.runFork)
+    `,
     limit: 45 * KiB,
     // The definition, and nothing of the server.
     without: ["src/services", "src/durable", "src/listeners", "src/memory", "src/doors", "src/http", "src/rpc"],
@@ -48,9 +61,9 @@ const partOf = (path: string): string =>
 
 const format = (bytes: number) => `${(bytes / KiB).toFixed(1).padStart(6)} KiB`
 
-for (const { entry, limit, shared = [], title, without } of bundles) {
+for (const { entry, limit, program, shared = [], title, without } of bundles) {
   const { metafile, outputFiles: [output] } = await build({
-    entryPoints: [entry],
+    ...(program === undefined ? { entryPoints: [entry] } : { stdin: { contents: program, resolveDir: "." } }),
     bundle: true,
     minify: true,
     format: "esm",

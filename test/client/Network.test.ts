@@ -45,7 +45,7 @@ const serve = Effect.fnUntraced(function*<R extends Room.Any, E>(
   return (server.address() as AddressInfo).port
 })
 
-suite((title, effect) => it.live(title, effect), {
+suite((title, effect) => it.live(title, effect, 30_000), {
   pass: Effect.sleep(10),
   room: Effect.gen(function*() {
     const proxy = yield* Proxy.make(yield* serve(Chat, ChatLive))

@@ -21,6 +21,8 @@ export interface World {
   readonly room: Effect.Effect<ChatRoom, never, Scope.Scope>
   /** Ten milliseconds pass, of real time or of the test's. */
   readonly pass: Effect.Effect<void>
+  /** How many are many: 50, unless given. */
+  readonly many?: number
 }
 
 export interface ChatRoom {
@@ -140,7 +142,7 @@ export const suite = (test: Test, world: World) => {
       assert.deepInclude(left(), { name: "Ada", code: 1000 })
     }))
 
-  test("many whose room goes come back, spread over the window (CC-2)", () =>
+  test("many whose room goes come back, spread over the window, and hear everything once, in order (CC-2)", () =>
     Effect.gen(function*() {
       const room = yield* world.room
       const window = 400
@@ -149,7 +151,7 @@ export const suite = (test: Test, world: World) => {
         () => Effect.map(Random.next, (random) => Duration.millis(window * random))
       )
       const clients = yield* Effect.forEach(
-        Array.from({ length: 50 }, (_, n) => n),
+        Array.from({ length: world.many ?? 50 }, (_, n) => n),
         (n) => enter(room, `${n}`, { reconnect: spread }),
         { concurrency: 10 }
       )
@@ -162,6 +164,10 @@ export const suite = (test: Test, world: World) => {
       const first = Math.min(...untils)
       // Half of them in the first half, more or less.
       const early = untils.filter((until) => until - first < window / 2).length
-      assert.isTrue(early > 10 && early < 40, `${early} of ${untils.length}`)
+      assert.isTrue(early > untils.length / 4 && early < untils.length * 3 / 4, `${early} of ${untils.length}`)
+      const said = ["one", "two", "three"]
+      for (const text of said) yield* clients[0]!.send(new Say({ text }))
+      yield* until("all texts", () => clients.every((client) => client.texts().length === 3))
+      for (const client of clients) assert.deepStrictEqual(client.texts(), said)
     }))
 }

@@ -11,6 +11,7 @@ const worker = useWorker()
 
 suite((title, effect) => it.live(title, effect), {
   pass: Effect.sleep(10),
+  many: 200,
   room: Effect.sync(() => {
     const room = worker.room()
     return {
