@@ -19,7 +19,7 @@ export default defineConfig({
           name: "unit",
           include: [
             "test/*.test.ts",
-            "test/{domain,services,memory,rpc,listeners,docs,http,doors,inspector}/**/*.test.ts",
+            "test/{client,domain,services,memory,rpc,listeners,docs,http,doors,inspector}/**/*.test.ts",
             "test/{chaos,examples}/*.memory.test.ts"
           ]
         }

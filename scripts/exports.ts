@@ -17,6 +17,7 @@ export const internal: ReadonlySet<string> = new Set([
   "Expiry",
   "Feed",
   "Idle",
+  "Listeners",
   "ListenerRoom",
   "ListenerSockets",
   "Mailbox",
@@ -25,10 +26,12 @@ export const internal: ReadonlySet<string> = new Set([
   "NodeStorage",
   "NodeUpgrade",
   "OneTurn",
+  "Outgoing",
   "Pace",
   "Plain",
   "PushedStreams",
   "Register",
+  "RoomService",
   "RoomsEndpoints",
   "RpcCalls",
   "RpcFrames",
@@ -37,7 +40,8 @@ export const internal: ReadonlySet<string> = new Set([
   "SqliteStorage",
   "Stub",
   "Tables",
-  "Tally"
+  "Tally",
+  "Wire"
 ])
 
 const manifest = new URL("../package.json", import.meta.url)

@@ -44,7 +44,7 @@ export const render = (): string => {
 const folderOf = (module: string) => module.slice(0, module.indexOf("/"))
 
 /** From what a user begins with to what few need. A folder that is not here comes first, and is to be put here. */
-const order = ["services", "durable", "memory", "domain", "http", "rpc", "listeners"]
+const order = ["services", "durable", "client", "memory", "domain", "http", "rpc", "listeners"]
 
 const firstSentence = (text: string) => /^[\s\S]*?\.(?=\s|$)/.exec(text)?.[0].replaceAll("\n", " ") ?? ""
 

@@ -1,5 +1,5 @@
 /**
- * Prints what the Workers weigh, minified and gzipped, and what takes the space. Fails where one is over its bound, or
+ * Prints what the Workers and a client weigh, minified and gzipped, and what takes the space. Fails where one is over its bound, or
  * carries what it does not use.
  *
  *     npm run size
@@ -9,21 +9,49 @@ import { gzipSync } from "node:zlib"
 
 const KiB = 1024
 
-const workers = [
+const bundles: ReadonlyArray<{
+  readonly title: string
+  /** A file, or what the program is that is bundled instead. */
+  readonly entry: string
+  readonly program?: string
+  readonly limit: number
+  readonly without: ReadonlyArray<string>
+  readonly shared?: ReadonlyArray<string>
+}> = [
   {
     title: "The deployed Worker",
     entry: "src/worker.ts",
     limit: 90 * KiB,
-    without: ["effect/http", "effect/http-api"]
+    without: ["effect/http", "effect/http-api", "src/client"]
   },
   {
     title: "The seed example",
     entry: "examples/hibernation-server/src/worker.ts",
-    // What it weighed before rooms could store anything, 1 KiB for that, 1 KiB for limits, and a quarter for clients that
-    // want to know whether a message was handled.
-    limit: 44_966 + 2.25 * KiB,
+    // What it weighed before rooms could store anything, 1 KiB for that, 1 KiB for limits, and 280 bytes for clients
+    // that want to know whether a message was handled.
+    limit: 44_966 + 2 * KiB + 280,
     // Who imports no API and no routes carries none.
-    without: ["src/http", "src/inspector", "effect/http", "effect/http-api"]
+    without: ["src/http", "src/inspector", "effect/http", "effect/http-api", "src/client"]
+  },
+  {
+    title: "A client of the chat",
+    entry: "a page that says hello and listens",
+    program: `
+      import * as Effect from "effect/Effect"
+      import * as Stream from "effect/Stream"
+      import { Chat, Say } from "./src/Chat.ts"
+      import * as RoomClient from "./src/client/RoomClient.ts"
+
+      Effect.gen(function*() {
+        const client = yield* RoomClient.make(Chat, { url: "/rooms/lobby", query: { name: "Ada" } })
+        yield* client.send(new Say({ text: "hello" }))
+        yield* Stream.runForEach(client.messages, (message) => Effect.log(message._tag))
+      }).pipe(Effect.scoped, Effect.runFork)
+    `,
+    limit: 45 * KiB,
+    // The definition, and nothing of the server.
+    without: ["src/services", "src/durable", "src/listeners", "src/memory", "src/doors", "src/http", "src/rpc"],
+    shared: ["src/services/Room.ts", "src/services/Handlers.ts", "src/services/Protocol.ts"]
   }
 ]
 
@@ -34,9 +62,9 @@ const partOf = (path: string): string =>
 
 const format = (bytes: number) => `${(bytes / KiB).toFixed(1).padStart(6)} KiB`
 
-for (const { entry, limit, title, without } of workers) {
+for (const { entry, limit, program, shared = [], title, without } of bundles) {
   const { metafile, outputFiles: [output] } = await build({
-    entryPoints: [entry],
+    ...(program === undefined ? { entryPoints: [entry] } : { stdin: { contents: program, resolveDir: "." } }),
     bundle: true,
     minify: true,
     format: "esm",
@@ -50,7 +78,8 @@ for (const { entry, limit, title, without } of workers) {
   const parts = new Map<string, number>()
   for (const { inputs } of Object.values(metafile.outputs)) {
     for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
-      parts.set(partOf(path), (parts.get(partOf(path)) ?? 0) + bytesInOutput)
+      const part = shared.includes(path) ? path : partOf(path)
+      parts.set(part, (parts.get(part) ?? 0) + bytesInOutput)
     }
   }
   console.log(`${title} (${entry})`)

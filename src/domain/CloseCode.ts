@@ -42,6 +42,9 @@ export const serviceRestart = 1012
 /** The server is overloaded. */
 export const tryAgainLater = 1013
 
+/** Nothing has come from the server for a long time: a client gives the connection up. */
+export const silent = 4000
+
 /** The room is being emptied, so that it can move: the reason says within which window to come back. */
 export const drain = 4001
 
@@ -87,6 +90,7 @@ export const table = {
   internalError: { code: internalError, reconnect: true, meaning: "the server failed" },
   serviceRestart: { code: serviceRestart, reconnect: true, meaning: "the server restarts" },
   tryAgainLater: { code: tryAgainLater, reconnect: true, meaning: "the server is overloaded" },
+  silent: { code: silent, reconnect: true, meaning: "nothing has come from the server for a long time" },
   drain: {
     code: drain,
     reconnect: true,
@@ -105,6 +109,16 @@ export const table = {
   readonly reconnect: boolean
   readonly meaning: string
 }>
+
+const named = /* @__PURE__ */ new Map<number, boolean>(
+  /* @__PURE__ */ Object.values(table).map(({ code, reconnect }) => [code, reconnect])
+)
+
+/**
+ * Whether a client does well to come back after a close. Of the codes without a name, only 4500–4999, and those below
+ * 3000, ask it not to.
+ */
+export const reconnects = (code: number): boolean => named.get(code) ?? (code >= 3000 && code < 4500)
 
 /** The reason of a close with {@link drain}: the window is in milliseconds. */
 export const drainReason = (window: number): string => `Come back within ${Math.round(window)} ms.`

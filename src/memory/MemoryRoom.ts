@@ -25,6 +25,7 @@ import * as Entries from "../services/Entries.ts"
 import * as Protocol from "../services/Protocol.ts"
 import type * as Room from "../services/Room.ts"
 import * as RoomRuntime from "../services/RoomRuntime.ts"
+import * as MemoryNetwork from "./MemoryNetwork.ts"
 import * as MemoryRuntime from "./MemoryRuntime.ts"
 
 /** What a room's layer, and an effect that is run in the room, may use. */
@@ -76,6 +77,8 @@ export interface MemoryRoom<R extends Room.Any, App = never> {
     url?: string,
     options?: ConnectOptions
   ) => Effect.Effect<Client<Room.Receive<R>, Room.Send<R>>, Problem.Problem>
+  /** The room's network, for clients that open standard WebSockets. */
+  readonly network: MemoryNetwork.Network
   /** The object sleeps and wakes: every service is built again, and the connections stay. */
   readonly evict: Effect.Effect<void>
   /**
@@ -166,21 +169,23 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
     closed: Effect.sync(client.closed)
   })
 
+  const enter = Effect.fnUntraced(function*(url: string, { claims = Claims.none, headers = {} }: ConnectOptions) {
+    const [client, server] = memory.connect()
+    const all = new Map(Object.entries({ upgrade: "websocket", ...headers }))
+    const request = {
+      method: "GET",
+      url: new URL(url, "https://room.invalid").href,
+      headers: { get: (name: string) => all.get(name.toLowerCase()) ?? null },
+      claims
+    }
+    const handshake = yield* life.inside(life.connect(request, server))
+    yield* memory.settle
+    return { client, ...handshake }
+  })
+
   return {
-    connect: (url = "/", { claims = Claims.none, headers = {} } = {}) =>
-      Effect.gen(function*() {
-        const [client, server] = memory.connect()
-        const all = new Map(Object.entries({ upgrade: "websocket", ...headers }))
-        const request = {
-          method: "GET",
-          url: new URL(url, "https://room.invalid").href,
-          headers: { get: (name: string) => all.get(name.toLowerCase()) ?? null },
-          claims
-        }
-        yield* life.inside(life.connect(request, server))
-        yield* memory.settle
-        return clientOf(client)
-      }),
+    connect: (url = "/", options = {}) => Effect.map(enter(url, options), ({ client }) => clientOf(client)),
+    network: MemoryNetwork.make((url, headers) => enter(url, { headers }), yield* Effect.context<never>()),
     evict: Effect.gen(function*() {
       // An object sleeps when nothing is under way.
       yield* macrotask

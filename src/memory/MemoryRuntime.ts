@@ -35,6 +35,8 @@ export interface Client {
   readonly server: () => Sockets.Socket
   /** What has arrived and was not yet taken. */
   readonly inbox: Array<Protocol.Frame>
+  /** From now on the listener is told what arrives, and the end. The inbox stays as it is. */
+  readonly listen: (listener: Listener) => void
   /** How the connection ended for the client; `undefined` while it lives. */
   readonly closed: () => CloseCode.Close | undefined
   readonly send: (frame: Protocol.Received) => Effect.Effect<void>
@@ -48,6 +50,12 @@ export interface Client {
   readonly mute: Effect.Effect<void>
   /** From now on the client reads nothing. */
   readonly stall: Effect.Effect<void>
+}
+
+/** Whoever is told what arrives at a client. */
+export interface Listener {
+  readonly frame: (frame: Protocol.Frame) => void
+  readonly closed: (close: CloseCode.Close) => void
 }
 
 export class MemoryRuntime extends Context.Service<MemoryRuntime, {
@@ -87,7 +95,17 @@ interface Link {
   /** When a text was last answered by the auto-response. */
   answeredAt: number | undefined
   view: MemorySocket
+  listener: Listener | undefined
   readonly inbox: Array<Protocol.Frame>
+}
+
+const arrive = ({ inbox, listener }: Link, frame: Protocol.Frame) =>
+  listener === undefined ? inbox.push(frame) : listener.frame(frame)
+
+const finish = (link: Link, close: CloseCode.Close) => {
+  if (link.closed !== undefined) return
+  link.closed = close
+  link.listener?.closed(close)
 }
 
 const CLOSING = 2
@@ -115,7 +133,7 @@ class MemorySocket implements Sockets.Socket {
     if (link.tags === undefined) throw new TypeError("The socket must be accepted before messages can be sent.")
     if (link.serverClosed) throw new TypeError("Can't call WebSocket send() after close().")
     if (link.clientGone) return
-    if (link.waiting === undefined) link.inbox.push(typeof data === "string" ? data : copy(data))
+    if (link.waiting === undefined) arrive(link, typeof data === "string" ? data : copy(data))
     else link.waiting += typeof data === "string" ? Limits.utf8Bytes(data) : data.byteLength
   }
 
@@ -132,7 +150,7 @@ class MemorySocket implements Sockets.Socket {
     const close = { code: code ?? CloseCode.noStatus, reason, wasClean: true }
     const answersClient = link.readyState === CLOSING
     link.readyState = answersClient ? CLOSED : CLOSING
-    if (answersClient) link.closed = close
+    if (answersClient) finish(link, close)
     else if (!link.isMute) this.#answer(link, close)
   }
 
@@ -171,7 +189,7 @@ const make = Effect.gen(function*() {
   })
 
   const clientAnswers = (link: Link, close: CloseCode.Close) => {
-    link.closed = close
+    finish(link, close)
     pending.push(handled((events) => {
       link.readyState = CLOSED
       return Effect.ensuring(events.close(link.view, close), Effect.sync(() => links.delete(link)))
@@ -194,7 +212,7 @@ const make = Effect.gen(function*() {
     Effect.suspend(() => {
       if (link.clientGone || link.closed !== undefined) return Effect.void
       link.clientGone = true
-      link.closed = { code: CloseCode.abnormal, reason: "", wasClean: false }
+      finish(link, { code: CloseCode.abnormal, reason: "", wasClean: false })
       if (link.readyState === Sockets.OPEN) link.readyState = CLOSING
       return handled((events) => Effect.ensuring(event(events), Effect.sync(() => links.delete(link))))
     })
@@ -202,12 +220,15 @@ const make = Effect.gen(function*() {
   const clientOf = (link: Link): Client => ({
     server: () => link.view,
     inbox: link.inbox,
+    listen: (listener) => {
+      link.listener = listener
+    },
     closed: () => link.closed,
     send: (frame) =>
       Effect.suspend(() => {
         if (link.clientGone || link.closed !== undefined) return Effect.void
         if (autoResponse?.[0] === frame) {
-          link.inbox.push(autoResponse[1])
+          arrive(link, autoResponse[1])
           return Effect.map(Clock.currentTimeMillis, (now) => {
             link.answeredAt = now
           })
@@ -219,7 +240,7 @@ const make = Effect.gen(function*() {
         if (link.clientGone || link.closed !== undefined) return Effect.void
         const close = { code: code ?? CloseCode.noStatus, reason, wasClean: true }
         if (link.serverClosed) {
-          link.closed = close
+          finish(link, close)
           link.readyState = CLOSED
         } else {
           link.readyState = CLOSING
@@ -252,7 +273,7 @@ const make = Effect.gen(function*() {
 
   const breakOff = (link: Link) => {
     link.clientGone = true
-    link.closed ??= { code: CloseCode.abnormal, reason: "", wasClean: false }
+    finish(link, { code: CloseCode.abnormal, reason: "", wasClean: false })
     link.readyState = CLOSED
   }
 
@@ -336,6 +357,7 @@ const make = Effect.gen(function*() {
         waiting: undefined,
         closed: undefined,
         answeredAt: undefined,
+        listener: undefined,
         inbox: []
       }
       // SAFETY: `view` sets what is missing.

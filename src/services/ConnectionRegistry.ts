@@ -14,6 +14,7 @@ import * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Identity from "../domain/Identity.ts"
 import * as Limits from "../domain/Limits.ts"
 import * as RoomError from "../domain/RoomError.ts"
+import type { StateCodec } from "../domain/StateCodec.ts"
 import { type Assembly, tell } from "./Assembly.ts"
 import * as Sockets from "./Sockets.ts"
 
@@ -55,20 +56,6 @@ export type Admitted = Admission & {
   readonly tags?: ReadonlyArray<string>
   /** What the door keeps beside the socket. */
   readonly beside?: unknown
-}
-
-/**
- * How states are encoded in attachments. It is pure, so the objects of a room share it, and no wake compiles it again.
- */
-export interface StateCodec {
-  readonly decode: (attached: unknown) => Result.Result<unknown, Schema.SchemaError>
-  readonly encode: (state: unknown) => Result.Result<unknown, Schema.SchemaError>
-}
-
-/** The codec of states of a schema. */
-export const stateCodec = <State>(schema: Schema.Codec<State, unknown>): StateCodec => {
-  const codec = Schema.toCodecJson(schema)
-  return { decode: Schema.decodeUnknownResult(codec), encode: Schema.encodeUnknownResult(codec) }
 }
 
 export class ConnectionRegistry extends Context.Service<ConnectionRegistry, {

@@ -185,7 +185,8 @@ export const make = (
     Effect.flatMap(assembly.registry.identify(socket), ({ id }) => {
       const answer = typeof frame === "string" ? assembly.room.wire?.refuse(frame, rejection) : undefined
       if (answer !== undefined) return assembly.broadcaster.send(id, answer)
-      const complaint = assembly.protocol.complain(rejection)
+      const about = frame === undefined ? undefined : idOf(frame)
+      const complaint = assembly.protocol.complain(about === undefined ? rejection : { ...rejection, id: about })
       switch (complaint._tag) {
         case "Frame":
           return assembly.broadcaster.send(id, complaint.frame)
@@ -207,11 +208,15 @@ export const make = (
         )
     )
 
-  const failed = (socket: Sockets.Socket, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+  const failed = (
+    socket: Sockets.Socket,
+    frame: Protocol.Received,
+    cause: Cause.Cause<unknown>
+  ): Effect.Effect<void> => {
     const refusal = refusalOf(cause)
     return refusal === undefined
-      ? Effect.andThen(report(socket, "message", cause), complain(socket, internal))
-      : complain(socket, refusal)
+      ? Effect.andThen(report(socket, "message", cause), complain(socket, internal, frame))
+      : complain(socket, refusal, frame)
   }
 
   const refusalOf = (cause: Cause.Cause<unknown>): Protocol.Rejection | undefined => {
@@ -228,7 +233,7 @@ export const make = (
   const receive = (
     socket: Sockets.Socket,
     frame: Protocol.Received,
-    reject: (rejection: Protocol.Rejection) => Effect.Effect<void>,
+    reject: (rejection: Protocol.Rejection) => Effect.Effect<unknown>,
     isWhole: boolean
   ): Effect.Effect<unknown> =>
     Effect.catchCause(
@@ -237,21 +242,32 @@ export const make = (
         const decoded = protocol.decode(frame, limits)
         if (Result.isFailure(decoded)) {
           const other = door?.other(socket, frame)
-          return other === undefined ? reject(decoded.failure) : unlessRefused(socket, frame, other, Effect.void)
+          return other === undefined
+            ? reject({ ...decoded.failure, id: idOf(frame) })
+            : unlessRefused(socket, [frame], other, Effect.void)
         }
         if (isWhole) registry.absolve(socket)
-        if (handlers === undefined) return complain(socket, notStarted)
+        if (handlers === undefined) return complain(socket, notStarted, frame)
         const connection = registry.connection(socket)
         const silence = door?.silence(connection)
         if (silence !== undefined) return complain(socket, silence, frame)
-        return traced(
+        const handled = traced(
           "Room.message",
           () => handlers.message(connection, decoded.success),
           () => originOf(socket, connection)
         )
+        const id = idOf(frame)
+        return id === undefined
+          ? handled
+          : Effect.flatMap(
+            handled,
+            () => Effect.result(assembly.broadcaster.send(connection.id, protocol.confirm!(id)))
+          )
       }),
-      (cause) => failed(socket, cause)
+      (cause) => failed(socket, frame, cause)
     )
+
+  const idOf = (frame: Protocol.Received) => assembly.protocol.idOf?.(frame)
 
   const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<unknown> => {
     if (expelled.has(socket)) return Effect.void
@@ -260,35 +276,40 @@ export const make = (
       const lines = Protocol.lines(frame, frameLines)
       return unlessRefused(
         socket,
-        frame,
+        lines?.length ? lines : [frame],
         door?.messages(socket, frame, lines?.length || 1),
         lines === undefined ? malformed(socket, tooManyLines(frameLines)) : handleLines(socket, lines)
       )
     }
     return unlessRefused(
       socket,
-      frame,
+      [frame],
       door?.messages(socket, frame, 1),
       receive(socket, frame, (rejection) => malformed(socket, rejection), true)
     )
   }
 
-  // What the door refuses is not even read.
+  // What the door refuses is not even read. One answer is for the whole frame, and one for each message whose sender waits
+  // for its own.
   const unlessRefused = <E>(
     socket: Sockets.Socket,
-    frame: Protocol.Received,
+    messages: ReadonlyArray<Protocol.Received>,
     verdict: Effect.Effect<Protocol.Rejection | undefined, E> | undefined,
     handling: Effect.Effect<unknown>
   ): Effect.Effect<unknown, E> =>
-    verdict === undefined
-      ? handling
-      : Effect.flatMap(verdict, (rejection) => rejection === undefined ? handling : complain(socket, rejection, frame))
+    verdict === undefined ? handling : Effect.flatMap(verdict, (rejection): Effect.Effect<unknown> => {
+      if (rejection === undefined) return handling
+      const waiting = new Map(messages.map((message, at) => [assembly.room.wire ? at : idOf(message), message]))
+      let answers: Effect.Effect<unknown> = Effect.void
+      for (const message of waiting.values()) answers = Effect.andThen(answers, complain(socket, rejection, message))
+      return answers
+    })
 
   // A frame is answered once, even if many of its lines are wrong.
   const handleLines = Effect.fnUntraced(function*(socket: Sockets.Socket, lines: ReadonlyArray<string>) {
     let isMalformed = false
     const reject = (rejection: Protocol.Rejection) => {
-      if (isMalformed) return Effect.void
+      if (isMalformed) return rejection.id === undefined ? Effect.void : complain(socket, rejection)
       isMalformed = true
       return malformed(socket, rejection)
     }

@@ -5,7 +5,8 @@
  *
  * In a JSON room a message is one text frame of JSON. A frame that is refused is answered by
  * `{"_tag":"Error","code":…,"message":…}`; if a handler refused it with an error that the room declares, `error` is
- * that error. A JSON room may also take bytes, as binary frames.
+ * that error. A JSON room may also take bytes, as binary frames. A message that has the key `$id` is confirmed, by
+ * `{"_tag":"Handled","id":…}`, and the id stands in the `Error` that refuses it.
  *
  * In a text or a binary room the frame is the message. Such a room has no frame for an error. So it closes with 1003 on
  * the other kind of frame, and with 1007 on one that does not fit its schema.
@@ -22,7 +23,8 @@ import type * as Room from "./Room.ts"
 export const Error = /* @__PURE__ */ Schema.TaggedStruct("Error", {
   code: Protocol.ErrorCode,
   message: Schema.String,
-  error: /* @__PURE__ */ Schema.optionalKey(Schema.Unknown)
+  error: /* @__PURE__ */ Schema.optionalKey(Schema.Unknown),
+  id: /* @__PURE__ */ Schema.optionalKey(Schema.String)
 })
 
 /** Speaks the plain protocol with the schemas of a room. */
@@ -57,25 +59,41 @@ const json = (room: Room.Any): Protocol.Protocol["Service"] => {
       if (typeof frame !== "string") {
         return bytes?.decode(frame) ?? reject("UnsupportedFrame", "This room takes text frames of JSON.")
       }
-      let value: unknown
+      let value: any
       try {
         value = JSON.parse(frame)
       } catch {
         return reject("InvalidMessage", "The frame is not JSON.")
       }
+      // It is no part of the message. A schema may take any key, or no other key than its own.
+      if (frame.includes(idKey) && isId(value?.$id)) delete value.$id
       return Limits.isBounded(value, jsonDepth, jsonKeys)
         ? Result.mapError(decode(value), invalid)
         : reject("InvalidMessage", `A message has at most ${jsonDepth} levels and ${jsonKeys} keys.`)
     },
     encode: (message) =>
       bytes?.isMessage(message) ? bytes.encode(message) : Result.map(encode(message), (value) => JSON.stringify(value)),
-    complain: ({ code, error, message }) => ({
+    idOf: (frame) => {
+      if (typeof frame !== "string" || !frame.includes(idKey)) return undefined
+      try {
+        const id = JSON.parse(frame)?.$id
+        return isId(id) ? id : undefined
+      } catch {
+        return undefined
+      }
+    },
+    confirm: (id) => JSON.stringify({ _tag: "Handled", id }),
+    complain: ({ code, error, id, message }) => ({
       _tag: "Frame",
-      frame: JSON.stringify({ _tag: "Error", code, message, error })
+      frame: JSON.stringify({ _tag: "Error", code, message, error, id })
     }),
     refusal: (failure) => refusal?.(failure)
   })
 }
+
+const idKey = "\"$id\""
+
+const isId = (id: unknown): id is string => typeof id === "string" && id !== "" && id.length <= 64
 
 // Who offers none that the room knows speaks plain, and is answered none.
 const choose = (offered: ReadonlyArray<string>, known: ReadonlyArray<string>) => {

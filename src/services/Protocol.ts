@@ -60,6 +60,8 @@ export interface Rejection {
   readonly message: string
   /** The room's own error, encoded, if a handler refused with one. */
   readonly error?: unknown
+  /** The `$id` of the message that is refused. */
+  readonly id?: string | undefined
 }
 
 /** How the sender of a frame is told that it was refused: by a frame, or by a close if the room has no such frame. */
@@ -79,6 +81,10 @@ export class Protocol extends Context.Service<Protocol, {
   }
   readonly decode: (frame: Received, limits: Limits.ClientLimits) => Result.Result<unknown, Rejection>
   readonly encode: (message: unknown) => Result.Result<Frame, Schema.SchemaError>
+  /** The `$id` of a message whose sender wants to know when it is handled. Frames of several messages have none. */
+  readonly idOf?: (frame: Received) => string | undefined
+  /** Tells the sender of a message with a `$id` that it is handled. */
+  readonly confirm?: (id: string) => Frame
   readonly complain: (rejection: Rejection) => Complaint
   /** The refusal that a handler's failure means; `undefined` if the room declares no such error. */
   readonly refusal: (failure: unknown) => Rejection | undefined

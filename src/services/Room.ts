@@ -19,20 +19,19 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Audience from "../domain/Audience.ts"
+import type * as Audience from "../domain/Audience.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import type * as Limits from "../domain/Limits.ts"
 import type * as Problem from "../domain/Problem.ts"
-import * as RoomError from "../domain/RoomError.ts"
+import type * as RoomError from "../domain/RoomError.ts"
+import * as StateCodec from "../domain/StateCodec.ts"
 import type * as StorageError from "../domain/StorageError.ts"
-import type { Assembly } from "./Assembly.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
 import type * as Calls from "./Calls.ts"
-import * as ConnectionRegistry from "./ConnectionRegistry.ts"
+import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import type * as Deadlines from "./Deadlines.ts"
 import type * as Directory from "./Directory.ts"
 import type * as Drain from "./Drain.ts"
@@ -60,6 +59,7 @@ export interface Any extends Context.Key<any, any> {
     readonly name: string
     readonly receive: unknown
     readonly send: unknown
+    readonly error: unknown
     readonly state: unknown
     readonly methods: Calls.Method
     readonly deadlines: unknown
@@ -70,7 +70,7 @@ export interface Any extends Context.Key<any, any> {
   readonly send: Schema.Codec<any, unknown>
   readonly bytes: { readonly receive: Schema.Codec<any, any>; readonly send: Schema.Codec<any, any> } | undefined
   readonly error: Schema.Codec<any, unknown> | undefined
-  readonly state: ConnectionRegistry.StateCodec
+  readonly state: StateCodec.StateCodec
   readonly methods: ReadonlyArray<Calls.Method>
   readonly autoResponse: readonly [request: string, response: string] | undefined
   readonly order: Lifecycle.Order
@@ -114,6 +114,9 @@ export type Receive<R extends Any> = R[typeof Types]["receive"]
 /** What a room sends. */
 export type Send<R extends Any> = R[typeof Types]["send"]
 
+/** What a room may refuse a message with. */
+export type Refusal<R extends Any> = R[typeof Types]["error"]
+
 /** What a room keeps for a connection. */
 export type State<R extends Any> = R[typeof Types]["state"]
 
@@ -136,12 +139,14 @@ export interface Room<
   in out State,
   in out Methods extends Calls.Method = never,
   in out Payloads = {},
-  out Needs = never
+  out Needs = never,
+  out Refusal = never
 > extends Context.Service<Identifier<Name>, Service<Send, State, Payloads>> {
   readonly [Types]: {
     readonly name: Name
     readonly receive: Receive
     readonly send: Send
+    readonly error: Refusal
     readonly state: State
     readonly methods: Methods
     readonly deadlines: Payloads
@@ -152,7 +157,7 @@ export interface Room<
   readonly send: Schema.Codec<any, unknown>
   readonly bytes: { readonly receive: Schema.Codec<any, any>; readonly send: Schema.Codec<any, any> } | undefined
   readonly error: Schema.Codec<any, unknown> | undefined
-  readonly state: ConnectionRegistry.StateCodec
+  readonly state: StateCodec.StateCodec
   readonly methods: ReadonlyArray<Calls.Method>
   readonly autoResponse: readonly [request: string, response: string] | undefined
   readonly order: Lifecycle.Order
@@ -349,7 +354,8 @@ export const make: {
     D extends DeadlineSchemas = {},
     L extends Lifetime | undefined = undefined,
     J extends boolean = false,
-    K extends boolean = false
+    K extends boolean = false,
+    Refusal = never
   >(
     name: Name,
     options: Options<State, Methods, D, L, J, K> & Messages<Receive, Send, unknown> & {
@@ -357,9 +363,9 @@ export const make: {
       /** The messages that are binary frames. A message that fits `send` here is sent as one. */
       readonly bytes?: Messages<ReceiveBytes, SendBytes, Bytes>
       /** The errors with which a handler may refuse a message. The sender is told, and nothing is logged. */
-      readonly error?: Schema.Codec<any, unknown>
+      readonly error?: Schema.Codec<Refusal, unknown>
     }
-  ): Room<Name, Receive | ReceiveBytes, Send | SendBytes, State, Methods, PayloadsOf<D>, Needs<D, L, J, K>>
+  ): Room<Name, Receive | ReceiveBytes, Send | SendBytes, State, Methods, PayloadsOf<D>, Needs<D, L, J, K>, Refusal>
   /** A room that speaks plain text. */
   <
     const Name extends string,
@@ -421,7 +427,7 @@ export const make: {
     send,
     bytes,
     error,
-    state: ConnectionRegistry.stateCodec<unknown>(state ?? Schema.Undefined),
+    state: StateCodec.make<unknown>(state ?? Schema.Undefined),
     methods,
     autoResponse: autoResponse ?? (format === "json" ? pingPong : undefined),
     order,
@@ -475,35 +481,3 @@ const erase = (handlers: unknown): Handlers.Handlers => {
 }
 
 const admit = () => Effect.succeed({ state: undefined })
-
-/**
- * Makes the service of a room.
- *
- * @internal
- */
-export const makeService = (assembly: Assembly): Service<any, any, any> => {
-  // One step and not two: this runs for every message.
-  const encoded = <A>(message: unknown, use: (frame: Protocol.Frame) => Effect.Effect<A, RoomError.RoomError>) =>
-    Effect.suspend(() => {
-      const frame = assembly.protocol.encode(message)
-      return Result.isSuccess(frame)
-        ? use(frame.success)
-        : Effect.fail(RoomError.make(new RoomError.InvalidMessage({ detail: frame.failure.message })))
-    })
-
-  return {
-    name: assembly.name,
-    send: (id, message) => encoded(message, (frame) => assembly.broadcaster.send(id, frame)),
-    broadcast: (message, options) => encoded(message, (frame) => assembly.broadcaster.broadcast(frame, options)),
-    connections: (options) => assembly.registry.list(options),
-    count: (audience = Audience.all) => assembly.registry.count(audience),
-    state: (id) => assembly.registry.state(id),
-    setState: (id, state) => assembly.registry.setState(id, state),
-    close: (id, options) => assembly.lifecycle.disconnect(id, options),
-    // The type says that they are there.
-    drain: (options) => Effect.suspend(() => assembly.deadlines!.drain(options)),
-    get deadlines() {
-      return assembly.deadlines?.named ?? {}
-    }
-  }
-}

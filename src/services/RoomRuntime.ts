@@ -26,7 +26,8 @@ import * as Lifecycle from "./Lifecycle.ts"
 import * as Outbox from "./Outbox.ts"
 import * as Plain from "./Plain.ts"
 import type * as Protocol from "./Protocol.ts"
-import * as Room from "./Room.ts"
+import type * as Room from "./Room.ts"
+import * as RoomService from "./RoomService.ts"
 import * as Sockets from "./Sockets.ts"
 import * as Spans from "./Spans.ts"
 import * as Storage from "./Storage.ts"
@@ -167,7 +168,7 @@ export const make = <R extends Room.Any, App, E, Given>(
     onceStarted: (event) => void postponed.push(event),
     fork: (effect) => fork(effect)
   })
-  const service = Room.makeService(assembly)
+  const service = RoomService.make(assembly)
   assembly.calls = Calls.make(room, service, assembly, Effect.suspend(() => retryAfter), () => isEnding)
 
   // What a layer has replaced goes with it.

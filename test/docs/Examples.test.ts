@@ -7,9 +7,13 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { globSync, readFileSync } from "node:fs"
-import { Chat, ChatLive } from "../../src/Chat.ts"
+import { Chat } from "../../src/Chat.ts"
+import { ChatLive } from "../../src/ChatLive.ts"
+import * as RoomClient from "../../src/client/RoomClient.ts"
+import * as Transport from "../../src/client/Transport.ts"
 import * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as Identity from "../../src/domain/Identity.ts"
 import * as Problem from "../../src/domain/Problem.ts"
@@ -22,6 +26,7 @@ import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
 import * as SqliteClient from "../../src/services/SqliteClient.ts"
 import * as Storage from "../../src/services/Storage.ts"
+import { pass } from "../client/world.ts"
 
 const Counter = Room.make("counter", {
   receive: Schema.Struct({ add: Schema.Int }), // client → server; anything else is answered with an error
@@ -50,6 +55,20 @@ it.effect("the README's room counts, and keeps counting after a sleep (EX-2)", (
     yield* room.evict // the object sleeps; the connection stays
     yield* ada.send({ add: 3 })
     assert.deepStrictEqual(yield* ada.received, [{ total: 2, people: 1 }, { total: 5, people: 1 }])
+  }))
+
+it.effect("the README's client counts (EX-2, CC-1)", () =>
+  Effect.gen(function*() {
+    const room = yield* MemoryRoom.make(Counter, CounterLive)
+    const program = Effect.gen(function*() {
+      const client = yield* RoomClient.make(Counter, { url: "wss://example.com/counters/hall" })
+      yield* client.send({ add: 2 })
+      yield* client.messages.pipe(Stream.runForEach(({ total }) => Effect.log(`${total} so far`)))
+    })
+    const witness = yield* room.connect()
+    yield* Effect.forkScoped(Effect.provideService(program, Transport.Transport, room.network.transport))
+    yield* pass(10)
+    assert.deepStrictEqual(yield* witness.received, [{ total: 2, people: 2 }])
   }))
 
 class Notes extends Context.Service<Notes, {

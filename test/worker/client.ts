@@ -344,6 +344,8 @@ interface Server {
   readonly start: () => Promise<URL>
   readonly stop: () => Promise<void>
   readonly evict: (room: string) => Promise<void>
+  /** The room goes, and its sockets with it. */
+  readonly crash: (room: string) => Promise<void>
   readonly logs: () => ReadonlyArray<string>
 }
 
@@ -368,6 +370,7 @@ const deployed = (secrets: Readonly<Record<string, string>>): Server => {
     start: async () => (await harness.listen()).url,
     stop: () => harness.close(),
     evict: (room) => harness.getWorker().evictDurableObject("ChatRoom", { name: room, webSockets: "hibernate" }),
+    crash: (room) => harness.getWorker().evictDurableObject("ChatRoom", { name: room, webSockets: "close" }),
     logs: () => harness.getLogs().map(({ message }) => message)
   }
 }
@@ -398,13 +401,14 @@ const inNode = (): Server => {
       if (child?.kill("SIGINT")) await once(child, "exit")
     },
     evict: () => Promise.resolve(),
+    crash: () => Promise.reject(new Error("A room in Node goes with its process")),
     logs: () => output.split("\n").filter((line) => line !== "")
   }
 }
 
 /** Runs the chat's server, for the tests of one file. The Worker has these secrets. */
 export const useWorker = (secrets: Readonly<Record<string, string>> = {}) => {
-  const { evict, logs, start, stop } = server === "worker" ? deployed(secrets) : inNode()
+  const { crash, evict, logs, start, stop } = server === "worker" ? deployed(secrets) : inNode()
   let origin = new URL("http://127.0.0.1")
   let rooms = 0
   const leftOver: Array<() => void> = []
@@ -463,6 +467,9 @@ export const useWorker = (secrets: Readonly<Record<string, string>> = {}) => {
 
     /** Sends the room to sleep, where rooms sleep. Its sockets stay open. */
     sleep: evict,
+
+    /** The room's object goes, and its sockets with it. */
+    crash,
 
     /** Tells whether a room sleeps, without waking it; sends it to sleep where it does not. */
     isAsleep: async (room: string): Promise<boolean> => {

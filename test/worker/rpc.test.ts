@@ -16,6 +16,7 @@ import * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
 import { afterAll, beforeAll } from "vitest"
 import { createTestHarness, type TestHarness } from "wrangler"
+import * as RpcRoomClient from "../../src/client/RpcRoomClient.ts"
 import { read } from "../rpc/suite.ts"
 import { Calls } from "../rpc/Ticker.ts"
 
@@ -118,4 +119,21 @@ test("a call in flight fails at once when the object goes away, and the client c
     yield* sleep(room)
     assert.strictEqual((yield* ada.Push({ value: 1 })).delivered, 1)
     assert.deepStrictEqual(yield* Queue.takeAll(again.queue), [1])
+  }))
+
+test("the client of this library calls and watches through a sleep, and comes back from a crash, over TCP (CC-14)", (room) =>
+  Effect.gen(function*() {
+    const protocol = RpcRoomClient.layer({ url: new URL(room, url), reconnect: Schedule.spaced(20) })
+    const services = yield* Layer.build(protocol)
+    const ada = yield* Effect.provideContext(RpcClient.make(Calls), services)
+    const watch = yield* read(ada.Watch({ first: [0] }))
+    assert.strictEqual(yield* watch.take, 0)
+    yield* sleep(room)
+    yield* ada.Push({ value: 1 })
+    assert.strictEqual(yield* watch.take, 1)
+    yield* Effect.promise(() =>
+      harness.getWorker().evictDurableObject("TickerRoom", { name: room, webSockets: "close" })
+    )
+    assert.isTrue(Exit.isFailure(yield* Fiber.await(watch.reading)))
+    assert.strictEqual(yield* ada.Echo({ text: "back" }), "back")
   }))

@@ -1,0 +1,102 @@
+/**
+ * Those who listen to a client, each with a bounded queue of its own: who is slow holds up nobody.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+
+/** What is told, and who hears it. */
+export interface Listeners<A, E> {
+  /** Tells everybody who listens. */
+  readonly tell: (value: A) => void
+  /** Listens. The first who does also hears what was told before. */
+  readonly stream: Stream.Stream<A, E>
+  /** Ends all streams, those of who comes later too. */
+  readonly end: (error?: E) => void
+  /** How many listen. */
+  readonly count: () => number
+}
+
+/** Makes it. Who is more than `limit` behind hears those, and then fails. */
+export const make = Effect.fnUntraced(function*<A, E>(limit: number, overrun: E): Effect.fn.Return<Listeners<A, E>> {
+  const queue = Queue.dropping<A, E | Cause.Done>(limit)
+  const first = yield* queue
+  const queues = new Set([first])
+  let unclaimed: typeof first | undefined = first
+  let ended: Cause.Cause<E | Cause.Done> | undefined
+
+  return {
+    tell: (value) => {
+      for (const queue of queues) {
+        if (Queue.offerUnsafe(queue, value)) continue
+        queues.delete(queue)
+        Queue.failCauseUnsafe(queue, Cause.fail(overrun))
+      }
+    },
+    stream: Stream.unwrap(Effect.map(
+      Effect.acquireRelease(
+        Effect.suspend(() => {
+          const claimed = unclaimed
+          unclaimed = undefined
+          return claimed === undefined ? queue : Effect.succeed(claimed)
+        }),
+        (queue) =>
+          Effect.sync(() => {
+            queues.delete(queue)
+          })
+      ),
+      (queue) => {
+        if (ended === undefined) queues.add(queue)
+        else Queue.failCauseUnsafe(queue, ended)
+        return Stream.fromQueue(queue)
+      }
+    )),
+    end: (error) => {
+      ended = error === undefined ? Cause.fail(Cause.Done()) : Cause.fail(error)
+      for (const queue of queues) Queue.failCauseUnsafe(queue, ended)
+      queues.clear()
+    },
+    count: () => queues.size - (unclaimed === undefined ? 0 : 1)
+  }
+})
+
+/** What stands now, and who hears how it changes. */
+export interface Latest<A> {
+  readonly get: () => A
+  readonly tell: (value: A) => void
+  /** What stands now, and then each change. Who is slow misses the oldest. */
+  readonly stream: Stream.Stream<A>
+  readonly end: () => void
+}
+
+/** Makes it. */
+export const latest = <A>(initial: A): Latest<A> => {
+  const queues = new Set<Queue.Queue<A, Cause.Done>>()
+  let current = initial
+  let isOver = false
+  return {
+    get: () => current,
+    tell: (value) => {
+      current = value
+      for (const queue of queues) Queue.offerUnsafe(queue, value)
+    },
+    stream: Stream.unwrap(Effect.map(
+      Effect.acquireRelease(
+        Queue.sliding<A, Cause.Done>(64),
+        (queue) => Effect.sync(() => queues.delete(queue))
+      ),
+      (queue) => {
+        Queue.offerUnsafe(queue, current)
+        if (isOver) Queue.endUnsafe(queue)
+        else queues.add(queue)
+        return Stream.fromQueue(queue)
+      }
+    )),
+    end: () => {
+      isOver = true
+      for (const queue of queues) Queue.endUnsafe(queue)
+      queues.clear()
+    }
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * A connection that comes back: addresses that are asked for anew, attempts that spread, a heartbeat that wakes nobody,
+ * and the end, where a close code says so.
+ *
+ * It knows nothing of messages. What rides on it, a room's messages or effect/rpc, is told of frames.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as CloseCode from "../domain/CloseCode.ts"
+import type * as Status from "./Status.ts"
+import * as Transport from "./Transport.ts"
+
+/** A value, or an effect that gives it and is run for every attempt. An effect that fails is an attempt that failed. */
+export type Asked<A, R = never> = A | Effect.Effect<A, unknown, R>
+
+/** Where the room is, and how a client comes back to it. */
+export interface Options<R = never> {
+  /** The room's address: `ws:`, `wss:`, `http:` or `https:`; in a browser it may be relative to the page. */
+  readonly url: Asked<string | URL, R>
+  /** Parameters beside those that the address has. */
+  readonly query?: Asked<Readonly<Record<string, string | undefined>> | undefined, R> | undefined
+  /** A token, which is sent as the pair of subprotocols `bearer, <token>`. */
+  readonly token?: Asked<string | Redacted.Redacted | undefined, R> | undefined
+  /**
+   * The pauses between attempts; it begins anew after a connection that was stable. Random between nothing and 500 ms,
+   * 1 s, 2 s … 30 s, unless given. Where it ends, the client ends with the last close.
+   */
+  readonly reconnect?: Schedule.Schedule<unknown, CloseCode.Close, never, R> | undefined
+  /** A connection that has lasted so long is stable: five seconds, unless given. */
+  readonly stableAfter?: Duration.Input | undefined
+  /** How often the room's auto-response is asked for: every 25 seconds, unless given. */
+  readonly pingEvery?: Duration.Input | undefined
+  /** How long the handshake, and the answer to a ping, may take: ten seconds, unless given. Any frame is an answer. */
+  readonly answerWithin?: Duration.Input | undefined
+}
+
+/** What rides on a connection. None of these may throw. */
+export interface Rider {
+  /** The subprotocols to offer, beside a token. */
+  readonly subprotocols: ReadonlyArray<string>
+  /** The text that the runtime answers without waking the room, and its answer. Without it there is no heartbeat. */
+  readonly autoResponse: readonly [request: string, response: string] | undefined
+  readonly opened: (socket: Transport.Socket) => void
+  readonly frame: (data: unknown) => void
+  /** A ping has left. */
+  readonly pinged: () => void
+  /** The connection is gone. It is told of once for each that had opened. */
+  readonly lost: (close: CloseCode.Close) => void
+  readonly status: (status: Status.Status) => void
+}
+
+/** Full jitter: random between nothing and twice as much each time, from 500 ms to 30 s. */
+export const fullJitter: Schedule.Schedule<unknown> = /* @__PURE__ */ Schedule.modifyDelay(
+  /* @__PURE__ */ Schedule.exponential(500),
+  ({ duration }) => Effect.map(Random.next, (random) => random * Math.min(Duration.toMillis(duration), 30_000))
+)
+
+const broken = (reason: string): CloseCode.Close => ({ code: CloseCode.abnormal, reason, wasClean: false })
+
+/** A connection that comes back. */
+export interface Reconnection<R> {
+  /**
+   * Keeps the connection until it ends for good, and succeeds with how it did. When it is interrupted, the socket is
+   * closed with 1000, and nothing is left.
+   */
+  readonly run: Effect.Effect<CloseCode.Close, never, R>
+  /** Tries at once where it waits, and else asks whether the connection lives. */
+  readonly wake: Effect.Effect<void>
+}
+
+/** Makes one for what rides on it. */
+export const make = Effect.fnUntraced(function*<R>(
+  options: Options<R>,
+  rider: Rider
+): Effect.fn.Return<Reconnection<R>, never, Scope.Scope> {
+  const { answerWithin, pingEvery, reconnect, stableAfter } = {
+    answerWithin: Duration.toMillis(options.answerWithin ?? 10_000),
+    pingEvery: Duration.toMillis(options.pingEvery ?? 25_000),
+    stableAfter: Duration.toMillis(options.stableAfter ?? 5_000),
+    reconnect: options.reconnect ?? fullJitter
+  }
+  const clock = yield* Clock.Clock
+  const transport = yield* Transport.Transport
+  const wakeups = yield* Transport.Wakeups
+  const woken = yield* Queue.sliding<void>(1)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => wakeups(() => Queue.offerUnsafe(woken, undefined))),
+    (end) => Effect.sync(end)
+  )
+  // Ends sooner where something may have changed.
+  const pause = (millis: number) => Effect.timeoutOption(Queue.take(woken), millis)
+
+  const address = Effect.gen(function*() {
+    const url = Transport.toUrl(yield* asked(options.url))
+    for (const [name, value] of Object.entries((yield* asked(options.query)) ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, value)
+    }
+    const token = yield* asked(options.token)
+    const bearer = token === undefined ? [] : ["bearer", Redacted.isRedacted(token) ? Redacted.value(token) : token]
+    return { url: url.href, protocols: [...bearer, ...rider.subprotocols] }
+  })
+
+  const attempt = Effect.gen(function*() {
+    const { protocols, url } = yield* address
+    const socket = transport(url, protocols)
+    socket.binaryType = "arraybuffer"
+    let openedAt: number | undefined
+    let heard = false
+    let farewell: readonly [code: number, reason?: string] = [CloseCode.normal]
+
+    let deafen = ignored
+
+    const ended = Effect.callback<CloseCode.Close>((resume) => {
+      const open = () => {
+        openedAt = clock.currentTimeMillisUnsafe()
+        rider.opened(socket)
+        rider.status({ _tag: "Connected" })
+      }
+      const message = ({ data }: Transport.Events["message"]) => {
+        heard = true
+        rider.frame(data)
+      }
+      const close = ({ code, reason, wasClean }: Transport.Events["close"]) =>
+        resume(Effect.succeed({ code, reason, wasClean }))
+      socket.addEventListener("open", open)
+      socket.addEventListener("message", message)
+      socket.addEventListener("close", close)
+      // A close follows. Some sockets throw where nobody listens to this, also once nobody listens to anything else.
+      socket.addEventListener("error", ignored)
+      deafen = () => {
+        socket.removeEventListener("open", open)
+        socket.removeEventListener("message", message)
+        socket.removeEventListener("close", close)
+      }
+    })
+
+    const gaveUp = Effect.sync((): CloseCode.Close => {
+      farewell = [CloseCode.silent, "No answer."]
+      return { code: CloseCode.silent, reason: "The server did not answer.", wasClean: false }
+    })
+
+    const heartbeat: Effect.Effect<CloseCode.Close> = Effect.gen(function*() {
+      yield* Effect.sleep(answerWithin)
+      if (openedAt === undefined) return yield* gaveUp
+      if (rider.autoResponse === undefined) return yield* Effect.never
+      while (true) {
+        yield* pause(Math.max(0, pingEvery - answerWithin))
+        let pingedAt: number
+        do {
+          pingedAt = clock.currentTimeMillisUnsafe()
+          heard = false
+          if (socket.readyState === Transport.OPEN) {
+            socket.send(rider.autoResponse[0])
+            rider.pinged()
+          }
+          yield* Effect.sleep(answerWithin)
+          // A page that was frozen has heard nothing, and that says nothing.
+        } while (!heard && clock.currentTimeMillisUnsafe() - pingedAt > 2 * answerWithin)
+        if (!heard) return yield* gaveUp
+      }
+    })
+
+    const close = yield* Effect.onExitPrimitive(Effect.raceFirst(ended, heartbeat), (exit) => {
+      deafen()
+      if (openedAt !== undefined) rider.lost(Exit.isSuccess(exit) ? exit.value : leaving)
+      socket.close(...farewell)
+      return undefined
+    })
+    return { close, wasStable: openedAt !== undefined && clock.currentTimeMillisUnsafe() - openedAt >= stableAfter }
+  }).pipe(Effect.catchCause((cause) =>
+    Cause.hasInterruptsOnly(cause)
+      // SAFETY: it has no failures.
+      ? Effect.failCause(cause as Cause.Cause<never>)
+      : Effect.succeed({ close: broken(String(Cause.squash(cause))), wasStable: false })
+  ))
+
+  const run = Effect.gen(function*() {
+    let step = yield* Schedule.toStep(reconnect)
+    let cameBack = false
+    while (true) {
+      const { close, wasStable } = yield* attempt
+      const { code, reason } = close
+      if (!CloseCode.reconnects(code)) return close
+      if (wasStable) {
+        step = yield* Schedule.toStep(reconnect)
+        cameBack = false
+      }
+      const window = CloseCode.drainWindow(close)
+      let delay = 0
+      if (window !== undefined) delay = window * (yield* Random.next)
+      else if (code === CloseCode.expired && !cameBack) cameBack = true
+      else {
+        const next = yield* Effect.exit(step(clock.currentTimeMillisUnsafe(), close))
+        if (Exit.isFailure(next)) return close
+        delay = Duration.toMillis(next.value[1])
+      }
+      rider.status({ _tag: "Waiting", until: clock.currentTimeMillisUnsafe() + delay, code, reason })
+      yield* Queue.clear(woken)
+      yield* pause(delay)
+      rider.status({ _tag: "Connecting" })
+    }
+  })
+
+  return { run, wake: Effect.asVoid(Queue.offer(woken, undefined)) }
+})
+
+const leaving: CloseCode.Close = { code: CloseCode.normal, reason: "", wasClean: true }
+
+const ignored = (): void => undefined
+
+const asked = <A, R>(value: Asked<A, R>): Effect.Effect<A, unknown, R> =>
+  Effect.isEffect(value) ? value : Effect.succeed(value)
