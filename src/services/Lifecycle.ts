@@ -175,14 +175,9 @@ export const make = (
       expelled.set(socket, start.fork(Effect.catchCause(departure, (cause) => report(socket, "close", cause))))
     })
 
-  const complain = (
-    socket: Sockets.Socket,
-    rejection: Protocol.Rejection,
-    frame?: Protocol.Received
-  ): Effect.Effect<unknown> =>
+  const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<unknown> =>
     Effect.flatMap(assembly.registry.identify(socket), ({ id }) => {
-      const about = frame === undefined ? undefined : idOf(frame)
-      const complaint = assembly.protocol.complain(about === undefined ? rejection : { ...rejection, id: about })
+      const complaint = assembly.protocol.complain(rejection)
       switch (complaint._tag) {
         case "Frame":
           return assembly.broadcaster.send(id, complaint.frame)
@@ -211,8 +206,8 @@ export const make = (
   ): Effect.Effect<void> => {
     const refusal = refusalOf(cause)
     return refusal === undefined
-      ? Effect.andThen(report(socket, "message", cause), complain(socket, internal, frame))
-      : complain(socket, refusal, frame)
+      ? Effect.andThen(report(socket, "message", cause), complain(socket, about(frame, internal)))
+      : complain(socket, about(frame, refusal))
   }
 
   const refusalOf = (cause: Cause.Cause<unknown>): Protocol.Rejection | undefined => {
@@ -239,14 +234,14 @@ export const make = (
         if (Result.isFailure(decoded)) {
           const other = door?.other(socket, frame)
           return other === undefined
-            ? reject({ ...decoded.failure, id: idOf(frame) })
+            ? reject(about(frame, decoded.failure))
             : unlessRejected(socket, [frame], other, Effect.void)
         }
         if (isWhole) registry.absolve(socket)
-        if (handlers === undefined) return complain(socket, notStarted, frame)
+        if (handlers === undefined) return complain(socket, about(frame, notStarted))
         const connection = registry.connection(socket)
         const silence = door?.silence(connection)
-        if (silence !== undefined) return complain(socket, silence, frame)
+        if (silence !== undefined) return complain(socket, about(frame, silence))
         const handled = traced(
           "Room.message",
           () => handlers.message(connection, decoded.success),
@@ -264,6 +259,8 @@ export const make = (
     )
 
   const idOf = (frame: Protocol.Received) => assembly.protocol.idOf?.(frame)
+
+  const about = (frame: Protocol.Received, rejection: Protocol.Rejection) => ({ ...rejection, id: idOf(frame) })
 
   const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<unknown> => {
     if (expelled.has(socket)) return Effect.void
