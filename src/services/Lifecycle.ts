@@ -177,16 +177,9 @@ export const make = (
       expelled.set(socket, start.fork(Effect.catchCause(departure, (cause) => report(socket, "close", cause))))
     })
 
-  const complain = (
-    socket: Sockets.Socket,
-    rejection: Protocol.Rejection,
-    frame?: Protocol.Received
-  ): Effect.Effect<unknown> =>
+  const complain = (socket: Sockets.Socket, rejection: Protocol.Rejection): Effect.Effect<unknown> =>
     Effect.flatMap(assembly.registry.identify(socket), ({ id }) => {
-      const answer = typeof frame === "string" ? assembly.room.wire?.refuse(frame, rejection) : undefined
-      if (answer !== undefined) return assembly.broadcaster.send(id, answer)
-      const about = frame === undefined ? undefined : idOf(frame)
-      const complaint = assembly.protocol.complain(about === undefined ? rejection : { ...rejection, id: about })
+      const complaint = assembly.protocol.complain(rejection)
       switch (complaint._tag) {
         case "Frame":
           return assembly.broadcaster.send(id, complaint.frame)
@@ -215,8 +208,8 @@ export const make = (
   ): Effect.Effect<void> => {
     const refusal = refusalOf(cause)
     return refusal === undefined
-      ? Effect.andThen(report(socket, "message", cause), complain(socket, internal, frame))
-      : complain(socket, refusal, frame)
+      ? Effect.andThen(report(socket, "message", cause), complain(socket, about(frame, internal)))
+      : complain(socket, about(frame, refusal))
   }
 
   const refusalOf = (cause: Cause.Cause<unknown>): Protocol.Rejection | undefined => {
@@ -243,14 +236,14 @@ export const make = (
         if (Result.isFailure(decoded)) {
           const other = door?.other(socket, frame)
           return other === undefined
-            ? reject({ ...decoded.failure, id: idOf(frame) })
+            ? reject(about(frame, decoded.failure))
             : unlessRefused(socket, [frame], other, Effect.void)
         }
         if (isWhole) registry.absolve(socket)
-        if (handlers === undefined) return complain(socket, notStarted, frame)
+        if (handlers === undefined) return complain(socket, about(frame, notStarted))
         const connection = registry.connection(socket)
         const silence = door?.silence(connection)
-        if (silence !== undefined) return complain(socket, silence, frame)
+        if (silence !== undefined) return turnDown(socket, frame, silence)
         const handled = traced(
           "Room.message",
           () => handlers.message(connection, decoded.success),
@@ -268,6 +261,20 @@ export const make = (
     )
 
   const idOf = (frame: Protocol.Received) => assembly.protocol.idOf?.(frame)
+
+  // Who waits for an answer of its own gets that.
+  const turnDown = (
+    socket: Sockets.Socket,
+    frame: Protocol.Received,
+    rejection: Protocol.Rejection
+  ): Effect.Effect<unknown> => {
+    const answer = typeof frame === "string" ? assembly.room.wire?.refuse(frame, rejection) : undefined
+    return answer === undefined ? complain(socket, about(frame, rejection)) : Effect.result(
+      Effect.flatMap(assembly.registry.identify(socket), ({ id }) => assembly.broadcaster.send(id, answer))
+    )
+  }
+
+  const about = (frame: Protocol.Received, rejection: Protocol.Rejection) => ({ ...rejection, id: idOf(frame) })
 
   const handle = (socket: Sockets.Socket, frame: Protocol.Received): Effect.Effect<unknown> => {
     if (expelled.has(socket)) return Effect.void
@@ -301,7 +308,7 @@ export const make = (
       if (rejection === undefined) return handling
       const waiting = new Map(messages.map((message, at) => [assembly.room.wire ? at : idOf(message), message]))
       let answers: Effect.Effect<unknown> = Effect.void
-      for (const message of waiting.values()) answers = Effect.andThen(answers, complain(socket, rejection, message))
+      for (const message of waiting.values()) answers = Effect.andThen(answers, turnDown(socket, message, rejection))
       return answers
     })
 

@@ -108,7 +108,7 @@ export const suite = (test: Test, world: World) => {
       assert.deepStrictEqual(tags.slice(-3), ["Waiting", "Connecting", "Connected"])
     }))
 
-  test("a message with an id succeeds once it is handled, also when the room slept (CC-7)", () =>
+  test("a message with an id succeeds once it is handled, also when the room slept (CC-7, PL-7)", () =>
     Effect.gen(function*() {
       const room = yield* world.room
       const ada = yield* enter(room, "Ada")

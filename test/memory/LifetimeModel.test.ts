@@ -75,7 +75,8 @@ it.effect.prop(
             yield* TestClock.adjust(400)
             break
           case "much time":
-            yield* TestClock.adjust(100_000)
+            // A room that has failed to retire often enough tries again an hour later.
+            if (!fails || clients.length > 0) yield* TestClock.adjust(100_000)
             break
           case "evict":
             yield* room.evict
