@@ -9,10 +9,18 @@ import * as Layer from "effect/Layer"
 import * as Rpc from "effect/rpc/Rpc"
 import * as Schema from "effect/Schema"
 import * as ConnectionId from "../src/domain/ConnectionId.ts"
+import * as Guard from "../src/doors/Guard.ts"
 import * as Deadlines from "../src/services/Deadlines.ts"
 import * as Journal from "../src/services/Journal.ts"
 import * as Room from "../src/services/Room.ts"
 import * as Storage from "../src/services/Storage.ts"
+import * as Token from "./Token.ts"
+
+/** What the guard of the room allows. */
+export const limits = { messagesPerSecond: 10, messageBurst: 20, rateViolations: 4, connectionsPerUser: 100 } as const
+
+/** What may wait for a connection's handler, and in bytes for a client that does not read. */
+export const bounds = { mailboxMessages: 12, bufferBytes: 16_384 } as const
 
 /** What a deadline does: it takes so many milliseconds, and fails the first times. */
 export const Task = Schema.Struct({ token: Schema.Int, takes: Schema.Int, fails: Schema.Int })
@@ -40,8 +48,13 @@ export const Report = Schema.Struct({
 export type Report = typeof Report.Type
 
 export const Annals = Room.make("annals", {
-  receive: Schema.Int,
-  send: Schema.TaggedUnion({ Welcome: { id: ConnectionId.ConnectionId }, Heard: { said: Schema.Int } }),
+  /** A number, and for how many milliseconds its handler takes once it has written it down. */
+  receive: Schema.Struct({ said: Schema.Int, takes: Schema.Int }),
+  send: Schema.TaggedUnion({
+    Welcome: { id: ConnectionId.ConnectionId },
+    Heard: { said: Schema.Int },
+    Shouted: { token: Schema.Int, padding: Schema.String }
+  }),
   state: Schema.Struct({ name: Schema.String, said: Schema.Int, lingers: Schema.Int }),
   journal: true,
   deadlines: { task: Task },
@@ -61,6 +74,7 @@ export const Annals = Room.make("annals", {
       success: Schema.Boolean
     }),
     Rpc.make("kick", { payload: { id: ConnectionId.ConnectionId, code: Schema.Int }, success: Schema.Boolean }),
+    Rpc.make("shout", { payload: { token: Schema.Int, bytes: Schema.Int } }),
     Rpc.make("look", { success: Report })
   ]
 })
@@ -89,8 +103,11 @@ export const AnnalsHandlers = Annals.toLayer(Effect.gen(function*() {
       })
     },
     open: ({ id }) => room.send(id, { _tag: "Welcome", id }),
-    message: ({ id, state }, said) =>
-      Effect.andThen(room.setState(id, { ...state, said }), room.send(id, { _tag: "Heard", said })),
+    message: Effect.fnUntraced(function*({ id, state }, { said, takes }) {
+      yield* room.setState(id, { ...state, said })
+      if (takes > 0) yield* Effect.sleep(takes)
+      yield* room.send(id, { _tag: "Heard", said })
+    }),
     close: Effect.fnUntraced(function*({ state: { lingers, name, said } }, { code }) {
       const now = yield* Clock.currentTimeMillis
       exec("INSERT INTO closed (name, code, said, at) VALUES (?, ?, ?, ?)", name, code, said, now)
@@ -128,6 +145,7 @@ export const AnnalsHandlers = Annals.toLayer(Effect.gen(function*() {
           Effect.catchReason("RoomError", "UnknownConnection", () => Effect.succeed(false)),
           Effect.orDie
         ),
+      shout: ({ bytes, token }) => Effect.orDie(room.broadcast({ _tag: "Shouted", token, padding: "x".repeat(bytes) })),
       look: () =>
         Effect.gen(function*() {
           const connections = yield* room.connections({ limit: Infinity })
@@ -152,4 +170,9 @@ export const AnnalsHandlers = Annals.toLayer(Effect.gen(function*() {
   }
 }))
 
-export const AnnalsLive = AnnalsHandlers.pipe(Layer.provide(Layer.merge(Deadlines.layer, Journal.layer)))
+/** What stands below the handlers. */
+export const Below = Layer.mergeAll(Deadlines.layer, Journal.layer, Guard.layer(limits)).pipe(
+  Layer.provide(Token.layer)
+)
+
+export const AnnalsLive = AnnalsHandlers.pipe(Layer.provide(Below))

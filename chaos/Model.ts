@@ -4,8 +4,12 @@
  * Each thing is begun before it is asked for, and confirmed when it was answered. What a crash has left without an answer
  * has happened or has not. A crash may also have stopped what had begun shortly before it: that may happen once more.
  */
+import * as CloseCode from "../src/domain/CloseCode.ts"
 import type * as ConnectionId from "../src/domain/ConnectionId.ts"
-import type { Report } from "./Annals.ts"
+import { bounds } from "./Annals.ts"
+import { Pace } from "./Pace.ts"
+import type { Token } from "./Token.ts"
+import type { Answer } from "./World.ts"
 
 /** From when to when something happened, in milliseconds; the end is `Infinity` until it is known. */
 interface Span {
@@ -14,9 +18,18 @@ interface Span {
 }
 
 interface End extends Span {
-  readonly code: number
+  /** The codes that its close may have. */
+  codes: ReadonlyArray<number>
   isSure: boolean
   readonly isCrash: boolean
+}
+
+/** What may have ended a connection. */
+interface Ending {
+  /** It has, with one of the codes. */
+  readonly confirm: (to: number, code?: number) => void
+  /** It has not. */
+  readonly undo: () => void
 }
 
 /** A connection. */
@@ -24,6 +37,17 @@ export interface Connection {
   readonly name: string
   /** For how long its `close` handler takes, in milliseconds. */
   readonly lingers: number
+  /** The user of its token; without one nobody knows it. */
+  readonly user: string | undefined
+  /** When its token ends, in milliseconds since 1970. */
+  expiresAt: number
+  readonly pace: Pace
+  /** For how long its messages keep its handlers at most, in milliseconds. */
+  busy: number
+  /** Bytes that it was sent since it has stopped reading. */
+  unread: number | undefined
+  /** What everybody was told since it entered, while it read. */
+  readonly shouts: Array<number>
   /** Known once it has entered. */
   id: ConnectionId.ConnectionId | undefined
   /** What it has said last; several where some of it was not answered. */
@@ -58,20 +82,15 @@ interface Write {
   kept: "all" | "nothing" | "either"
 }
 
-/** A deadline is tried so often: once, and six times again. */
-const attempts = 7
+interface Revocation extends Span {
+  readonly user: string
+  isSure: boolean
+}
 
-/** How long a deadline may hold up those that are due with it, in milliseconds. */
-const holdUp = 5_000
+/** By how much a token may seem to be issued later than it was, in milliseconds. */
+const skew = 5_000
 
-/** How soon after a start whoever a crash has taken has its `close`, in milliseconds. */
-const second = 1_000
-
-/** How soon it has it, if nothing starts the room. */
-const minute = 60_000
-
-const grouped = <A>(rows: ReadonlyArray<A>, keyOf: (row: A) => unknown): ReadonlyMap<unknown, ReadonlyArray<A>> =>
-  Map.groupBy(rows, keyOf)
+const never: ReadonlyArray<string> = []
 
 export class Model {
   readonly connections: Array<Connection> = []
@@ -80,12 +99,13 @@ export class Model {
   readonly crashes: Array<Span> = []
   /** When the object slept, which begins the second after its start anew. */
   readonly sleeps: Array<number> = []
-  readonly #slack: number
+  readonly #revocations: Array<Revocation> = []
+  readonly slack: number
   #tokens = 0
 
   /** What happened so many milliseconds before a crash may happen once more. */
   constructor(slack: number) {
-    this.#slack = slack
+    this.slack = slack
   }
 
   /** Those that are open for sure. */
@@ -97,39 +117,185 @@ export class Model {
     return ++this.#tokens
   }
 
-  connect(lingers: number): Connection {
-    const connection: Connection = { name: `c${this.token()}`, lingers, id: undefined, said: [0], ends: [] }
+  /** Somebody asks to be let in. */
+  connect(lingers: number, token: Token | undefined, from: number): Connection {
+    const connection: Connection = {
+      name: `c${this.token()}`,
+      lingers,
+      user: token?.user,
+      expiresAt: token?.expiresAt ?? Infinity,
+      // A tenth of a second, where time is real.
+      pace: new Pace(from, this.slack < 0 ? 0 : 1),
+      busy: 0,
+      unread: undefined,
+      shouts: [],
+      id: undefined,
+      said: [0],
+      ends: []
+    }
     this.connections.push(connection)
     return connection
   }
 
-  /** A connection says something. Confirm it with what is returned. */
-  say(connection: Connection, said: number): () => void {
-    connection.said = [...connection.said, said]
-    return () => {
-      connection.said = [said]
+  /** Somebody was not let in. */
+  refuse(connection: Connection): void {
+    this.connections.splice(this.connections.indexOf(connection), 1)
+  }
+
+  /** Whether a token lets somebody in between two times; `undefined` if both would do. */
+  lets(token: Token | undefined, from: number, to: number): boolean | undefined {
+    if (token === undefined) return true
+    const { expiresAt = Infinity } = token
+    const isRevoked = this.#isRevoked(token)
+    if (expiresAt <= from || isRevoked === true) return false
+    return expiresAt > to && isRevoked === false ? true : undefined
+  }
+
+  #isRevoked({ issuedAt, user }: Token): boolean | undefined {
+    const known = this.#revocations.filter((other) => other.user === user)
+    if (known.some(({ from, isSure }) => isSure && issuedAt <= from + skew)) return true
+    return known.every(({ to }) => issuedAt > to + skew) ? false : undefined
+  }
+
+  /** Those whose tokens have ended. */
+  expired(now: number): ReadonlyArray<Connection> {
+    return this.open.filter(({ expiresAt }) => expiresAt <= now)
+  }
+
+  /** A user is closed out. Confirming tells what is wrong with how many connections were closed. */
+  closeOut(user: string, from: number): (closed: number, to: number) => ReadonlyArray<string> {
+    const revocation: Revocation = { user, from, to: Infinity, isSure: false }
+    this.#revocations.push(revocation)
+    const open = this.open.filter((connection) => connection.user === user)
+    const endings = open.map((connection) => this.end(connection, [CloseCode.revoked], from))
+    return (closed, to) => {
+      revocation.to = to
+      revocation.isSure = true
+      for (const { confirm } of endings) confirm(to)
+      const sure = open.filter(({ expiresAt }) => expiresAt > to).length
+      return closed >= sure && closed <= open.length ? never : [`${closed} of ${user} were closed, and not ${sure}`]
     }
   }
 
-  /** A connection begins to leave, for whatever reason. Confirm it, or take it back: then there was no such connection. */
-  end(connection: Connection, code: number, from: number, isCrash = false): (to: number) => void {
-    const end: End = { code, from, to: Infinity, isSure: false, isCrash }
+  /**
+   * A connection says some numbers at once, and the handler of the first takes so many milliseconds. Confirm it with what
+   * was answered, and with the code of its close if it was closed. Confirming tells what is wrong with that.
+   */
+  say(
+    connection: Connection,
+    numbers: ReadonlyArray<number>,
+    takes: number,
+    from: number
+  ): (answers: ReadonlyArray<Answer>, code: number | undefined, to: number) => ReadonlyArray<string> {
+    const { name, said } = connection
+    connection.said = [...said, ...numbers]
+    connection.busy += takes
+    const ending = this.end(connection, [CloseCode.rateLimited, CloseCode.overrun], from)
+    const mayOverrun = takes > 0 && numbers.length > bounds.mailboxMessages + 1
+    return (answers, code, to) => {
+      const problems: Array<string> = []
+      const isOverrun = code === CloseCode.overrun
+      // The first one was taken, though nobody was told so.
+      const verdicts = isOverrun && answers.length === 0 ? [false] : answers.map(isRefused)
+      problems.push(...connection.pace.judge(verdicts, code === CloseCode.rateLimited, from, to))
+      let last = said
+      for (const [index, answer] of answers.entries()) {
+        if (answer._tag === "Heard" && answer.said === numbers[index]) last = [answer.said]
+        else if (!isRefused(answer)) problems.push(`${numbers[index]} was answered with ${JSON.stringify(answer)}`)
+      }
+      if (isOverrun && mayOverrun) last = numbers.slice(0, 1)
+      else if (isOverrun) problems.push("the connection was closed for messages that may wait")
+      else if (mayOverrun && this.slack < 0 && answers[0]?._tag === "Heard") {
+        problems.push(`${numbers.length - 1} messages were let wait`)
+      }
+      // The handler of one may have been under way.
+      connection.said = code === CloseCode.expired ? [...last, ...numbers.slice(answers.length)] : last
+      problems.push(...this.#answered(connection, answers, numbers.length, code, ending, to))
+      return problems.map((problem) => `${name} said ${numbers.length} numbers, and ${problem}`)
+    }
+  }
+
+  /** A connection sends a new token. Confirm it as what it says. */
+  refresh(
+    connection: Connection,
+    token: Token,
+    from: number
+  ): (answers: ReadonlyArray<Answer>, code: number | undefined, to: number) => ReadonlyArray<string> {
+    const { name, pace, user } = connection
+    const ending = this.end(connection, [CloseCode.rateLimited, CloseCode.expired], from)
+    return (answers, code, to) => {
+      const problems = [...pace.judge(answers.map(isRefused), code === CloseCode.rateLimited, from, to)]
+      const holds = user === token.user ? this.lets(token, from, to) : false
+      const [answer] = answers
+      if (answer?._tag === "Refreshed") {
+        if (answer.expiresAt !== token.expiresAt) problems.push(`was told that it ends at ${answer.expiresAt}`)
+        if (holds === false) problems.push("was not refused")
+        connection.expiresAt = token.expiresAt ?? Infinity
+      } else if (answer !== undefined && !isRefused(answer)) {
+        const isFair = answer._tag === "Error" && answer.code === "Unauthorized"
+        if (!isFair || holds === true) problems.push(`got ${JSON.stringify(answer)}`)
+      }
+      problems.push(...this.#answered(connection, answers, 1, code, ending, to))
+      return problems.map((problem) => `${name} sent a new token of ${token.user}, and ${problem}`)
+    }
+  }
+
+  #answered(
+    { expiresAt }: Connection,
+    answers: ReadonlyArray<Answer>,
+    count: number,
+    code: number | undefined,
+    { confirm, undo }: Ending,
+    to: number
+  ): ReadonlyArray<string> {
+    if (code === undefined) {
+      undo()
+      return answers.length === count ? never : [`got ${answers.length} answers`]
+    }
+    confirm(to, code)
+    const isFair = code === CloseCode.expired ? expiresAt <= to : code === CloseCode.rateLimited ||
+      code === CloseCode.overrun
+    return isFair ? never : [`was closed with ${code}`]
+  }
+
+  /** A connection begins to leave, for whatever reason. */
+  end(connection: Connection, codes: ReadonlyArray<number>, from: number, isCrash = false): Ending {
+    const end: End = { codes, from, to: Infinity, isSure: false, isCrash }
     connection.ends.push(end)
     const owned = this.tasks.filter(({ isSet, owner }) => owner === connection && isSet !== "no")
     const gone = owned.map((task) => this.#go(task, from, isCrash))
-    return (to) => {
-      end.to = to
-      end.isSure = true
-      for (const confirm of gone) confirm(to)
+    return {
+      confirm: (to, code) => {
+        end.to = to
+        end.isSure = true
+        if (code !== undefined) end.codes = [code]
+        for (const { confirm } of gone) confirm(to)
+        const { expiresAt } = connection
+        // Its token may have ended before.
+        if (expiresAt <= to) {
+          connection.ends.push({ codes: [CloseCode.expired], from: expiresAt, to, isSure: false, isCrash: false })
+        }
+      },
+      undo: () => {
+        connection.ends.splice(connection.ends.indexOf(end), 1)
+        for (const { undo } of gone) undo()
+      }
     }
   }
 
-  #go(task: Task, from: number, isCrash = false): (to: number) => void {
+  #go(
+    task: Task,
+    from: number,
+    isCrash = false
+  ): { readonly confirm: (to: number) => void; readonly undo: () => void } {
     const gone: Gone = { from, to: Infinity, isSure: false, isCrash }
     task.gone.push(gone)
-    return (to) => {
-      gone.to = to
-      gone.isSure = true
+    return {
+      confirm: (to) => {
+        gone.to = to
+        gone.isSure = true
+      },
+      undo: () => void task.gone.splice(task.gone.indexOf(gone), 1)
     }
   }
 
@@ -152,8 +318,10 @@ export class Model {
       confirm: (isSet, to) => {
         set.set.to = to
         set.isSet = isSet ? "yes" : "no"
-        if (isSet) { for (const confirm of moved) confirm(to) }
-        else for (const other of before) other.gone.pop()
+        for (const { confirm, undo } of moved) {
+          if (isSet) confirm(to)
+          else undo()
+        }
       }
     }
   }
@@ -163,7 +331,7 @@ export class Model {
     const before = this.#under(key)
     const cancelled = before.map((task) => this.#go(task, from))
     return (had, to) => {
-      for (const confirm of cancelled) confirm(to)
+      for (const { confirm } of cancelled) confirm(to)
       const isKnown = this.tasks.every((task) => task.key !== key || !isLeft(task))
       if (had && isKnown && before.length === 0) return [`${key} was cancelled, and nothing was set`]
       const lost = before.find(({ at, gone, isSet }) => isSet === "yes" && gone.length === 1 && at > to)
@@ -188,191 +356,31 @@ export class Model {
     this.crashes.push({ from, to })
     for (const connection of this.connections) {
       if (connection.ends.some(({ isSure }) => isSure)) continue
-      this.end(connection, 1006, from, true)(to)
+      this.end(connection, [CloseCode.abnormal], from, true).confirm(to)
     }
     const spans = [
       ...this.connections.flatMap(({ ends }) => ends),
-      ...this.tasks.flatMap(({ gone, set }) => [set, ...gone])
+      ...this.tasks.flatMap(({ gone, set }) => [set, ...gone]),
+      ...this.#revocations
     ]
     for (const span of spans) span.to = Math.min(span.to, to)
   }
 
   /** Whether a crash may have stopped what began at a time and took so long. */
-  #isExcused(at: number, millis: number): boolean {
-    return this.crashes.some(({ from, to }) => to >= at && from <= at + millis + this.#slack)
+  isExcused(at: number, millis: number): boolean {
+    return this.crashes.some(({ from, to }) => to >= at && from <= at + millis + this.slack)
   }
 
   /** When the last thing is to come that is known of, without retries. */
   get lastDue(): number {
     return Math.max(0, ...this.tasks.filter((task) => !isGone(task)).map(({ at, takes }) => at + takes))
   }
-
-  /** What is wrong with a report that was asked for at a time: in the middle of a run, or when all is over. */
-  verify(report: Report, now: number, isOver: boolean): ReadonlyArray<string> {
-    return [
-      ...this.#verifyOpen(report, isOver),
-      ...this.#verifyClosed(report, isOver),
-      ...this.#verifyTasks(report, now, isOver),
-      ...this.#verifyOrder(report),
-      ...this.#verifyWrites(report)
-    ]
-  }
-
-  /** What is not done, though it was due for so long, and the room was left alone until a time. */
-  verifyPrompt({ closed, ran }: Report, until: number, patience: number): ReadonlyArray<string> {
-    const begun = new Set(ran.filter(({ at }) => at <= until).map(({ token }) => token))
-    const left = new Set(closed.filter(({ at }) => at <= until).map(({ name }) => name))
-    const late = this.tasks.filter(({ at, gone, isSet, token }) =>
-      isSet === "yes" && gone.length === 0 && at + patience <= until && !begun.has(token)
-    )
-    const open = patience < minute ? [] : this.connections.filter(({ id, name }) => id !== undefined && !left.has(name))
-    return [...late.map(({ token }) => `task ${token}`), ...open.map(({ name }) => `the close of ${name}`)]
-      .map((what) => `${what} did not run by itself, while the room was left undisturbed`)
-  }
-
-  #verifyOpen({ journal, open }: Report, isOver: boolean): ReadonlyArray<string> {
-    const found = open.map(({ name, said }) => `${name}: ${said}`).join(", ")
-    const expected = this.open.map(({ name, said }) => `${name}: ${said.join(" or ")}`).join(", ")
-    const problems = found === expected ? [] : [`open are [${found}], and not [${expected}]`]
-    return isOver && journal !== open.length
-      ? [...problems, `the journal has ${journal} connections, and ${open.length} are open`]
-      : problems
-  }
-
-  #verifyClosed({ closed }: Report, isOver: boolean): ReadonlyArray<string> {
-    const problems: Array<string> = []
-    const rows = grouped(closed, ({ name }) => name)
-    const inOrder = closed.map(({ name }) => name)
-    let last = -1
-    for (const connection of this.connections) {
-      const { ends, id, lingers, name, said } = connection
-      const closes = rows.get(name) ?? []
-      const [first] = ends
-      const sure = ends.find(({ isSure }) => isSure)
-      if (first === undefined) {
-        if (closes.length > 0) problems.push(`${name} is open, and had its close`)
-        continue
-      }
-      if (isOver && id !== undefined && closes.length === 0) problems.push(`${name} never had its close`)
-      const codes = new Set(ends.map(({ code }) => code))
-      if (this.#isExcused(first.from, (sure?.to ?? first.from) - first.from + lingers)) codes.add(1006)
-      for (const [index, { at, code, said: told }] of closes.entries()) {
-        if (!codes.has(code)) problems.push(`${name} was closed with ${code}, and not with ${[...codes].join(" or ")}`)
-        if (!said.includes(told)) problems.push(`${name} had said ${said.join(" or ")}, and its close had ${told}`)
-        if (at < first.from) problems.push(`${name} had its close before it left`)
-        if (index < closes.length - 1 && !this.#isExcused(at, lingers)) problems.push(`${name} had its close twice`)
-      }
-      if (!first.isCrash || id === undefined || closes.length === 0) continue
-      const position = inOrder.indexOf(name)
-      if (position < last) problems.push(`${name} had its close before one that had entered earlier`)
-      last = position
-      // Where a process starts anew, its start is no moment.
-      if (this.#slack > 0) continue
-      const busy = this.tasks.filter(({ takes }) => takes > 0).length * holdUp +
-        this.connections.reduce((sum, { lingers }) => sum + lingers, 0)
-      const soon = first.to + second + busy
-      const isDelayed = [...this.crashes.map(({ from }) => from), ...this.sleeps].some((at) =>
-        at > first.to && at <= soon
-      )
-      if (!isDelayed && closes[0]!.at > soon) {
-        problems.push(`${name} waited ${closes[0]!.at - first.to} ms for its close`)
-      }
-    }
-    const names = new Set(this.connections.map(({ name }) => name))
-    for (const name of new Set(inOrder)) if (!names.has(name)) problems.push(`nobody knows ${name}, who had a close`)
-    return problems
-  }
-
-  #verifyTasks({ failed, pending, ran }: Report, now: number, isOver: boolean): ReadonlyArray<string> {
-    const problems: Array<string> = []
-    const runs = grouped(ran, ({ token }) => token)
-    const set = new Map(pending.map((row) => [row.token, row]))
-    const aside = new Map(failed.map((row) => [row.token, row]))
-    for (const task of this.tasks) {
-      const { at, fails, gone, isSet, key, takes, token } = task
-      const name = `task ${token}`
-      const rows = runs.get(token) ?? []
-      const last = Math.min(fails, attempts - 1)
-      const isDone = rows.some(({ failures }) => failures >= last)
-      if (isSet === "no") {
-        if (rows.length > 0 || set.has(token) || aside.has(token)) problems.push(`${name} was refused, and is there`)
-        continue
-      }
-      const end = Math.min(Infinity, ...gone.filter(({ isSure }) => isSure).map(({ to }) => to))
-      let before = -1
-      let earliest = at
-      for (const [index, row] of rows.entries()) {
-        if (row.at > end) problems.push(`${name} ran at ${row.at}, and it was taken back by ${end}`)
-        if (row.failures > last) {
-          problems.push(`${name} ran after ${row.failures} failures, and it fails ${fails} times`)
-        }
-        if (row.failures === before + 1) {
-          if (row.at < earliest) problems.push(`${name} ran at ${row.at}, before ${earliest}`)
-          before = row.failures
-          earliest = row.at + takes + 1_000 * 2 ** row.failures
-        } else if (row.failures !== before) {
-          problems.push(`${name} ran after ${row.failures} failures, and had failed ${before + 1} times`)
-        } else if (!this.#isExcused(rows[index - 1]!.at, takes)) {
-          problems.push(`${name} ran twice after ${row.failures} failures`)
-        }
-      }
-      const isKnown = isSet === "yes" && gone.length === 0
-      if (isKnown && isOver && !isDone) problems.push(`${name} ran ${rows.length} times, and not ${last + 1}`)
-      if (isKnown && at > now && (set.get(token)?.at !== at || set.get(token)?.key !== key)) {
-        problems.push(`${name} is not set any more`)
-      }
-      const mustBeGone = end < Infinity && !isLeft(task)
-      if (set.has(token) && (isOver || mustBeGone)) problems.push(`${name} is still set`)
-      const isAside = fails >= attempts && isDone
-      if (isKnown && isOver && isAside && aside.get(token)?.failures !== attempts) {
-        problems.push(`${name} failed each time, and is not set aside`)
-      }
-      if (aside.has(token) && (!isAside || (isOver ? end < Infinity : mustBeGone))) {
-        problems.push(`${name} is set aside`)
-      }
-    }
-    const tokens = new Set(this.tasks.map(({ token }) => token))
-    for (const token of [...runs.keys(), ...set.keys(), ...aside.keys()]) {
-      if (!tokens.has(Number(token))) problems.push(`nobody has set task ${token}`)
-    }
-    return problems
-  }
-
-  // Those that were both set before one of them was due begin in order of time.
-  #verifyOrder({ ran }: Report): ReadonlyArray<string> {
-    const known = new Map(this.tasks.map((task) => [task.token, task]))
-    const begun = new Set<number>()
-    const problems: Array<string> = []
-    let latest: Task | undefined
-    for (const { token } of ran) {
-      const task = known.get(token)
-      if (begun.has(token) || task === undefined) continue
-      begun.add(token)
-      if (latest !== undefined && task.at < latest.at && task.set.to < task.at) {
-        problems.push(`task ${token} began after task ${latest.token}, which was due later`)
-      }
-      if (latest === undefined || task.at > latest.at) latest = task
-    }
-    return problems
-  }
-
-  #verifyWrites({ wrote }: Report): ReadonlyArray<string> {
-    const problems: Array<string> = []
-    const rows = grouped(wrote, ({ token }) => token)
-    for (const { kept, rows: count, token } of this.writes) {
-      const parts = (rows.get(token) ?? []).map(({ part }) => part).join()
-      const all = Array.from({ length: count }, (_, part) => part).join()
-      if (kept !== "nothing" && parts === all || kept !== "all" && parts === "") continue
-      problems.push(`write ${token} has the rows [${parts}], and not ${kept === "nothing" ? "none" : `[${all}]`}`)
-    }
-    const tokens = new Set(this.writes.map(({ token }) => token))
-    for (const token of rows.keys()) if (!tokens.has(Number(token))) problems.push(`nobody has written ${token}`)
-    return problems
-  }
 }
+
+const isRefused = (answer: Answer): boolean => answer._tag === "Error" && answer.code === "RateLimited"
 
 const isGone = ({ gone }: Task): boolean => gone.some(({ isSure }) => isSure)
 
-// Left by a connection that a crash took, and by nothing else.
-const isLeft = ({ gone }: Task): boolean =>
+/** Whether it was left by a connection that a crash took, and by nothing else. */
+export const isLeft = ({ gone }: Task): boolean =>
   gone.some(({ isCrash }) => isCrash) && gone.every(({ isCrash, isSure }) => isCrash || !isSure)

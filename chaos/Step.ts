@@ -5,12 +5,26 @@
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 
+/** A token. */
+export interface Pass {
+  readonly user: number
+  /** Long ago, now, or later than the clocks of two servers may differ. */
+  readonly issued: "long ago" | "now" | "later"
+  readonly lasts: number | undefined
+}
+
 /** A step that clients or callers take. */
 export type Action =
   | { readonly _tag: "Look" }
   | { readonly _tag: "Speak"; readonly who: number }
   | { readonly _tag: "Write"; readonly rows: number; readonly fails: boolean }
-  | { readonly _tag: "Connect"; readonly lingers: number }
+  | { readonly _tag: "Connect"; readonly lingers: number; readonly pass: Pass | undefined }
+  | { readonly _tag: "Refresh"; readonly who: number; readonly pass: Pass; readonly isOwn: boolean }
+  | { readonly _tag: "CloseOut"; readonly user: number }
+  /** Messages at once. The handler of the first one takes its time. */
+  | { readonly _tag: "Flood"; readonly who: number; readonly count: number; readonly takes: number }
+  | { readonly _tag: "Stall"; readonly who: number }
+  | { readonly _tag: "Shout"; readonly times: number }
   | { readonly _tag: "Leave"; readonly who: number; readonly code: number | undefined }
   | { readonly _tag: "Kick"; readonly who: number; readonly code: number }
   | { readonly _tag: "Vanish"; readonly who: number }
@@ -47,6 +61,14 @@ const among = <A>(kinds: ReadonlyArray<readonly [weight: number, kind: Arbitrary
 
 const who = below(6)
 
+const user = below(2)
+
+const pass: Arbitrary.Arbitrary<Pass> = Arbitrary.all({
+  user,
+  issued: oneOf<Pass["issued"]>(["now", "now", "now", "later", "long ago"]),
+  lasts: oneOf([undefined, 12, 12, 30, 60, 0])
+})
+
 type Of<Tag extends Step["_tag"]> = Extract<Step, { readonly _tag: Tag }>
 
 const step = <const Tag extends Step["_tag"]>(
@@ -60,7 +82,13 @@ const actions = (failures: ReadonlyArray<number>): ReadonlyArray<readonly [numbe
   [2, step("Look", {})],
   [4, step("Speak", { who })],
   [3, step("Write", { rows: oneOf([1, 2, 3]), fails: oneOf([false, false, false, true]) })],
-  [5, step("Connect", { lingers: oneOf([0, 0, 4, 40]) })],
+  [3, step("Connect", { lingers: oneOf([0, 0, 4, 40]), pass: Arbitrary.map(below(1), () => undefined) })],
+  [3, step("Connect", { lingers: oneOf([0, 0, 4, 40]), pass })],
+  [2, step("Refresh", { who, pass, isOwn: oneOf([true, true, true, false]) })],
+  [1, step("CloseOut", { user })],
+  [2, step("Flood", { who, count: oneOf([6, 16, 22, 30]), takes: oneOf([0, 12]) })],
+  [2, step("Stall", { who })],
+  [3, step("Shout", { times: oneOf([1, 1, 3]) })],
   [1, step("Leave", { who, code: oneOf([undefined, 1000, 4001, 4321]) })],
   [1, step("Kick", { who, code: oneOf([1000, 4500]) })],
   [1, step("Vanish", { who })],

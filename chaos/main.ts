@@ -15,10 +15,11 @@ const help = `npm run chaos -- [options]
   --world NAME  memory, workerd, node or all (all): of ten steps, six are taken in memory and two in each other world
   --help        this text
 
-Clients enter, speak, leave and vanish, deadlines are set, moved and cancelled, and rows are written. Meanwhile the
-object sleeps, goes with its sockets, or its process is killed with SIGKILL, also in the middle of a step. At the end
-of each chapter of up to 150 steps the room must say what a model says: each connection that entered had one close, no
-deadline was lost or ran too often, and the storage has what was acknowledged.
+Clients enter, speak, leave and vanish, deadlines are set, moved and cancelled, and rows are written. Clients flood the
+room, stop reading, and come with tokens that end, and users are closed out. Meanwhile the object sleeps, goes with its
+sockets, or its process is killed with SIGKILL, also in the middle of a step. At the end of each chapter of up to 150
+steps the room must say what a model says: each connection that entered had one close, no deadline was lost or ran too
+often, the storage has what was acknowledged, and nobody was let do more than the guard lets.
 
 A violation ends the run with 1. Its seed is printed, and the shortest sequence of steps that shows it.
 `

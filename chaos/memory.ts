@@ -7,8 +7,9 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as TestClock from "effect/testing/TestClock"
 import * as MemoryRoom from "../src/memory/MemoryRoom.ts"
-import { Annals, AnnalsLive } from "./Annals.ts"
-import { type Calls, type Client, type Kind, Unanswered, type World } from "./World.ts"
+import { Annals, AnnalsLive, bounds } from "./Annals.ts"
+import * as Token from "./Token.ts"
+import { type Calls, type Client, Inbox, type Kind, Refused, Unanswered, type World } from "./World.ts"
 
 const macrotask = Effect.promise(() => new Promise((resume) => setImmediate(resume)))
 
@@ -20,6 +21,9 @@ export const make = <E>(live: Layer.Layer<never, E, MemoryRoom.Services<typeof A
   slack: -1,
   patience: () => 600_000,
   failures: [0, 0, 0, 0, 0, 1, 2, 7],
+  shout: 10_000,
+  unread: bounds.bufferBytes,
+  sleepsUnread: true,
   concurrency: 1,
   run: (use) =>
     Effect.flatMap(makeWorld(live), use).pipe(
@@ -33,34 +37,36 @@ const begun = (effect: Effect.Effect<void>) =>
   Effect.andThen(Effect.forkDetach(effect, { startImmediately: true }), macrotask)
 
 const makeWorld = Effect.fnUntraced(function*<E>(live: Layer.Layer<never, E, MemoryRoom.Services<typeof Annals>>) {
-  const room = yield* MemoryRoom.make(Annals, live, { name: "annals" })
+  const room = yield* MemoryRoom.make(Annals, live, { name: "annals", ...bounds })
   const sleep = (millis: number) => Effect.andThen(TestClock.adjust(millis), macrotask)
-  // A room in memory has answered when the event has ended.
-  const answered = <A>(answer: A | undefined, what: string) =>
-    answer === undefined ? Effect.fail(new Unanswered({ what })) : Effect.succeed(answer)
 
-  const connect = Effect.fnUntraced(function*(query: string): Effect.fn.Return<Client, Unanswered> {
-    const client = yield* Effect.mapError(room.connect(`/${query}`), ({ detail }) => new Unanswered({ what: detail }))
-    const heard = Effect.orDie(client.received)
-    const welcome = (yield* heard).find(({ _tag }) => _tag === "Welcome")
-    const { id } = yield* answered(welcome?._tag === "Welcome" ? welcome : undefined, "a newcomer")
+  const connect = Effect.fnUntraced(function*(query: string): Effect.fn.Return<Client, Refused | Unanswered> {
+    const claims = Token.claimsOf(`https://room.invalid/${query}`)
+    const client = yield* Effect.mapError(
+      room.connect(`/${query}`, { claims }),
+      ({ status }) => new Refused({ status })
+    )
+    const inbox = new Inbox()
+    const received = Effect.gen(function*() {
+      for (const frame of yield* client.receivedFrames) inbox.push(String(frame))
+      inbox.closed = (yield* client.closed)?.code
+      return inbox
+    })
+    const { id } = yield* received
+    if (id === undefined) return yield* new Unanswered({ what: "a newcomer" })
     return {
       id,
-      say: (said) =>
-        Effect.orDie(client.send(said)).pipe(
-          Effect.andThen(heard),
-          Effect.flatMap((messages) =>
-            answered(messages.find((message) => message._tag === "Heard" && message.said === said), `what ${id} said`)
-          ),
-          Effect.asVoid
-        ),
+      send: (frame) => begun(client.sendFrame(frame)),
+      received,
       leave: (code) =>
         begun(client.close(code)).pipe(
           Effect.andThen(client.closed),
-          Effect.flatMap((closed) => answered(closed, `the close of ${id}`)),
-          Effect.asVoid
+          Effect.flatMap((closed) =>
+            closed === undefined ? Effect.fail(new Unanswered({ what: `the close of ${id}` })) : Effect.void
+          )
         ),
-      vanish: begun(client.drop)
+      vanish: begun(client.drop),
+      stall: client.stall
     }
   })
 

@@ -8,16 +8,21 @@ import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import { text } from "node:stream/consumers"
 import * as NodeRooms from "../src/listeners/NodeRooms.ts"
-import { Annals, AnnalsLive } from "./Annals.ts"
+import { Annals, AnnalsLive, bounds } from "./Annals.ts"
+import * as Token from "./Token.ts"
 
 const serve = Effect.fnUntraced(function*(directory: string) {
-  const rooms = yield* NodeRooms.make(Annals, AnnalsLive, { directory })
+  const rooms = yield* NodeRooms.make(Annals, AnnalsLive, { directory, ...bounds })
   const runPromise = Effect.runPromiseWith(yield* Effect.context())
   const server = http.createServer(async (request, response) => {
     const method = request.url?.split("/")[2] ?? ""
     response.end(await runPromise(rooms.open("annals").call(method, await text(request))))
   })
-  server.on("upgrade", (request, socket, head) => rooms.upgrade("annals", request, socket, head))
+  server.on(
+    "upgrade",
+    (request, socket, head) =>
+      rooms.upgrade("annals", request, socket, head, Token.claimsOf(`http://localhost${request.url}`))
+  )
   server.listen(0, "127.0.0.1")
   yield* Effect.promise(() => once(server, "listening"))
   // SAFETY: it listens on TCP.

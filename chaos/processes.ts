@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import WebSocket from "ws"
 import { toAnswer } from "./memory.ts"
 import * as servers from "./servers.ts"
-import { type Client, type Kind, Unanswered, type World } from "./World.ts"
+import { type Client, Inbox, type Kind, Refused, Unanswered, type World } from "./World.ts"
 
 /** How long an answer may take on a busy machine, in milliseconds. */
 const answerTime = 20_000
@@ -19,48 +19,43 @@ const asked = <A>(what: string, ask: (signal: AbortSignal) => Promise<A>): Effec
 
 const sleep = (millis: number) => Effect.promise(() => new Promise((resume) => setTimeout(resume, millis)))
 
-const connectTo = async (port: number, query: string, signal: AbortSignal): Promise<Client> => {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/${query}`)
-  socket.on("error", () => undefined)
-  const waiting = new Set<(message: any) => void>()
-  socket.on("message", (data) => {
-    const message: unknown = JSON.parse(String(data))
-    for (const tell of waiting) tell(message)
-  })
+const connectTo = (socket: WebSocket): Effect.Effect<Client, Refused | Unanswered> => {
+  const inbox = new Inbox()
   const { promise: closed, resolve: close } = Promise.withResolvers<number>()
-  socket.on("close", close)
-  // Rejects when the connection ends before such a message has come.
-  const message = async (isIt: (message: any) => boolean, signal: AbortSignal): Promise<any> => {
-    const { promise, reject, resolve } = Promise.withResolvers<unknown>()
-    const tell = (message: unknown) => isIt(message) && resolve(message)
-    const gone = () => reject(new Error("the connection is gone"))
-    waiting.add(tell)
-    signal.addEventListener("abort", gone)
-    void closed.then(gone)
-    try {
-      return await promise
-    } finally {
-      waiting.delete(tell)
-      signal.removeEventListener("abort", gone)
-    }
-  }
-  const { id } = await message(({ _tag }) => _tag === "Welcome", signal)
-  return {
+  socket.on("error", () => undefined)
+  socket.on("close", (code) => {
+    inbox.closed = code
+    close(code)
+  })
+  const clientOf = (id: Client["id"]): Client => ({
     id,
-    say: (said) =>
-      asked(`what ${id} said`, async (signal) => {
-        const heard = message((message) => message._tag === "Heard" && message.said === said, signal)
-        socket.send(`${said}`)
-        await heard
-      }),
+    send: (frame) => Effect.sync(() => socket.readyState === WebSocket.OPEN && socket.send(frame)),
+    received: Effect.succeed(inbox),
     leave: (code) =>
       asked(`the close of ${id}`, async (signal) => {
         socket.close(code)
         const late = new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)))
         if (await Promise.race([closed, late]) === 1006) throw new Error("the connection is gone")
       }),
-    vanish: Effect.sync(() => socket.terminate())
-  }
+    vanish: Effect.sync(() => socket.terminate()),
+    stall: Effect.sync(() => socket.pause())
+  })
+  return Effect.callback<Client, Refused | Unanswered>((resume) => {
+    socket.on("unexpected-response", (request, { statusCode = 0 }) => {
+      request.destroy()
+      resume(Effect.fail(new Refused({ status: statusCode })))
+    })
+    socket.on("message", (data) => {
+      inbox.push(String(data))
+      if (inbox.id !== undefined) resume(Effect.succeed(clientOf(inbox.id)))
+    })
+    void closed.then((code) => resume(Effect.fail(new Unanswered({ what: `a newcomer (${code})` }))))
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: answerTime,
+      orElse: () => Effect.fail(new Unanswered({ what: "a newcomer" }))
+    })
+  )
 }
 
 const makeWorld = Effect.fnUntraced(function*(
@@ -68,12 +63,14 @@ const makeWorld = Effect.fnUntraced(function*(
   canSleep: boolean
 ): Effect.fn.Return<World, never, Scope.Scope> {
   let server = yield* Effect.promise(place.start)
-  yield* Effect.addFinalizer(() =>
-    Effect.promise(async () => {
-      await server.kill()
-      place.remove()
-    })
-  )
+  const sockets = new Set<WebSocket>()
+  // Who reads nothing would never notice.
+  const end = async () => {
+    await server.kill()
+    for (const socket of sockets) socket.terminate()
+    sockets.clear()
+  }
+  yield* Effect.addFinalizer(() => Effect.promise(() => end().then(place.remove)))
   const post = async (path: string, body: string, signal: AbortSignal | null = null) => {
     const response = await fetch(`http://127.0.0.1:${server.port}${path}`, { method: "POST", body, signal })
     const text = await response.text()
@@ -82,13 +79,19 @@ const makeWorld = Effect.fnUntraced(function*(
   }
   const evict = (webSockets: "close" | "hibernate") => Effect.promise(() => post(`/evict/${webSockets}`, ""))
   const kill = Effect.promise(async () => {
-    await server.kill()
+    await end()
     server = await place.start()
   })
   return {
     now: Effect.sync(() => Date.now()),
     sleep,
-    connect: (query) => asked("a newcomer", (signal) => connectTo(server.port, query, signal)),
+    connect: (query) =>
+      Effect.suspend(() => {
+        // What was compressed would fill no buffer.
+        const socket = new WebSocket(`ws://127.0.0.1:${server.port}/${query}`, { perMessageDeflate: false })
+        sockets.add(socket)
+        return connectTo(socket)
+      }),
     call: (method, payload) =>
       Effect.flatMap(
         asked(`the call ${method}`, (signal) => post(`/call/${method}`, JSON.stringify(payload), signal)),
@@ -108,6 +111,10 @@ const kindOf = (name: string, place: () => Promise<servers.Place>, canSleep: boo
   // Time is real: every twelfth chapter has to do.
   patience: (chapter) => chapter % 12 === 11 ? 65_000 : 3_000,
   failures: [0, 0, 0, 0, 0, 0, 1, 2],
+  // A kernel keeps some of them.
+  shout: 2_000_000,
+  unread: Infinity,
+  sleepsUnread: false,
   concurrency: 3,
   run: (use) =>
     Effect.scoped(Effect.flatMap(Effect.flatMap(Effect.promise(place), (place) => makeWorld(place, canSleep)), use))

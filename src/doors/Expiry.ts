@@ -4,6 +4,7 @@
  *
  * @internal
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -73,8 +74,9 @@ export const make = (
     ) {
       return unauthorized("The token says something else than the one with which you came: connect anew.")
     }
-    const { issuedAt = 0 } = who
-    const expiresAt = who.expiresAt === undefined || who.expiresAt === Infinity ? 0 : who.expiresAt
+    const { expiresAt: end = Infinity, issuedAt = 0 } = who
+    if (end <= (yield* Clock.currentTimeMillis)) return unauthorized("The token has expired.")
+    const expiresAt = end === Infinity ? 0 : end
     if (user !== undefined && (yield* register.isRevoked(user, issuedAt))) {
       return unauthorized("The token does not hold any more.")
     }

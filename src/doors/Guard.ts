@@ -90,9 +90,9 @@ const make = Effect.fnUntraced(function*(given: RoomLimits.Options) {
   const isEmpty = () => assembly.registry.open(Audience.all).length === 0
 
   const connect: Door["connect"] = Effect.fnUntraced(function*(request, enter) {
-    const { address, expiresAt = 0, issuedAt = 0, labels, user } = Principal.fromClaims(request.claims)
+    const { address, expiresAt, issuedAt = 0, labels, user } = Principal.fromClaims(request.claims)
     const now = yield* Clock.currentTimeMillis
-    if (expiresAt !== 0 && expiresAt <= now) {
+    if (expiresAt !== undefined && expiresAt <= now) {
       return yield* Authenticator.unauthorized("The token has expired.", "invalid_token")
     }
     if (user !== undefined && (yield* answered(register.isRevoked(user, issuedAt)))) return yield* revoked
@@ -114,7 +114,7 @@ const make = Effect.fnUntraced(function*(given: RoomLimits.Options) {
           since: now,
           heardAt: now,
           violations: 0,
-          expiresAt,
+          expiresAt: expiresAt ?? 0,
           // A user whom the room has named has no token.
           issuedAt: user !== undefined && named === user ? issuedAt : Beside.noToken,
           labels: new Set(labels).size

@@ -88,6 +88,8 @@ interface Link {
   readyState: number
   serverClosed: boolean
   clientGone: boolean
+  /** Whether the object has slept since we closed it. */
+  hasSlept: boolean
   isMute: boolean
   /** Bytes that wait for a client that reads nothing; `undefined` while it reads. */
   waiting: number | undefined
@@ -277,6 +279,15 @@ const make = Effect.gen(function*() {
     link.readyState = CLOSED
   }
 
+  // As workerd does: in the second sleep it forgets that we closed a socket, while the peer has not answered.
+  const oversleep = (link: Link) => {
+    if (link.hasSlept) {
+      link.serverClosed = false
+      link.readyState = Sockets.OPEN
+    }
+    link.hasSlept = true
+  }
+
   // The ring that is under way, if it is one of this life.
   let ringing: object | undefined
   const alarm = yield* ClockAlarm.make((repetition) =>
@@ -353,6 +364,7 @@ const make = Effect.gen(function*() {
         readyState: Sockets.OPEN,
         serverClosed: false,
         clientGone: false,
+        hasSlept: false,
         isMute: false,
         waiting: undefined,
         closed: undefined,
@@ -369,7 +381,10 @@ const make = Effect.gen(function*() {
         events = handlers
       }),
     evict: Effect.sync(() => {
-      for (const link of links) view(link)
+      for (const link of links) {
+        if (link.serverClosed && !link.clientGone && link.closed === undefined) oversleep(link)
+        view(link)
+      }
     }),
     crash: Effect.suspend(() => {
       pending.length = 0

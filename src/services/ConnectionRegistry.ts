@@ -142,7 +142,7 @@ const write = (socket: Sockets.Socket, { beside, isForgotten, malformed, state, 
 
 interface Entry {
   readonly identity: Identity.Identity
-  kept: Kept | undefined
+  kept: Kept
 }
 
 // In the place of what a door keeps beside a socket: as long as that may become.
@@ -172,23 +172,23 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
     if (known !== undefined) return known
     const identity = Identity.fromTags(assembly.sockets.tags(socket))
     if (identity === undefined) return undefined
-    const entry = { identity, kept: undefined }
+    const kept = read(socket)
+    const entry: Entry = { identity, kept }
     entries.set(socket, entry)
-    if (socket.readyState === Sockets.OPEN) found.set(identity.id, socket)
+    if (socket.readyState === Sockets.OPEN && !kept.isForgotten) found.set(identity.id, socket)
     return entry
   }
 
-  const keptOf = (socket: Sockets.Socket): Kept => {
-    const entry = entryOf(socket)
-    if (entry === undefined) return read(socket)
-    return entry.kept ??= read(socket)
-  }
+  const keptOf = (socket: Sockets.Socket): Kept => entryOf(socket)?.kept ?? read(socket)
+
+  const isMarked = (socket: Sockets.Socket) => (entries.get(socket)?.kept ?? read(socket)).isForgotten
 
   const unidentified = (socket: Sockets.Socket) =>
     RoomError.make(new RoomError.UnidentifiedSocket({ tags: assembly.sockets.tags(socket).join(", ") }))
 
-  // A socket is open until it is forgotten. Who was forgotten before the object slept has begun to close since: that is
-  // asked once, of all sockets, and not of each at every look.
+  // A socket is open until it is forgotten. Who was forgotten before the object slept is asked once, of all sockets, and
+  // not of each at every look. A socket that we closed may say that it is open: the runtime forgets that in the second
+  // sleep, so the mark in the attachment counts.
   const left = new WeakSet<Sockets.Socket>()
   let someLeft = false
   let isSurveyed = false
@@ -196,7 +196,7 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
   const survey = () => {
     isSurveyed = true
     for (const socket of assembly.sockets.list()) {
-      if (socket.readyState === Sockets.OPEN) continue
+      if (socket.readyState === Sockets.OPEN && !isMarked(socket)) continue
       left.add(socket)
       someLeft = true
     }
@@ -264,7 +264,7 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
     const kept = found.get(id) ?? opening.get(id)?.socket
     if (kept !== undefined) return kept
     const socket = assembly.sockets.list(Identity.connectionTag(id)).find((socket) =>
-      socket.readyState === Sockets.OPEN && !left.has(socket)
+      socket.readyState === Sockets.OPEN && !left.has(socket) && !isMarked(socket)
     )
     if (socket !== undefined) found.set(id, socket)
     return socket
@@ -316,7 +316,7 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
     connection: (socket) => {
       const entry = entryOf(socket)
       if (entry === undefined) throw unidentified(socket)
-      return connectionOf(entry.identity, (entry.kept ??= read(socket)).state)
+      return connectionOf(entry.identity, entry.kept.state)
     },
     socketOf,
     find: (id) =>
@@ -339,7 +339,7 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
         for (const socket of sockets.slice(start, start + Math.max(0, limit))) {
           const entry = entryOf(socket)
           if (entry === undefined) return Effect.fail(unidentified(socket))
-          const state = decodeState(entry.identity.id, (entry.kept ??= read(socket)).state)
+          const state = decodeState(entry.identity.id, entry.kept.state)
           if (Result.isFailure(state)) return Effect.fail(state.failure)
           connections.push({ ...entry.identity, state: state.success })
         }
@@ -382,12 +382,8 @@ export const make = (assembly: Assembly, { decode, encode }: StateCodec): Connec
       mark(socket, kept)
     },
     traceOf: (socket) => keptOf(socket).trace,
-    isForgotten: (socket) => {
-      const kept = entries.get(socket)?.kept
-      if (kept !== undefined) return kept.isForgotten
-      // Whoever forgets a socket closes it, or has seen it close.
-      return socket.readyState !== Sockets.OPEN && keptOf(socket).isForgotten
-    },
+    // The survey knows of sockets that nobody has looked at since.
+    isForgotten: (socket) => (!isSurveyed || left.has(socket) || entries.has(socket)) && keptOf(socket).isForgotten,
     forget: (socket) =>
       Effect.sync(() => {
         const entry = entryOf(socket)

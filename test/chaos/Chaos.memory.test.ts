@@ -1,15 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { AnnalsHandlers } from "../../chaos/Annals.ts"
+import { AnnalsHandlers, Below } from "../../chaos/Annals.ts"
 import * as memory from "../../chaos/memory.ts"
 import * as Run from "../../chaos/Run.ts"
-import { Inside } from "../../src/services/Assembly.ts"
-import * as Deadlines from "../../src/services/Deadlines.ts"
-import * as Journal from "../../src/services/Journal.ts"
+import { type Assembly, Inside } from "../../src/services/Assembly.ts"
 
 it.live(
-  "whatever happens to a room in memory, nothing is lost and nothing happens twice (CX-1)",
+  "whatever happens to a room in memory, nothing is lost and nothing happens twice (CX-1, CX-3)",
   () =>
     Effect.gen(function*() {
       assert.isAtLeast(yield* Run.run(memory.make(), { seed: "1", steps: 2_000 }), 2_000)
@@ -17,8 +15,8 @@ it.live(
   60_000
 )
 
-// A room whose deadlines and journal lose the first statement of each life that begins like this.
-const losing = (beginning: string) => {
+// A room that loses the first statement of each life that begins like this, or all of them that bind a value.
+const losing = (beginning: string, value?: string) => {
   const lossy = Layer.effect(
     Inside,
     Inside.useSync((inside) => {
@@ -26,31 +24,53 @@ const losing = (beginning: string) => {
       let isLost = false
       const exec: typeof storage.exec = (text, ...bindings) => {
         if (isLost || !text.startsWith(beginning)) return storage.exec(text, ...bindings)
-        isLost = true
+        if (value !== undefined && !bindings.includes(value)) return storage.exec(text, ...bindings)
+        isLost = value === undefined
         return []
       }
       return Object.assign(inside, { storage: { ...storage, exec } })
     })
   )
-  return AnnalsHandlers.pipe(
-    Layer.provide(Layer.merge(Deadlines.layer, Journal.layer)),
-    Layer.provide(lossy)
-  )
+  return AnnalsHandlers.pipe(Layer.provide(Below), Layer.provide(lossy))
 }
 
+// A room in which something is changed once its guard stands.
+const changed = (change: (inside: Assembly) => void) =>
+  Layer.merge(
+    AnnalsHandlers,
+    Layer.effectDiscard(Inside.useSync(change))
+  ).pipe(Layer.provide(Below))
+
 describe("a rule that is broken is found", () => {
-  it.live.each([
+  it.live.each<readonly [title: string, problem: string, live: ReturnType<typeof losing>]>([
     [
       "nobody is written into the journal",
       "the close of c1 did not run by itself",
-      "INSERT OR IGNORE INTO dormouse_journal"
+      losing("INSERT OR IGNORE INTO dormouse_journal")
     ],
-    ["nobody is struck out of the journal", "c1 had its close twice", "DELETE FROM dormouse_journal"],
-    ["what has run is not deleted", "task 1 ran twice after 0 failures", "DELETE FROM dormouse_deadlines WHERE id"],
-    ["what is cancelled stays", "task 1 was not there any more", "DELETE FROM dormouse_deadlines WHERE name"]
-  ])("%s: its seed and a sequence of few steps are told (CX-2)", ([, problem, statement]) =>
+    ["nobody is struck out of the journal", "c1 had its close twice", losing("DELETE FROM dormouse_journal")],
+    [
+      "what has run is not deleted",
+      "task 1 ran twice after 0 failures",
+      losing("DELETE FROM dormouse_deadlines WHERE id")
+    ],
+    ["what is cancelled stays", "task 1 was not there any more", losing("DELETE FROM dormouse_deadlines WHERE name")],
+    [
+      "the end of a token is no deadline",
+      "the close of c1, whose token has ended",
+      losing("INSERT OR REPLACE INTO dormouse_deadlines", ":expiry")
+    ],
+    ["who was closed out is not written down", "c1 was let in", losing("INSERT INTO dormouse_guard")],
+    [
+      "every message is in time",
+      "22 messages were taken, and at most 20 may be",
+      changed((inside) => {
+        inside.door = { ...inside.door!, messages: () => Effect.undefined }
+      })
+    ]
+  ])("%s: its seed and a sequence of few steps are told (CX-2)", ([, problem, live]) =>
     Effect.gen(function*() {
-      const broken = memory.make(losing(statement))
+      const broken = memory.make(live)
       const failure = yield* Effect.flip(Run.run(broken, { seed: "1", steps: 5_000 }))
       const { lines, problems } = failure.violation
       assert.include(problems.join("\n"), problem)

@@ -386,6 +386,9 @@ it.effect("a token is renewed by one that ends sooner, or never, and by none tha
     assert.deepStrictEqual(yield* refresh(sooner, { expiresAt: 30_000 }), { _tag: "Refreshed", expiresAt: 30_000 })
     assert.deepStrictEqual(yield* refresh(never, {}), { _tag: "Refreshed" })
     assert.deepStrictEqual(yield* refresh(later, { expiresAt: 90_000 }), { _tag: "Refreshed", expiresAt: 90_000 })
+    // One that has ended changes nothing, though who verified it took it. Nor does the first moment of 1970 mean never.
+    for (const expiresAt of [-1, 0]) assert.strictEqual((yield* refresh(later, { expiresAt })).code, "Unauthorized")
+    assert.strictEqual((yield* Effect.flip(room.connect("/", { claims: { user: "ada", expiresAt: "0" } }))).status, 401)
     yield* TestClock.adjust("30 seconds")
     assert.strictEqual((yield* sooner.closed)?.code, 4003)
     yield* TestClock.adjust("45 seconds")

@@ -120,8 +120,11 @@ it.effect("who was closed and does not answer is in no audience, whichever was l
     assert.deepStrictEqual(yield* counts, [3, 2, 1, 3, 3])
     yield* room.run(Notes.use((room) => room.close(ids[1]!)))
     assert.deepStrictEqual(yield* counts, [2, 2, 0, 2, 2])
-    yield* room.evict
-    assert.deepStrictEqual(yield* counts, [2, 2, 0, 2, 2])
+    // In the second sleep the runtime forgets that the socket was closed.
+    for (const _ of [1, 2, 3]) {
+      yield* room.evict
+      assert.deepStrictEqual(yield* counts, [2, 2, 0, 2, 2])
+    }
     assert.strictEqual(yield* reasonOf(run((registry) => registry.find(ids[1]!))), "UnknownConnection")
     yield* mute!.drop
     assert.deepStrictEqual(yield* counts, [2, 2, 0, 2, 2])
