@@ -173,17 +173,13 @@ const operations = {
     readonly room: string
     readonly messages: number
     readonly singly?: boolean
-    /** How many clients take turns. */
-    readonly speakers?: number
   }): Promise<Measured> => {
-    const { messages, room, singly = false, speakers = 1 } = options
+    const { messages, room, singly = false } = options
     const at = roomOf(room)
+    const { socket } = at.connections[0]!
     const frame = masked(singly ? each : broadcast(0))
     return measured(async () => {
-      for (let i = 0; i < messages; i++) {
-        const { socket } = at.connections[i % speakers]!
-        await receive(at, at.connections.length, () => socket.write(frame))
-      }
+      for (let i = 0; i < messages; i++) await receive(at, at.connections.length, () => socket.write(frame))
       return messages * at.connections.length
     })
   },

@@ -45,6 +45,7 @@ import type * as ConnectionRegistry from "../services/ConnectionRegistry.ts"
 import * as Deadlines from "../services/Deadlines.ts"
 import type * as Lifecycle from "../services/Lifecycle.ts"
 import type * as Protocol from "../services/Protocol.ts"
+import type * as Sockets from "../services/Sockets.ts"
 import type * as Storage from "../services/Storage.ts"
 import * as Authenticator from "./Authenticator.ts"
 import * as Bearer from "./Bearer.ts"
@@ -82,7 +83,7 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
   const register = yield* Register.open(assembly.storage)
   const expiry = Expiry.make(assembly, deadlines, register, authenticator)
   const arrive = Crowd.make(assembly, limits)
-  const keepPace = yield* Pace.make(assembly, limits)
+  const pace = yield* Pace.make(assembly, limits)
   const idle = yield* Idle.watch(assembly, deadlines, limits.idleSeconds * 1_000)
 
   const connect: Door["connect"] = Effect.fnUntraced(function*(request, enter) {
@@ -125,12 +126,14 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
     message: `You may say ${limits.messagesPerSecond} messages a second, and ${limits.messageBurst} at once.`
   }
 
-  const messages: Door["messages"] = (socket, count) =>
-    Effect.flatMap(
-      assembly.registry.identify(socket),
-      ({ id }) =>
-        Effect.flatMap(keepPace(socket, id, count), (pace) => {
-          switch (pace) {
+  const messages: Door["messages"] = (socket, count) => pace.isPaid(socket, count) ? undefined : judged(socket, count)
+
+  const judged = (socket: Sockets.Socket, count: number) =>
+    Effect.matchEffect(assembly.registry.identify(socket), {
+      onFailure: () => Effect.undefined,
+      onSuccess: ({ id }) =>
+        Effect.flatMap(pace.judge(socket, id, count), (verdict) => {
+          switch (verdict) {
             case "InTime":
               return Effect.undefined
             case "Expired":
@@ -141,7 +144,7 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
               return letGo(id, tooMuch)
           }
         })
-    ).pipe(Effect.catch(() => Effect.undefined))
+    })
 
   // The close says why, so nothing else is told.
   const letGo = (id: ConnectionId.ConnectionId, close: Lifecycle.CloseOptions) =>

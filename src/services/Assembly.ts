@@ -80,8 +80,14 @@ export interface Door {
       pass: (admission: ConnectionRegistry.Admission) => Effect.Effect<ConnectionRegistry.Pass, Problem.Problem>
     ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
   ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
-  /** So many messages have come in one frame. Gives a rejection if they are not to be handled. */
-  readonly messages: (socket: Sockets.Socket, count: number) => Effect.Effect<Protocol.Rejection | undefined>
+  /**
+   * So many messages have come in one frame. Gives what judges them, if that is to be asked: a rejection if they are not
+   * to be handled.
+   */
+  readonly messages: (
+    socket: Sockets.Socket,
+    count: number
+  ) => Effect.Effect<Protocol.Rejection | undefined> | undefined
   /** A connection says something. Gives a rejection if it may not. */
   readonly silence: (connection: ConnectionRegistry.Connection) => Protocol.Rejection | undefined
   /** A frame is no message of the room. Gives what is to be done if the frame is meant for the door. */

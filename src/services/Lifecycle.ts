@@ -257,10 +257,10 @@ export const make = (
   }
 
   // What the door refuses is not even read.
-  const admitted = (socket: Sockets.Socket, messages: number, handling: Effect.Effect<unknown>) =>
-    assembly.door === undefined
-      ? handling
-      : unlessRejected(socket, assembly.door.messages(socket, messages), handling)
+  const admitted = (socket: Sockets.Socket, messages: number, handling: Effect.Effect<unknown>) => {
+    const judged = assembly.door?.messages(socket, messages)
+    return judged === undefined ? handling : unlessRejected(socket, judged, handling)
+  }
 
   const unlessRejected = <E>(
     socket: Sockets.Socket,
