@@ -268,7 +268,14 @@ const operations = {
     measured(async () => {
       for (let time = 0; time < times; time++) {
         await new Promise<void>((closed, reject) => {
-          dial({ port: server.port, path: room, address: addressOf(0), ndjson: false, count: () => {}, closed: () => closed() })
+          dial({
+            port: server.port,
+            path: room,
+            address: addressOf(0),
+            ndjson: false,
+            count: () => {},
+            closed: () => closed()
+          })
             .then(({ socket }) => socket.write(goodbye), reject)
         })
       }

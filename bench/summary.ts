@@ -17,7 +17,8 @@ export interface Summary {
 }
 
 /** Whom a figure's subjects are compared with. */
-const baseOf = (figure: string): string => ({ journal: "dormouse", limits: "dormouse", against: "other" })[figure] ?? "floor"
+const baseOf = (figure: string): string =>
+  ({ journal: "dormouse", limits: "dormouse", against: "other" })[figure] ?? "floor"
 
 export const median = (values: ReadonlyArray<number>): number => {
   const sorted = values.toSorted((a, b) => a - b)

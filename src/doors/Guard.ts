@@ -82,7 +82,7 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
   const limits = RoomLimits.make({ ...assembly.limits, ...options })
   const register = yield* Register.open(assembly.storage)
   const expiry = Expiry.make(assembly, deadlines, register, authenticator)
-  const arrive = Crowd.make(assembly, limits)
+  const crowd = Crowd.make(assembly, limits)
   const pace = yield* Pace.make(assembly, limits)
   const idle = yield* Idle.watch(assembly, deadlines, limits.idleSeconds * 1_000)
 
@@ -97,7 +97,7 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
       const seconds = yield* rates.take("newRooms", address)
       if (seconds !== undefined) return yield* tooManyRooms(seconds)
     }
-    const arrival = arrive(address)
+    const arrival = crowd.arrive(address, now)
     if (arrival instanceof Problem.Problem) return yield* arrival
     const beside: Beside.Beside = {
       tokens: limits.messageBurst,
@@ -183,8 +183,13 @@ const make = Effect.fnUntraced(function*(options: RoomLimits.Options) {
   }
   assembly.keepers = [...assembly.keepers, {
     entering,
-    left: (id, socket) =>
-      socket === undefined || Beside.of(assembly, socket).expiresAt !== 0 ? Effect.ignore(expiry.drop(id)) : Effect.void
+    left: (id, socket, close) =>
+      Effect.clockWith((clock) => {
+        if (socket !== undefined && close !== undefined) crowd.left(socket, close.code, clock.currentTimeMillisUnsafe())
+        return socket === undefined || Beside.of(assembly, socket).expiresAt !== 0
+          ? Effect.ignore(expiry.drop(id))
+          : Effect.void
+      })
   }]
   assembly.answers.set(
     "closeUser",
