@@ -153,7 +153,7 @@ export const check = (summaries: ReadonlyArray<Summary>): ReadonlyArray<Check> =
     }
   }
   atMost("limits", "an echo: CPU to that without limits", ratio("limits", "an echo", "CPU µs", "guarded"), 1.05)
-  atMost("limits", "a delivery: CPU to that without limits", ratio("limits", "a delivery", "CPU µs", "guarded"), 1.01)
+  atMost("limits", "a delivery: CPU to that without limits", ratio("limits", "a delivery", "CPU µs", "guarded"), 1.03)
 
   atMost("calls", "time to that of a call by hand", ratio("calls", "", "µs", "dormouse"), 1.2)
   atMost("calls", "CPU to that of a call by hand", ratio("calls", "", "CPU µs", "dormouse"), 1.2)
