@@ -22,6 +22,8 @@ export const masked = (message: string): Buffer => {
 export interface Options {
   readonly port: number
   readonly path: string
+  /** Where it says that it comes from, as Cloudflare would. */
+  readonly address: string
   readonly ndjson: boolean
   /** Called with how many messages a frame had: one or, with `ndjson`, one a line. */
   readonly count: (messages: number) => void
@@ -131,6 +133,7 @@ export const dial = (options: Options): Promise<Client> =>
     client.socket.write([
       `GET /${options.path} HTTP/1.1`,
       "Host: bench",
+      `CF-Connecting-IP: ${options.address}`,
       "Upgrade: websocket",
       "Connection: Upgrade",
       "Sec-WebSocket-Version: 13",

@@ -393,23 +393,32 @@ const growth: Figure = {
   }
 }
 
+/** How many clients there are beside the one that does its worst. */
+const bystanders = 50
+
 const hostile: Figure = {
   name: "hostile",
   title: "One client against all",
-  work: "the echo of one of 50 clients, one in flight, before another one does its worst and meanwhile",
+  work: "the echoes of 50 clients in turn, one in flight, before another one does its worst and meanwhile",
   seconds: { quick: 55, full: 140 },
   measure: async (run) => {
     const count = run.quick ? 2 : 4
-    const all = run.subjects.filter(({ peer }) => !peer)
+    const guarded = await doing(run, { dormouse: "guarded", ndjson: "guarded" })
+    const all = [
+      ...run.subjects.filter(({ peer }) => !peer),
+      ...guarded.map((subject) => ({ ...subject, name: subject.ndjson ? "guarded ndjson" : "guarded" }))
+    ]
     for (const [at, deed] of Hostile.names.entries()) {
       const progress = (done: number, what: string) =>
         run.progress((at + done) / Hostile.names.length, `${deed}: ${what}`)
       // What a flood leaves behind takes seconds to be dealt with: each has a new server.
       await alone({ ...run, subjects: all, progress }, count, async (target, round) => {
         const { name, ndjson, title } = target.subject
-        const echo = { room: "hostile", messages: 2_000, seconds: run.quick ? 1 : 2 }
-        await connect(target, "hostile", 50)
-        await target.call("echo", { ...echo, messages: 5_000 })
+        // They take turns, so that no limit of a connection stops one of them.
+        const echo = { room: "hostile", messages: 2_000, seconds: run.quick ? 1 : 2, speakers: bystanders }
+        await connect(target, "warm", bystanders)
+        await connect(target, "hostile", bystanders)
+        await target.call("echo", { ...echo, room: "warm", messages: 5_000 })
         // A process of its own, which may be as busy as it likes: in the bystanders' one it would delay what they hear.
         const foe = target.another()
         try {
@@ -511,6 +520,36 @@ const doing = async (run: Run, modules: Readonly<Record<string, string>>): Promi
   })
   for (const subject of subjects) await bundle(moduleOf(subject)!, subject.module)
   return subjects
+}
+
+const limits: Figure = {
+  name: "limits",
+  title: "Limits",
+  work: "an echo, one in flight, and a message to 100 clients: without doors and limits, and with them",
+  seconds: { quick: 75, full: 230 },
+  measure: async (run) => {
+    const guarded = (await doing(run, { dormouse: "limits" })).map((subject) => ({ ...subject, name: "guarded" }))
+    const plain = run.subjects.filter(({ name }) => name === "dormouse")
+    // What they cost is little beside what one process is luckier than another: there are many.
+    await rounds(run, {
+      subjects: [...plain, ...guarded],
+      sittings: run.quick ? 8 : 24,
+      rounds: 4,
+      prepare: async (target) => {
+        await connect(target, "echo", 1)
+        await connect(target, "delivery", 100)
+        // Most messages are paid in advance. What judges the others is to be compiled, too.
+        await target.call("echo", { room: "echo", messages: 40_000 })
+        await target.call("deliver", { room: "delivery", messages: 300 })
+      },
+      measure: async (target, round) => {
+        const record = (setting: string, result: Measured) =>
+          run.record(setting, "CPU µs", target.subject.name, round, perDelivery(result))
+        record("an echo", await target.call("echo", { room: "echo", messages: 5_000 }))
+        record("a delivery", await target.call("deliver", { room: "delivery", messages: 100 }))
+      }
+    })
+  }
 }
 
 const calls: Figure = {
@@ -679,6 +718,7 @@ export const figures: ReadonlyArray<Figure> = [
   growth,
   addressed,
   hostile,
+  limits,
   calls,
   write,
   deadlines,

@@ -59,6 +59,7 @@ const open = (options: Connect, index: number, room: Room): Promise<Client> => {
   return dial({
     port: server.port,
     path: `${options.room}?${query}`,
+    address: addressOf(index),
     ndjson: options.ndjson,
     count: (messages) => {
       room.received += messages
@@ -113,6 +114,9 @@ const timed = (result: Measured, latencies: ReadonlyArray<number>): Timed => {
 
 let desist = (): Promise<Hostile.Outcome> => Promise.reject(new Error("nobody attacks"))
 
+/** A bystander of everybody else, so that no limit of an address holds for all of them. */
+const addressOf = (index: number) => `10.0.${index >> 8}.${index & 255}`
+
 /** Sends one message and answers with the text of the reply. */
 const ask = async (room: Room, message: object): Promise<string> => {
   const [first] = room.connections
@@ -142,16 +146,18 @@ const operations = {
     readonly room: string
     readonly messages: number
     readonly seconds?: number
+    /** How many clients take turns. */
+    readonly speakers?: number
   }): Promise<Timed> => {
-    const { messages, room, seconds = Infinity } = options
+    const { messages, room, seconds = Infinity, speakers = 1 } = options
     const at = roomOf(room)
-    const socket = at.connections[0]!.socket
     const frame = masked(echo)
     const latencies: Array<number> = []
     const result = await measured(async () => {
       const end = performance.now() + seconds * 1000
       do {
         const start = performance.now()
+        const { socket } = at.connections[latencies.length % speakers]!
         await receive(at, 1, () => socket.write(frame))
         latencies.push(performance.now() - start)
       } while (latencies.length < messages && performance.now() < end)
@@ -170,7 +176,7 @@ const operations = {
   }): Promise<Measured> => {
     const { messages, room, singly = false } = options
     const at = roomOf(room)
-    const socket = at.connections[0]!.socket
+    const { socket } = at.connections[0]!
     const frame = masked(singly ? each : broadcast(0))
     return measured(async () => {
       for (let i = 0; i < messages; i++) await receive(at, at.connections.length, () => socket.write(frame))
@@ -262,7 +268,14 @@ const operations = {
     measured(async () => {
       for (let time = 0; time < times; time++) {
         await new Promise<void>((closed, reject) => {
-          dial({ port: server.port, path: room, ndjson: false, count: () => {}, closed: () => closed() })
+          dial({
+            port: server.port,
+            path: room,
+            address: addressOf(0),
+            ndjson: false,
+            count: () => {},
+            closed: () => closed()
+          })
             .then(({ socket }) => socket.write(goodbye), reject)
         })
       }

@@ -70,6 +70,7 @@ export const attack = (options: {
     const client = await Client.dial({
       port: options.port,
       path: `${options.room}?user=foe&label=many`,
+      address: "203.0.113.1",
       ndjson: options.ndjson,
       count: () => {},
       closed: () => {

@@ -17,7 +17,8 @@ export interface Summary {
 }
 
 /** Whom a figure's subjects are compared with. */
-const baseOf = (figure: string): string => ({ journal: "dormouse", against: "other" })[figure] ?? "floor"
+const baseOf = (figure: string): string =>
+  ({ journal: "dormouse", limits: "dormouse", against: "other" })[figure] ?? "floor"
 
 export const median = (values: ReadonlyArray<number>): number => {
   const sorted = values.toSorted((a, b) => a - b)
@@ -146,7 +147,13 @@ export const check = (summaries: ReadonlyArray<Summary>): ReadonlyArray<Check> =
       const quotient = find("hostile", deed, "attacked to quiet", subject)?.median
       atMost("hostile", `${deed}, ${line}: a bystander's echo, attacked to quiet`, quotient, 3)
     }
+    for (const [line, subject] of [["plain", "guarded"], ["ndjson", "guarded ndjson"]] as const) {
+      const quotient = find("hostile", deed, "attacked to quiet", subject)?.median
+      atMost("hostile", `${deed}, ${line}, behind doors: a bystander's echo, attacked to quiet`, quotient, 1.5)
+    }
   }
+  atMost("limits", "an echo: CPU to that without limits", ratio("limits", "an echo", "CPU µs", "guarded"), 1.05)
+  atMost("limits", "a delivery: CPU to that without limits", ratio("limits", "a delivery", "CPU µs", "guarded"), 1.03)
 
   atMost("calls", "time to that of a call by hand", ratio("calls", "", "µs", "dormouse"), 1.2)
   atMost("calls", "CPU to that of a call by hand", ratio("calls", "", "CPU µs", "dormouse"), 1.2)
@@ -185,6 +192,8 @@ export const title = (subject: string): string =>
       example: "Dormouse, the seed example",
       worker: "Dormouse, the deployed Worker",
       journal: "Dormouse, with a journal",
+      guarded: "Dormouse, behind doors",
+      "guarded ndjson": "Dormouse, behind doors, ndjson",
       other: "the other build",
       this: "this one"
     })[subject] ?? "ready-made frames"

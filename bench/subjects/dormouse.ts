@@ -7,7 +7,7 @@ import * as Room from "../../src/services/Room.ts"
 import { stateOf } from "./state.js"
 
 /** The room as a user of Dormouse writes it: every message is decoded and encoded by its schema. */
-const Bench = Room.make("bench", {
+export const Bench = Room.make("bench", {
   receive: Schema.TaggedUnion({
     Echo: { text: Schema.String },
     Broadcast: { text: Schema.String, at: Schema.Finite },
@@ -21,10 +21,11 @@ const Bench = Room.make("bench", {
     Found: { count: Schema.Int },
     Born: { id: Schema.String }
   }),
-  state: Schema.NullOr(Schema.Json)
+  state: Schema.NullOr(Schema.Json),
+  limits: { stateBytes: 16_384 }
 })
 
-const BenchLive = Bench.toLayer(Effect.gen(function*() {
+export const BenchLive = Bench.toLayer(Effect.gen(function*() {
   const room = yield* Bench
   const born = crypto.randomUUID()
   // Since the last wake, and whoever has left included: enough for a room that is full before it is spoken to.

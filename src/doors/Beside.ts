@@ -26,10 +26,10 @@ export interface Beside {
 /** In the place of a token's time: the door knows no user. */
 export const noToken = -1
 
-/** As the registry keeps it. */
-export const toKept = (
-  { expiresAt, heardAt, issuedAt, labels, since, tokens, violations }: Beside
-): ReadonlyArray<number> => [
+/** As the registry keeps it: the same one until another one is written. */
+export type Kept = ReadonlyArray<number>
+
+export const toKept = ({ expiresAt, heardAt, issuedAt, labels, since, tokens, violations }: Beside): Kept => [
   tokens,
   since,
   heardAt,
@@ -39,15 +39,40 @@ export const toKept = (
   labels
 ]
 
-/** That of a socket. A socket that came before the room had a guard has a full bucket, and a token that never expires. */
-export const of = (assembly: Assembly.Assembly, socket: Sockets.Socket): Beside => {
+/** What is kept beside a socket, if anything is. */
+export const keptOf = (assembly: Assembly.Assembly, socket: Sockets.Socket): Kept | undefined => {
   const kept = assembly.registry.beside(socket)
-  const [tokens = Infinity, since = 0, heardAt = 0, violations = 0, expiresAt = 0, issuedAt = noToken, labels = 0] =
-    Array.isArray(kept)
-      ? kept
-      : []
-  return { tokens, since, heardAt, violations, expiresAt, issuedAt, labels }
+  return Array.isArray(kept) ? kept : undefined
 }
 
-export const set = (assembly: Assembly.Assembly, socket: Sockets.Socket, beside: Beside): void =>
-  assembly.registry.setBeside(socket, toKept(beside))
+/** That of a socket. A socket that came before the room had a guard has a full bucket, and a token that never expires. */
+export const of = (assembly: Assembly.Assembly, socket: Sockets.Socket): Beside => {
+  const kept = keptOf(assembly, socket)
+  if (kept === undefined) return strange
+  // By their places: to take an array apart by a pattern runs its iterator, which costs where little is compiled yet.
+  return {
+    tokens: kept[0] ?? Infinity,
+    since: kept[1] ?? 0,
+    heardAt: kept[2] ?? 0,
+    violations: kept[3] ?? 0,
+    expiresAt: kept[4] ?? 0,
+    issuedAt: kept[5] ?? noToken,
+    labels: kept[6] ?? 0
+  }
+}
+
+const strange: Beside = {
+  tokens: Infinity,
+  since: 0,
+  heardAt: 0,
+  violations: 0,
+  expiresAt: 0,
+  issuedAt: noToken,
+  labels: 0
+}
+
+export const set = (assembly: Assembly.Assembly, socket: Sockets.Socket, beside: Beside): Kept => {
+  const kept = toKept(beside)
+  assembly.registry.setBeside(socket, kept)
+  return kept
+}

@@ -45,6 +45,7 @@ import type * as ConnectionRegistry from "../services/ConnectionRegistry.ts"
 import * as Deadlines from "../services/Deadlines.ts"
 import type * as Lifecycle from "../services/Lifecycle.ts"
 import type * as Protocol from "../services/Protocol.ts"
+import type * as Sockets from "../services/Sockets.ts"
 import type * as Storage from "../services/Storage.ts"
 import * as Authenticator from "./Authenticator.ts"
 import * as Bearer from "./Bearer.ts"
@@ -83,8 +84,8 @@ const make = Effect.fnUntraced(function*(given: RoomLimits.Options) {
   const limits = RoomLimits.make({ ...assembly.limits, ...options })
   const register = yield* Register.open(assembly.storage)
   const expiry = Expiry.make(assembly, deadlines, register, authenticator)
-  const arrive = Crowd.make(assembly, limits)
-  const keepPace = yield* Pace.make(assembly, limits)
+  const crowd = Crowd.make(assembly, limits)
+  const pace = yield* Pace.make(assembly, limits)
   const idle = yield* Idle.watch(assembly, deadlines, limits.idleSeconds * 1_000)
 
   const isEmpty = () => assembly.registry.open(Audience.all).length === 0
@@ -100,7 +101,7 @@ const make = Effect.fnUntraced(function*(given: RoomLimits.Options) {
       const seconds = yield* rates.take("newRooms", address)
       if (seconds !== undefined) return yield* tooManyRooms(seconds)
     }
-    const arrival = arrive(address)
+    const arrival = crowd.arrive(address, now)
     if (arrival instanceof Problem.Problem) return yield* arrival
     const admitted = (admission: ConnectionRegistry.Admission) => {
       const named = admission.user ?? user
@@ -130,11 +131,16 @@ const make = Effect.fnUntraced(function*(given: RoomLimits.Options) {
   }
 
   const messages: Door["messages"] = (socket, frame, count) =>
-    typeof frame === "string" && assembly.room.wire?.isSmall(frame) ? Effect.undefined : Effect.flatMap(
-      assembly.registry.identify(socket),
-      ({ id }) =>
-        Effect.flatMap(keepPace(socket, id, count), (pace) => {
-          switch (pace) {
+    typeof frame === "string" && assembly.room.wire?.isSmall(frame) || pace.isPaid(socket, count)
+      ? undefined
+      : judged(socket, count)
+
+  const judged = (socket: Sockets.Socket, count: number) =>
+    Effect.matchEffect(assembly.registry.identify(socket), {
+      onFailure: () => Effect.undefined,
+      onSuccess: ({ id }) =>
+        Effect.flatMap(pace.judge(socket, id, count), (verdict) => {
+          switch (verdict) {
             case "InTime":
               return Effect.undefined
             case "Expired":
@@ -145,7 +151,7 @@ const make = Effect.fnUntraced(function*(given: RoomLimits.Options) {
               return letGo(id, tooMuch)
           }
         })
-    ).pipe(Effect.catch(() => Effect.undefined))
+    })
 
   // The close says why, so nothing else is told.
   const letGo = (id: ConnectionId.ConnectionId, close: Lifecycle.CloseOptions) =>
@@ -186,7 +192,13 @@ const make = Effect.fnUntraced(function*(given: RoomLimits.Options) {
     other: (socket, frame) => expiry.refresh(socket, frame),
     isSecret: Expiry.isRefresh
   }
-  assembly.keepers = [...assembly.keepers, { entering }]
+  assembly.keepers = [...assembly.keepers, {
+    entering,
+    left: (_, socket, close) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        if (socket !== undefined && close !== undefined) crowd.left(socket, close.code, now)
+      })
+  }]
   assembly.answers.set(
     "closeUser",
     ({ user, ...options }) => Effect.catchTag(closeUser(user, options), "StorageError", Effect.die)

@@ -31,10 +31,13 @@ export const defaults: RoomLimits = {
   connectionsPerAddress: 100,
   connectsPerAddress: 100,
   newRoomsPerAddress: 30,
-  idleSeconds: 0
+  idleSeconds: 0,
+  lockoutSeconds: 10
 }
 
 const upTo = (maximum: number) => Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum })))
+
+const seconds = Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 31_536_000 })))
 
 /** More than anybody needs, and what every place that counts can hold. */
 const many = 1_000_000_000
@@ -67,7 +70,9 @@ const Options = Schema.Struct({
   /** Rooms that an address may begin a minute. */
   newRoomsPerAddress: upTo(many),
   /** Seconds without any frame or ping, after which a connection is closed with 4012; 0 turns it off. */
-  idleSeconds: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 31_536_000 })))
+  idleSeconds: seconds,
+  /** Seconds for which an address is not let in again that has sent more than it may; 0 turns it off. */
+  lockoutSeconds: seconds
 })
 
 const exactly = { onExcessProperty: "error", errors: "all" } as const

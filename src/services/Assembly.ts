@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Tracer from "effect/Tracer"
+import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import type * as Limits from "../domain/Limits.ts"
 import type * as Problem from "../domain/Problem.ts"
@@ -83,12 +84,15 @@ export interface Door {
       admitted: (admission: ConnectionRegistry.Admission) => Effect.Effect<ConnectionRegistry.Admitted, Problem.Problem>
     ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
   ) => Effect.Effect<Lifecycle.Handshake, Problem.Problem>
-  /** So many messages have come in one frame. Gives a rejection if they are not to be handled. */
+  /**
+   * So many messages have come in one frame. Gives what judges them, if that is to be asked: a rejection if they are not
+   * to be handled.
+   */
   readonly messages: (
     socket: Sockets.Socket,
     frame: Protocol.Received,
     count: number
-  ) => Effect.Effect<Protocol.Rejection | undefined>
+  ) => Effect.Effect<Protocol.Rejection | undefined> | undefined
   /** A connection says something. Gives a rejection if it may not. */
   readonly silence: (connection: ConnectionRegistry.Connection) => Protocol.Rejection | undefined
   /** A frame is no message of the room. Gives what is to be done if the frame is meant for the door. */
@@ -106,8 +110,12 @@ export interface Keeper {
   readonly entering?: (connection: ConnectionRegistry.Connection) => Effect.Effect<unknown, unknown>
   /** The state of a connection has changed. */
   readonly changed?: (id: ConnectionId.ConnectionId, state: string | undefined) => Effect.Effect<unknown>
-  /** A connection has left the room, or was refused after all. Its socket is given if there still is one. */
-  readonly left?: (id: ConnectionId.ConnectionId, socket?: Sockets.Socket) => Effect.Effect<unknown>
+  /** A connection has left the room, or was refused after all. Its socket and its close are given if there are any. */
+  readonly left?: (
+    id: ConnectionId.ConnectionId,
+    socket?: Sockets.Socket,
+    close?: CloseCode.Close
+  ) => Effect.Effect<unknown>
   /** The `close` handler of a connection has run. */
   readonly closed?: (id: ConnectionId.ConnectionId) => Effect.Effect<unknown>
   /** Runs when the room has started, before any event. */

@@ -164,7 +164,7 @@ export const make = (
     const { id } = yield* assembly.registry.identify(socket)
     if (!(yield* assembly.registry.forget(socket))) return
     assembly.leaving.add(id)
-    yield* tell(assembly, ({ left }) => left?.(id, socket))
+    yield* tell(assembly, ({ left }) => left?.(id, socket, close))
     yield* mailbox.last(socket, () => leave(socket, close))
   })
 

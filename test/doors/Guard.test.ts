@@ -152,6 +152,113 @@ it.effect("a clock that is set back takes nobody's word (LM-3)", () =>
     assert.deepStrictEqual(said, ["1", "2", "RateLimited", "4", "5", "RateLimited"])
   }))
 
+// What a bucket lets through that is looked at for each message, by messages that come in one frame and when.
+const bucketOf = (limit: number, interval: number) => {
+  let [tokens, since] = [limit, 0]
+  return (now: number, messages: number) => {
+    const earned = Math.floor((now - since) / interval)
+    tokens = Math.min(limit, tokens + earned)
+    since = tokens === limit ? now : since + earned * interval
+    if (tokens < messages) return false
+    tokens -= messages
+    return true
+  }
+}
+
+// Mulberry32: numbers from 0 to 1, the same ones for the same seed.
+const randomOf = (seed: number) => () => {
+  seed = seed + 0x6d2b79f5 | 0
+  let t = Math.imul(seed ^ seed >>> 15, 1 | seed)
+  t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t
+  return ((t ^ t >>> 14) >>> 0) / 4_294_967_296
+}
+
+const paces = [[0, 30], [10, 30], [20, 30], [40, 30], [3_000, 1]] as const
+
+for (const seed of [1, 2, 3, 4, 5]) {
+  it.effect(`what is paid in advance lets through what the bucket would, message by message, seed ${seed} (LM-3)`, () =>
+    Effect.gen(function*() {
+      const random = randomOf(seed)
+      const room = yield* make({ rateViolations: 1_000_000 })
+      const client = yield* room.connect("/", { headers: { "sec-websocket-protocol": "ndjson" } })
+      const takes = bucketOf(100, 20)
+      const [expected, answered]: Array<Array<boolean>> = [[], []]
+      let now = 0
+      for (let step = 0; step < 150; step++) {
+        const [pause, times] = paces[Math.floor(random() * paces.length)]!
+        for (let time = 0; time < times; time++) {
+          const messages = random() < 0.9 ? 1 : 1 + Math.floor(random() * 30)
+          const wait = Math.floor(random() * 2 * pause)
+          now += wait
+          if (wait > 0) yield* TestClock.adjust(wait)
+          expected.push(takes(now, messages))
+          yield* client.sendFrame(`"x"\n`.repeat(messages))
+          const [frame] = yield* client.receivedFrames
+          answered.push(String(frame).startsWith(`"x"`))
+        }
+      }
+      assert.strictEqual(answered.findIndex((isIn, n) => isIn !== expected[n]), -1)
+      assert.include(expected, false)
+    }))
+
+  it.effect(`a room that goes at any time lets through no more than the bucket would, seed ${seed} (LM-3)`, () =>
+    Effect.gen(function*() {
+      const random = randomOf(seed)
+      const room = yield* make({ rateViolations: 1_000_000 })
+      const client = yield* room.connect()
+      // A hundred at once, and then one each twenty milliseconds, from any moment on.
+      const times: Array<number> = []
+      let now = 0
+      for (let step = 0; step < 3_000; step++) {
+        const wait = random() < 0.8 ? 0 : Math.floor(random() * 40)
+        now += wait
+        if (wait > 0) yield* TestClock.adjust(wait)
+        if (random() < 0.05) yield* room.evict
+        yield* client.send("x")
+        const [frame] = yield* client.receivedFrames
+        if (frame === `"x"`) times.push(now)
+      }
+      for (let from = 0; from + 101 < times.length; from++) {
+        for (let to = from + 100; to < times.length; to++) {
+          const most = 100 + Math.floor((times[to]! - times[from]!) / 20) + 1
+          if (to - from + 1 > most) assert.fail(`${to - from + 1} messages in ${times[to]! - times[from]!} ms`)
+        }
+      }
+      assert.isAbove(times.length, 100)
+    }))
+}
+
+it.effect("an address that has sent more than it may stays outside for a while (LM-11)", () =>
+  Effect.gen(function*() {
+    const room = yield* make({ messageBurst: 2, rateViolations: 1, malformedFrames: 2 })
+    const near = { claims: claims({}, "192.0.2.1") }
+    const open = yield* room.connect("/", near)
+    for (const frame of [`"x"`, "nonsense"]) {
+      const floods = yield* room.connect("/", near)
+      for (let n = 0; n < 3; n++) yield* floods.sendFrame(frame)
+      assert.strictEqual((yield* floods.closed)?.code, frame === "nonsense" ? 4509 : 4013)
+      const refused = yield* Effect.flip(room.connect("/", near))
+      assert.deepStrictEqual([refused.status, refused.headers["retry-after"]], [429, "10"])
+      yield* room.connect("/", { claims: claims({}, "192.0.2.2") })
+      yield* TestClock.adjust("9999 millis")
+      assert.strictEqual((yield* Effect.flip(room.connect("/", near))).headers["retry-after"], "1")
+      yield* TestClock.adjust("1 millis")
+    }
+    yield* room.connect("/", near)
+    yield* open.send("x")
+    assert.deepStrictEqual(yield* open.receivedFrames, [`"x"`])
+  }))
+
+it.effect("where nobody is locked out, an address may come back at once (LM-11)", () =>
+  Effect.gen(function*() {
+    const room = yield* make({ malformedFrames: 1, lockoutSeconds: 0 })
+    const near = { claims: claims({}, "192.0.2.1") }
+    const floods = yield* room.connect("/", near)
+    yield* floods.sendFrame("nonsense")
+    assert.strictEqual((yield* floods.closed)?.code, 4509)
+    yield* room.connect("/", near)
+  }))
+
 it.effect("a frame that cannot be understood takes its share of the rate (LM-3)", () =>
   Effect.gen(function*() {
     const room = yield* make({ messageBurst: 2, malformedFrames: 100 })

@@ -69,16 +69,20 @@ const token = (claims: object) => {
 
 const seconds = () => Math.floor(Date.now() / 1_000)
 
-it("the Worker has its doors on: origins, connects of an address, and what a client says (OR-1, RA-1, LM-1, LM-3, LM-4)", async () => {
+it("the Worker has its doors on: origins, connects of an address, and what a client says (OR-1, RA-1, LM-1, LM-3, LM-4, LM-11)", async () => {
   const url = await start()
   assert.strictEqual((await ask(url, "/rooms/a", { origin: "https://evil.example" })).status, 403)
   assert.strictEqual((await ask(url, "/rooms/a", { origin: url.origin })).status, 101)
-  const { socket } = await ask(url, "/rooms/a")
+  const flooder = { headers: { "cf-connecting-ip": "192.0.2.6" } }
+  const { socket } = await ask(url, "/rooms/a", flooder)
   const frames: Array<string> = []
   socket.on("message", (data) => frames.push(String(data)))
   for (let n = 0; n < 200; n++) socket.send(`{"_tag":"Say","text":"${n}"}`)
   assert.strictEqual((await closedOf(socket)).code, 4013)
   assert.isTrue(frames.some((frame) => frame.includes(`"RateLimited"`)))
+  const again = await ask(url, "/rooms/a", flooder)
+  assert.strictEqual(again.status, 429)
+  assert.match(again.retryAfter ?? "", /^\d+$/)
   const large = await ask(url, "/rooms/a")
   large.socket.send("x".repeat(65_537))
   assert.strictEqual((await closedOf(large.socket)).code, 1009)
