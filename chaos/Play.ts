@@ -42,6 +42,8 @@ const play = Effect.fnUntraced(function*(
     (line) => void lines.push(line)
   )
 
+  const isHeld = () => !kind.sleepsUnread && somethingWaits()
+
   const crash = Effect.fnUntraced(
     function*(how: Effect.Effect<void>, during?: Fiber.Fiber<void, Actions.Wrong | Unanswered>) {
       const from = yield* now
@@ -58,13 +60,13 @@ const play = Effect.fnUntraced(function*(
         lines.push(`${step.ticks * tick} ms pass`)
         return yield* world.sleep(step.ticks * tick)
       case "Evict":
-        if (!kind.sleepsUnread && somethingWaits()) return
+        if (isHeld()) return
         lines.push("the object sleeps")
         model.sleeps.push(yield* now)
         return yield* world.evict
       case "Abort":
         lines.push("the object goes, with its sockets")
-        return yield* crash(world.abort)
+        return yield* crash(isHeld() ? world.kill : world.abort)
       case "Kill": {
         if (step.during === undefined) {
           lines.push("the process is killed")

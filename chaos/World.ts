@@ -126,7 +126,7 @@ export interface Kind {
   readonly shout: number
   /** Bytes with which a client that reads nothing is closed by the next shout at the latest. */
   readonly unread: number
-  /** Whether an object sleeps while a client does not read what it was sent. */
+  /** Whether an object sleeps, or goes by itself, while a client does not read what it was sent. */
   readonly sleepsUnread: boolean
   /** How many runs there may be at a time. */
   readonly concurrency: number
