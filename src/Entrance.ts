@@ -49,7 +49,25 @@ const limitsOf = (env: object): Effect.Effect<RoomLimits.Options, InvalidOption>
     )
   )
 
+const variables = ["ORIGINS", "JWT_SECRET", "JWT_JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_LABELS", "JWT_ROOMS"]
+
+// `Config` takes what is empty, or no text, for missing. Here that would open a door.
+const checked = Bindings.Bindings.use((env) => {
+  const given: Readonly<Record<string, unknown>> = { ...env }
+  const wrong = variables.find((name) => {
+    const value = given[name]
+    return value !== undefined && (typeof value !== "string" || value.trim() === "")
+  })
+  if (wrong !== undefined) return new InvalidOption({ option: wrong, detail: "It is empty, or no text." })
+  const isKeyless = given["JWT_SECRET"] === undefined && given["JWT_JWKS"] === undefined
+  const idle = isKeyless ? variables.find((name) => name.startsWith("JWT_") && given[name] !== undefined) : undefined
+  return idle === undefined
+    ? Effect.void
+    : new InvalidOption({ option: idle, detail: "There is no JWT_SECRET and no JWT_JWKS beside it." })
+})
+
 const AuthenticatorLive = Layer.unwrap(Effect.gen(function*() {
+  yield* checked
   const secret = yield* Config.option(Config.Redacted("JWT_SECRET"))
   const jwks = yield* Config.option(Config.URL("JWT_JWKS"))
   const claims = yield* Config.all({

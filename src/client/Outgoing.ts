@@ -28,8 +28,8 @@ interface Waiting extends Item {
   settle: Settle | undefined
 }
 
-/** The bound of lines that a room takes in a frame. */
-const frameLines = 256
+/** Lines of a frame. A room takes 256, but each is a message of the rate that its guard allows, which takes all or none. */
+const frameLines = 64
 
 /** So many messages in doubt cost a ping of their own. */
 const doubts = 256

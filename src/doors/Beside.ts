@@ -3,6 +3,7 @@
  *
  * @internal
  */
+import * as Predicate from "effect/Predicate"
 import type * as Assembly from "../services/Assembly.ts"
 import type * as Sockets from "../services/Sockets.ts"
 
@@ -42,7 +43,9 @@ export const toKept = ({ expiresAt, heardAt, issuedAt, labels, since, tokens, vi
 /** What is kept beside a socket, if anything is. */
 export const keptOf = (assembly: Assembly.Assembly, socket: Sockets.Socket): Kept | undefined => {
   const kept = assembly.registry.beside(socket)
-  return Array.isArray(kept) ? kept : undefined
+  // An inspector that the room had before has put its own note around it.
+  const own = Predicate.hasProperty(kept, "beside") ? kept.beside : kept
+  return Array.isArray(own) ? own : undefined
 }
 
 /** That of a socket. A socket that came before the room had a guard has a full bucket, and a token that never expires. */

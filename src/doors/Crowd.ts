@@ -1,6 +1,6 @@
 /**
- * How many connections a room, a user and an address may have in a room. Who is about to enter counts, and so does a
- * socket that we have closed until its peer answers: the runtime keeps it, too. An address that has sent more than it may
+ * How many connections a room, a user and an address may have in a room. Who is about to enter counts. In the room a
+ * socket that we have closed counts until its peer answers, since the runtime keeps it as long. An address that has sent more than it may
  * stays outside for a while: what it sent before its connection was closed is still delivered, so nothing would be won if
  * it came back at once.
  *
@@ -60,8 +60,10 @@ export const make = (
     else arriving.set(key, sum)
   }
 
-  const isFull = (key: string, limit: number) =>
-    assembly.sockets.list(key === room ? undefined : key).length + (arriving.get(key) ?? 0) >= limit
+  const isFull = (key: string, limit: number) => {
+    const open = key === room ? assembly.sockets.list() : assembly.registry.carrying(key)
+    return open.length + (arriving.get(key) ?? 0) >= limit
+  }
 
   // Until when, by tag, the one who was first locked out first. In memory alone: who sleeps is flooded by nobody.
   const lockouts = new Map<string, number>()

@@ -75,7 +75,9 @@ export class Guard extends Context.Service<Guard, {
 
 const make = Effect.fnUntraced(function*(given: RoomLimits.Options) {
   // A limit that cannot be would open a door.
-  const options = yield* Effect.orDie(Effect.fromResult(RoomLimits.parse(given)))
+  const options = yield* Effect.orDie(Effect.fromResult(RoomLimits.parse(
+    Object.fromEntries(Object.entries(given).filter(([, limit]) => limit !== undefined))
+  )))
   const assembly = yield* Inside
   const deadlines = yield* Deadlines.Deadlines
   const rule = yield* Permissions.Permissions
@@ -185,8 +187,15 @@ const make = Effect.fnUntraced(function*(given: RoomLimits.Options) {
   })
 
   assembly.limits = limits
+  const clock = yield* Clock.Clock
   assembly.door = {
     connect,
+    ...(limits.idleSeconds > 0 && {
+      heard: (socket: Sockets.Socket) => {
+        const heardAt = clock.currentTimeMillisUnsafe()
+        Beside.set(assembly, socket, { ...Beside.of(assembly, socket), heardAt })
+      }
+    }),
     messages,
     silence: ({ labels, user }) => rule({ user, labels }, assembly.name).speak ? undefined : mayNotSpeak,
     other: (socket, frame) => expiry.refresh(socket, frame),

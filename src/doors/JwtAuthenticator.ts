@@ -161,7 +161,7 @@ const keyOf = (
   if (algorithms.length === 0 || !algorithms.every((algorithm) => asymmetric.includes(algorithm))) {
     return new InvalidOption({ option: "algorithms", detail: `These are some of ${asymmetric.join(", ")}.` })
   }
-  if (jwks instanceof URL ? !isSafe(jwks) : !(jwks.keys?.length > 0)) {
+  if (jwks instanceof URL ? !isSafe(jwks) : !(jwks?.keys?.length > 0)) {
     return new InvalidOption({ option: "jwks", detail: "This is an `https:` address, or a set with a key." })
   }
   return Effect.try({

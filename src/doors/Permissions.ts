@@ -63,6 +63,6 @@ export const broadcast = Effect.fnUntraced(function*<Send>(
         Effect.as(Effect.logError("The permissions of a connection could not be asked", Cause.die(defect)), false)
     )
     // Who has left meanwhile need not know.
-    if (maySee) yield* Effect.ignore(send(id, message))
+    if (maySee) yield* Effect.catchReason(send(id, message), "RoomError", "UnknownConnection", () => Effect.void)
   }
 })

@@ -245,7 +245,11 @@ class Refused extends Error {
 
 /** A call that is refused dies at once. What steers a call that is under way counts as no message. */
 export const wire: Room.Wire = {
-  isSmall: (frame) => /^\{"_tag":"(?:Ack|Interrupt|Ping|Eof)"/.test(frame),
+  // The whole frame, as the stock client writes it: a beginning could be that of anything.
+  isSmall: (frame) =>
+    /^\{"_tag":"(?:(?:Ping|Eof)"|(?:Ack|Interrupt)","requestId":(?:"\d+"|\d+)(?:,"interruptors":\[[\d,]*\])?)\}$/.test(
+      frame
+    ),
   refuse: (frame, { message }) => {
     const asked = decodeRequest(frame)
     return Option.isSome(asked) && asked.value.isNotification === undefined

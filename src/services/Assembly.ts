@@ -93,6 +93,8 @@ export interface Door {
     frame: Protocol.Received,
     count: number
   ) => Effect.Effect<Protocol.Rejection | undefined> | undefined
+  /** A frame has come, and may wait for its turn. A plain function. */
+  readonly heard?: (socket: Sockets.Socket) => void
   /** A connection says something. Gives a rejection if it may not. */
   readonly silence: (connection: ConnectionRegistry.Connection) => Protocol.Rejection | undefined
   /** A frame is no message of the room. Gives what is to be done if the frame is meant for the door. */

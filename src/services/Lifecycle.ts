@@ -240,7 +240,7 @@ export const make = (
             : unlessRefused(socket, [frame], other, Effect.void)
         }
         if (isWhole) registry.absolve(socket)
-        if (handlers === undefined) return complain(socket, about(frame, notStarted))
+        if (handlers === undefined) return turnDown(socket, frame, notStarted)
         const connection = registry.connection(socket)
         const silence = door?.silence(connection)
         if (silence !== undefined) return turnDown(socket, frame, silence)
@@ -388,6 +388,7 @@ export const make = (
         assembly.outbox.relieve()
         // What a peer sends before it has seen our close is dropped.
         if (assembly.registry.isForgotten(socket)) return Effect.void
+        assembly.door?.heard?.(socket)
         const { messageBytes } = assembly.limits
         const bytes = typeof frame === "string" ? frame.length : frame.byteLength
         const isWithin = typeof frame === "string" ? Limits.isWithin(frame, messageBytes) : bytes <= messageBytes

@@ -16,6 +16,7 @@ import * as Principal from "../../src/doors/Principal.ts"
 import * as Rates from "../../src/doors/Rates.ts"
 import * as RoomLimits from "../../src/doors/RoomLimits.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
+import { Inside } from "../../src/services/Assembly.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Storage from "../../src/services/Storage.ts"
 
@@ -389,16 +390,16 @@ it.effect("a state leaves room for what the guard keeps, so that no sleep forget
     assert.strictEqual(yield* room.run(Full.use((room) => room.count())), 0)
   }))
 
-it.effect("who does not answer a close still has a place (LM-6)", () =>
+it.effect("who does not answer a close still has a place in the room, and none of its address (LM-6)", () =>
   Effect.gen(function*() {
-    const room = yield* make({ connectionsPerAddress: 2, messageBytes: 10 })
+    const room = yield* make({ connections: 3, connectionsPerAddress: 1, messageBytes: 10 })
     const enter = room.connect("/", { claims: claims({}, "192.0.2.1") })
-    for (let n = 0; n < 2; n++) {
+    for (let n = 0; n < 3; n++) {
       const client = yield* enter
       yield* client.mute
       yield* client.sendFrame("x".repeat(11))
     }
-    assert.strictEqual((yield* Effect.flip(enter)).status, 429)
+    assert.strictEqual((yield* Effect.flip(enter)).status, 503)
   }))
 
 it.effect("a user who is closed out by what fits in no frame is not closed out at all (AU-14, CL-4)", () =>
@@ -641,4 +642,45 @@ it.effect("a rule that fails for one of them keeps nobody else from hearing who 
     const ada = yield* room.connect("/", { claims: claims({ user: "ada" }) })
     yield* room.connect("/", { claims: claims({ user: "bob" }) })
     assert.deepStrictEqual(yield* ada.received, ["somebody comes"])
+  }))
+
+it.effect("frames that wait behind a handler are signs of life, too (LM-7)", () =>
+  Effect.gen(function*() {
+    const gate = yield* Deferred.make<void>()
+    const room = yield* make({ idleSeconds: 60 }, { message: () => Deferred.await(gate) })
+    const client = yield* room.connect()
+    yield* Effect.forkChild(client.send("0"), { startImmediately: true })
+    for (let n = 0; n < 10; n++) {
+      yield* TestClock.adjust("10 seconds")
+      yield* Effect.forkChild(client.send(`${n}`), { startImmediately: true })
+    }
+    assert.isUndefined(yield* client.closed)
+    yield* Deferred.succeed(gate, undefined)
+  }))
+
+it.effect("what the guard keeps beside a socket outlives an inspector that goes (LM-3, AU-13)", () =>
+  Effect.gen(function*() {
+    const room = yield* make({ messageBurst: 2, messagesPerSecond: 1 })
+    const client = yield* room.connect()
+    yield* room.run(Inside.use((inside) =>
+      Effect.sync(() => {
+        const [socket] = inside.sockets.list()
+        inside.registry.setBeside(socket!, { since: 0, beside: inside.registry.beside(socket!) })
+      })
+    ))
+    for (const text of ["1", "2", "3"]) yield* client.send(text)
+    assert.include(String((yield* client.receivedFrames).at(-1)), "RateLimited")
+  }))
+
+it.effect("a message that its schema refuses is not lost without a word (PM-4)", () =>
+  Effect.gen(function*() {
+    const Rule = Layer.succeed(Permissions.Permissions)(() => ({ join: true, speak: true, see: true }))
+    const Party = Room.make("party", { receive: Schema.String, send: Schema.String })
+    const PartyLive = Party.toLayer({})
+    const room = yield* MemoryRoom.make(Party, Layer.merge(PartyLive, Guard.layer()))
+    yield* room.connect()
+    const failure = yield* room.run(
+      Party.use((party) => Effect.flip(Permissions.broadcast(party, 5 as never))).pipe(Effect.provide(Rule))
+    )
+    assert.strictEqual(failure.reason._tag, "InvalidMessage")
   }))

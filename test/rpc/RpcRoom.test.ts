@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Guard from "../../src/doors/Guard.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
 import * as Lifecycle from "../../src/services/Lifecycle.ts"
@@ -105,3 +106,29 @@ it.effect("a room is called from outside, and pushes what it is told (RP-5)", ()
     assert.strictEqual(yield* rooms.get("far").tick({ value: 7 }), 1)
     assert.deepStrictEqual(yield* watcher.received, [{ _tag: "Chunk", requestId: 1, values: [7] }])
   }).pipe(Effect.provide(MemoryRooms.layer(Ticker.room, TickerLive))))
+
+it.effect("a call over the rate dies at once, and what steers a call is no message of it (LM-3, RP-1)", () =>
+  Effect.gen(function*() {
+    const Guarded = Layer.merge(
+      TickerLive,
+      Guard.layer({ messageBurst: 2, messagesPerSecond: 1, rateViolations: 100 })
+    )
+    const room = yield* MemoryRoom.make(Ticker.room, Guarded)
+    const client = yield* room.connect()
+    for (let n = 0; n < 50; n++) {
+      yield* client.sendFrame(`{"_tag":"Ack","requestId":"${n}"}`)
+      yield* client.sendFrame(`{"_tag":"Interrupt","requestId":"${n}","interruptors":[1,2]}`)
+    }
+    const ask = Effect.fnUntraced(function*(frame: string) {
+      yield* client.sendFrame(frame)
+      return (yield* client.receivedFrames).map(String).join("\n")
+    })
+    const request = (id: number) => `{"_tag":"Request","id":"${id}","tag":"Nobody","payload":null,"headers":[]}`
+    for (const id of [1, 2]) assert.notInclude(yield* ask(request(id)), "Refused")
+    const [answer] = (yield* ask(request(3))).split("\n").map((line) => JSON.parse(line))
+    assert.deepInclude(answer, { _tag: "Exit", requestId: "3" })
+    assert.include(JSON.stringify(answer), "You may say 1 messages a second")
+    // What only begins like a small frame is none.
+    assert.include(yield* ask(`{"_tag":"Ping",${request(4).slice(1)}`), "Refused")
+    assert.notInclude(yield* ask(`{"_tag":"Eof"}`), "Refused")
+  }))

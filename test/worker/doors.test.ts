@@ -157,3 +157,12 @@ it("with a secret, tokens let in, end, and are renewed (AU-1, AU-3, AU-12, AU-13
   assert.strictEqual(bob.socket.readyState, WebSocket.OPEN)
   assert.isTrue(frames.some((frame) => frame.includes(`"Refreshed"`)), frames.join("\n"))
 })
+
+it("a variable of a token that is empty, or stands alone, opens no door (AU-10)", async () => {
+  for (const vars of [{ JWT_SECRET: "" }, { JWT_JWKS: " " }, { JWT_AUDIENCE: "rooms" }, { ORIGINS: "" }]) {
+    const url = await start(vars)
+    assert.strictEqual((await ask(url, "/rooms/a")).status, 503)
+    assert.isTrue(harness!.getLogs().some((line) => JSON.stringify(line).includes(Object.keys(vars)[0]!)))
+    await harness!.close()
+  }
+})
