@@ -54,7 +54,7 @@ describe("a rule that is broken is found", () => {
       "task 1 ran twice after 0 failures",
       losing("DELETE FROM dormouse_deadlines WHERE id")
     ],
-    ["what is cancelled stays", "task 1 ", losing("DELETE FROM dormouse_deadlines WHERE name")],
+    ["what is cancelled stays", "and it was taken back by", losing("DELETE FROM dormouse_deadlines WHERE name")],
     [
       "the end of a token is no deadline",
       "the close of c1, whose token has ended",
@@ -74,8 +74,7 @@ describe("a rule that is broken is found", () => {
       const failure = yield* Effect.flip(Run.run(broken, { seed: "1", steps: 5_000 }))
       const { lines, problems } = failure.violation
       assert.include(problems.join("\n"), problem)
-      // Time passes in steps of its own.
-      assert.isAtMost(lines.filter((line) => !line.endsWith(" pass")).length, 3, lines.join("\n"))
+      assert.isAtMost(lines.length, 6, lines.join("\n"))
       assert.include(Run.toText(failure), `--seed ${failure.seed} `)
       const again = yield* Effect.flip(Run.run(broken, { seed: failure.seed, steps: 1, shrinkFor: 0 }))
       assert.deepStrictEqual([again.seed, again.steps], [failure.seed, failure.steps])
