@@ -30,7 +30,7 @@ import * as CloseCode from "../domain/CloseCode.ts"
 import type * as Alarm from "./Alarm.ts"
 import { Inside } from "./Assembly.ts"
 import * as Deadlines from "./Deadlines.ts"
-import type * as Storage from "./Storage.ts"
+import * as Storage from "./Storage.ts"
 
 /** Ends the room. */
 export class Lifetime extends Context.Service<Lifetime, {
@@ -202,14 +202,13 @@ const make = Effect.gen(function*() {
 
   return Lifetime.of({
     end: Effect.map(set, (known) => Option.map(known, ({ at }) => at)),
-    destroy: Effect.suspend(() => {
-      assembly.fork(
+    destroy: Storage.afterwards(() =>
+      void assembly.fork(
         Effect.flatMap(Effect.flatten(destroy), () => Effect.void).pipe(
           Effect.catchCause((cause) => Effect.logError("The room was not destroyed", cause))
         )
       )
-      return Effect.void
-    })
+    )
   })
 })
 

@@ -463,3 +463,53 @@ it.effect("deadlines of newer code, or a storage that is away, send nobody away 
     yield* room.connect()
     assert.strictEqual(yield* room.run(Open.use((open) => open.count())), 1)
   }).pipe(quiet))
+
+it.effect("a room that is ended in a transaction ends after it, with what is kept (LT-6)", () =>
+  Effect.gen(function*() {
+    const told: Array<string> = []
+    const Ends = Room.make("ends", messages)
+    const live = Ends.toLayer(Effect.gen(function*() {
+      const lifetime = yield* Lifetime.Lifetime
+      yield* Storage.exec("CREATE TABLE IF NOT EXISTS kept (a)")
+      return {
+        message: () =>
+          Storage.transaction(Effect.andThen(Storage.exec("INSERT INTO kept VALUES (1)"), lifetime.destroy)).pipe(
+            Effect.exit,
+            Effect.map(({ _tag }) => void told.push(_tag))
+          ),
+        retire: Effect.map(Storage.exec("SELECT a FROM kept"), ({ length }) => void told.push(`retire ${length}`))
+      }
+    })).pipe(Layer.provideMerge(Lifetime.layer))
+    const room = yield* MemoryRoom.make(Ends, live)
+    const keeps = Storage.exec("INSERT INTO kept VALUES (1)")
+    yield* room.run(Lifetime.Lifetime.use(({ destroy }) => Storage.transaction(Effect.andThen(keeps, destroy))))
+    yield* macrotask
+    assert.deepStrictEqual(told, ["retire 1"])
+    yield* (yield* room.connect()).send("x")
+    yield* Effect.promise(() => new Promise((resume) => setTimeout(resume, 50)))
+    assert.deepStrictEqual(told, ["retire 1", "Success", "retire 1"])
+  }))
+
+it.effect("a retire that hangs is given up by who destroys the room after a minute, too (LT-3, LT-5)", () =>
+  Effect.gen(function*() {
+    let lives = 0
+    const Stuck = Room.make("stuck", messages)
+    const room = yield* MemoryRoom.make(
+      Stuck,
+      Stuck.toLayer({ retire: Effect.suspend(() => lives++ === 0 ? Effect.never : Effect.void) }).pipe(
+        Layer.provide(Lifetime.layer)
+      )
+    )
+    const destroying = yield* Effect.forkChild(room.call("destroy", "{}"))
+    yield* tick(59)
+    const early = yield* Effect.forkChild(room.call("destroy", "{}"))
+    yield* macrotask
+    assert.isUndefined(destroying.pollUnsafe())
+    yield* tick(2)
+    const late = yield* Effect.forkChild(room.call("destroy", "{}"))
+    yield* macrotask
+    assert.strictEqual(tagOf(yield* Fiber.join(destroying)), "CallFailed")
+    assert.strictEqual(tagOf(yield* Fiber.join(early)), "CallFailed")
+    yield* Fiber.join(late)
+    assert.strictEqual(tagOf(yield* room.call("destroy", "{}")), "Success")
+  }).pipe(quiet))
