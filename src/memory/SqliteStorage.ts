@@ -54,8 +54,10 @@ export const make = (path = memory): SqliteStorage => {
       throw cause
     }
     // Since Node 24.10.
-    opened.setAuthorizer?.((action: number, name: string | null, argument: string | null) =>
-      isRefused(sqlite.constants, action, name, argument) ? sqlite.constants.SQLITE_DENY : sqlite.constants.SQLITE_OK
+    opened.setAuthorizer?.((action: number, name: string | null, argument: string | null, database: string | null) =>
+      isRefused(sqlite.constants, action, name, argument, database)
+        ? sqlite.constants.SQLITE_DENY
+        : sqlite.constants.SQLITE_OK
     )
     return database = opened
   }
@@ -152,16 +154,15 @@ const isRefused = (
   codes: typeof import("node:sqlite").constants,
   action: number,
   name: string | null,
-  argument: string | null
+  argument: string | null,
+  database: string | null
 ): boolean => {
   switch (action) {
     case codes.SQLITE_PRAGMA:
       return !pragmas.has(name ?? "") || argument !== null && /^(?:data_version|page_size)$/.test(name ?? "")
-    case codes.SQLITE_CREATE_TEMP_INDEX:
-    case codes.SQLITE_CREATE_TEMP_TABLE:
-    case codes.SQLITE_CREATE_TEMP_TRIGGER:
-    case codes.SQLITE_CREATE_TEMP_VIEW:
-      return true
+    // Whatever is made stands in a schema.
+    case codes.SQLITE_INSERT:
+      return database === "temp"
     case codes.SQLITE_CREATE_INDEX:
     case codes.SQLITE_CREATE_TABLE:
     case codes.SQLITE_CREATE_TRIGGER:

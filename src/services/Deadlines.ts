@@ -251,6 +251,8 @@ const make = Effect.gen(function*() {
   let isKnown = false
   let armed: number | undefined
   let isFiring = false
+  // Whether the first ring may be of an alarm that was set before.
+  let isFirst = version === 0
 
   const know: Effect.Effect<void> = Effect.suspend(() =>
     isKnown ? Effect.void : Effect.map(port.get, (set) => {
@@ -410,7 +412,8 @@ const make = Effect.gen(function*() {
   const fireAll = Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
     // What rings before a deadline was ever set is an alarm of the room's own, and is not there to be read any more.
-    if (version === 0 && armed === undefined) yield* kept(() => put(alarmName, "", now, ""))
+    if (isFirst && armed === undefined) yield* kept(() => put(alarmName, "", now, ""))
+    isFirst = false
     // The alarm has rung, so it is not set any more.
     isKnown = true
     armed = undefined

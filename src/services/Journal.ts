@@ -155,13 +155,17 @@ const make = Effect.gen(function*() {
     yield* tell(assembly, ({ left }) => left?.(id))
     const closing = Effect.suspend(() => handlers.close(connectionOf(stored), lost))
     const attributes = { room: assembly.name, connection: id }
-    yield* (tracer === undefined ? closing : Spans.within(tracer, "Room.close", { attributes }, closing)).pipe(
-      Effect.catchCause((cause) =>
-        Effect.annotateLogs(Effect.logError("The room's handler failed", cause), { event: "close", connection: id })
+    const handling = (tracer === undefined ? closing : Spans.within(tracer, "Room.close", { attributes }, closing))
+      .pipe(
+        Effect.catchCause((cause) =>
+          Effect.annotateLogs(Effect.logError("The room's handler failed", cause), { event: "close", connection: id })
+        )
       )
-    )
-    assembly.leaving.delete(id)
-    yield* tell(assembly, ({ closed }) => closed?.(id))
+    // It may have interrupted its own fiber.
+    yield* Effect.onExitPrimitive(handling, () => {
+      assembly.leaving.delete(id)
+      return tell(assembly, ({ closed }) => closed?.(id))
+    })
   })
 
   // Those who close in their own time hold the others up for a while only, and are not closed again meanwhile.
@@ -183,7 +187,10 @@ const make = Effect.gen(function*() {
     }).pipe(
       Effect.catchCause((cause) => {
         closed.add(id)
-        return Effect.logError("The journal still has who has left", cause)
+        return Effect.andThen(
+          Effect.logError("The journal still has who has left", cause),
+          Effect.ignoreCause(lookIn(settling))
+        )
       })
     )
 

@@ -140,15 +140,14 @@ export const make = (
       withHandlers((handlers): Effect.Effect<unknown, unknown> => {
         if (handlers === undefined) return postpone(socket, close)
         const connection = assembly.registry.connection(socket)
-        return Effect.suspend(() =>
+        const closing = Effect.suspend(() =>
           traced("Room.close", () => handlers.close(connection, close), () => originOf(socket, connection))
-        ).pipe(
-          Effect.catchCause((cause) => log("close", cause, connection.id)),
-          Effect.andThen(Effect.suspend(() => {
-            assembly.leaving.delete(connection.id)
-            return tell(assembly, ({ closed }) => closed?.(connection.id))
-          }))
-        )
+        ).pipe(Effect.catchCause((cause) => log("close", cause, connection.id)))
+        // It may have interrupted its own fiber.
+        return Effect.onExitPrimitive(closing, () => {
+          assembly.leaving.delete(connection.id)
+          return tell(assembly, ({ closed }) => closed?.(connection.id))
+        })
       })
     ).pipe(Effect.catchCause((cause) => report(socket, "close", cause)), Effect.asVoid)
 
@@ -172,6 +171,7 @@ export const make = (
   // transaction that fails takes none of it back: it waits for the end of one.
   const expel = (socket: Sockets.Socket, code: number, reason: string) =>
     Storage.afterwards(() => {
+      if (expelled.has(socket)) return
       assembly.outbox.close(socket, code, reason)
       const departure = depart(socket, { code, reason, wasClean: true })
       expelled.set(socket, start.fork(Effect.catchCause(departure, (cause) => report(socket, "close", cause))))

@@ -30,7 +30,7 @@ import * as CloseCode from "../domain/CloseCode.ts"
 import type * as Alarm from "./Alarm.ts"
 import { Inside } from "./Assembly.ts"
 import * as Deadlines from "./Deadlines.ts"
-import type * as Storage from "./Storage.ts"
+import * as Storage from "./Storage.ts"
 
 /** Ends the room. */
 export class Lifetime extends Context.Service<Lifetime, {
@@ -45,8 +45,9 @@ export class Lifetime extends Context.Service<Lifetime, {
 
 const name = ":lifetime"
 
-/** The time until a room that is busy is looked at again, in milliseconds. */
+/** The time until a room that is busy is looked at again, which is doubled each time, and its bound, in milliseconds. */
 const pause = 1_000
+const longestPause = 60_000
 
 /** How often `retire` is tried again before a longer pause, and how long that is at least, in milliseconds. */
 const tries = 5
@@ -86,14 +87,19 @@ const make = Effect.gen(function*() {
   // Somebody came, and the end could not be taken back.
   let isStale = false
 
+  let nextPause = pause
+
   // Unless it is set, somebody has come, or the room has ended meanwhile.
   const begin = Effect.gen(function*() {
     if (assembly.deadlines !== deadlines) return
     const known = Option.getOrUndefined(yield* set)
+    // An earlier life of the object may have found that.
+    if (known !== undefined && !isEmpty()) isStale = true
     if (known !== undefined && known.payload !== String(emptyFor)) yield* adjust(known)
     else if ((known === undefined || isStale) && emptyFor < Infinity && isEmpty()) {
       yield* endIn(emptyFor)
       isStale = false
+      nextPause = pause
     }
   }).pipe(Effect.catchCause((cause) => Effect.logError("The end of the room was not set", cause)))
 
@@ -129,7 +135,11 @@ const make = Effect.gen(function*() {
     Effect.suspend(() => {
       if (!isEmpty()) return Effect.void
       if (payload !== String(emptyFor)) return adjust({ at: deadline.at, payload })
-      if (isBusy() || isWaiting(name)) return endIn(pause)
+      if (isBusy() || isWaiting(name)) {
+        const millis = nextPause
+        nextPause = Math.min(2 * millis, longestPause)
+        return endIn(millis)
+      }
       return Effect.catchCause(end, (cause) =>
         deadline.failures < tries
           ? Effect.failCause(cause)
@@ -202,14 +212,13 @@ const make = Effect.gen(function*() {
 
   return Lifetime.of({
     end: Effect.map(set, (known) => Option.map(known, ({ at }) => at)),
-    destroy: Effect.suspend(() => {
-      assembly.fork(
+    destroy: Storage.afterwards(() =>
+      void assembly.fork(
         Effect.flatMap(Effect.flatten(destroy), () => Effect.void).pipe(
           Effect.catchCause((cause) => Effect.logError("The room was not destroyed", cause))
         )
       )
-      return Effect.void
-    })
+    )
   })
 })
 

@@ -297,11 +297,16 @@ export const make = <R extends Room.Any, App, E, Given>(
       })
     })
 
-  // Waits for a start that is under way, or an end, after which comes a start. Tries again if the last one failed and its
-  // pause is over; one that hangs is given up after a while, and has failed then.
-  const ready: Effect.Effect<unknown> = Effect.clockWith((clock) => {
+  // A start that hangs, or an end, is given up after a while, and has failed then.
+  const giveUp = Effect.clockWith((clock) => {
     const now = clock.currentTimeMillisUnsafe()
     if (now >= since + 3 * patience) (starting ?? ending)?.interruptUnsafe()
+    return Effect.succeed(now)
+  })
+
+  // Waits for a start that is under way, or an end, after which comes a start. Tries again if the last one failed and its
+  // pause is over.
+  const ready: Effect.Effect<unknown> = Effect.flatMap(giveUp, (now) => {
     if (starting === undefined && !isStarted && !isEnding && now >= retryAt) start(now)
     const first = starting ?? ending
     return first === undefined || hangs ? Effect.void : Effect.andThen(ended(first), ready)
@@ -382,7 +387,7 @@ export const make = <R extends Room.Any, App, E, Given>(
       ),
     call: (method, payload, trace) => {
       const answer = () => assembly.calls.call(method, payload, trace)
-      return isEnding && method === "destroy" ? answer() : whenReady(answer)
+      return isEnding && method === "destroy" ? Effect.andThen(giveUp, answer()) : whenReady(answer)
     },
     inside,
     run: (effect) => Effect.suspend(() => isStarted ? run(effect) : Effect.andThen(ready, run(effect))),

@@ -38,6 +38,7 @@
  * const DatabaseLive = Layer.effectDiscard(migrate).pipe(Layer.provideMerge(SqliteClient.layer))
  * ```
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
@@ -111,12 +112,17 @@ export const make = Effect.fnUntraced(function*({ transformQueryNames, transform
   const withTransaction: SqlClient.SqlClient["withTransaction"] = (effect) =>
     surround(Storage.transactionIn(storage, effect, toSqlError))
 
-  // Around it there may be a transaction of the storage's own.
-  const { afterCommit } = client
-
   return Object.assign(client, {
     withTransaction,
-    afterCommit: <R>(effect: Effect.Effect<void, never, R>) => afterCommit(Storage.onCommit(effect))
+    // Around it, and in it, there may be transactions of the storage's own: that knows what has been kept.
+    afterCommit: <R>(effect: Effect.Effect<void, never, R>) =>
+      Storage.onCommit(
+        // SAFETY: the transaction is the client's own, and no effect asks for it.
+        Effect.updateContext(
+          effect,
+          (context) => Context.omit(client.transactionService)(context) as Context.Context<R>
+        )
+      )
   })
 })
 

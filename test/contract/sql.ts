@@ -287,6 +287,20 @@ export const contract = (
         assert.deepStrictEqual(yield* ids(sql), [1])
       }))
 
+    test("what waits for the commit goes with a `Storage.transaction` within one of the client's (SG-10)", (sql) =>
+      Effect.gen(function*() {
+        yield* table(sql)
+        const told: Array<string> = []
+        const tell = (what: string) => sql.afterCommit(Effect.andThen(wait(1), Effect.sync(() => void told.push(what))))
+        const both = Effect.andThen(tell("outer"), sql.withTransaction(tell("inner")))
+        yield* sql.withTransaction(
+          Effect.andThen(tell("kept"), Effect.exit(Storage.transaction(Effect.andThen(both, Effect.fail("no")))))
+        )
+        assert.deepStrictEqual(told, ["kept"])
+        yield* sql.withTransaction(Storage.transaction(both))
+        assert.deepStrictEqual(told, ["kept", "outer", "inner"])
+      }))
+
     test("a reactive query hears of a change once it is committed (SG-10)", (sql) =>
       Effect.gen(function*() {
         yield* table(sql)

@@ -145,6 +145,12 @@ export const contract = (
             "VACUUM INTO '/tmp/copy'",
             "CREATE TEMP TABLE x (a)",
             "CREATE TEMP VIEW x AS SELECT 1",
+            "CREATE TEMP TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END",
+            "CREATE TABLE temp.x (a)",
+            "CREATE TABLE temp.x AS SELECT 1",
+            "CREATE VIEW temp.x AS SELECT 1",
+            "CREATE TRIGGER temp.x AFTER INSERT ON t BEGIN SELECT 1; END",
+            "CREATE VIRTUAL TABLE temp.x USING fts5 (a)",
             "CREATE TABLE _cf_x (a)",
             "CREATE TABLE _CF_x (a)",
             "CREATE INDEX _cf_x ON t (b)"

@@ -510,3 +510,28 @@ it.effect("where the alarm could not be set, the next change sets it (DL-1)", ()
     yield* tick(61)
     assert.deepStrictEqual(told, ["a"])
   }).pipe(quiet))
+
+it.effect("the room's own alarm stays where it is, and rings once, also if the first ring could not be kept (DL-7)", () =>
+  Effect.gen(function*() {
+    const told: Array<string> = []
+    let isAway = false
+    const tell = (what: string) => Effect.map(Clock.currentTimeMillis, (now) => void told.push(`${what} at ${now}`))
+    const Own = Room.make("own", { receive: Schema.String, send: Schema.String, deadlines: { d: Schema.String } })
+    const room = yield* MemoryRoom.make(
+      Own,
+      Own.toLayer({ alarm: tell("alarm"), deadlines: { d: () => tell("d") } }).pipe(
+        Layer.provide(Deadlines.layer),
+        Layer.provide(Outage.layer(() => isAway))
+      )
+    )
+    yield* room.run(Alarm.Alarm.use((alarm) => alarm.set(3_600_000)))
+    yield* room.run(Own.use(({ deadlines }) => deadlines.d.set("a", "10 seconds", "")))
+    yield* tick(9)
+    isAway = true
+    yield* tick(2)
+    isAway = false
+    yield* tick(20)
+    assert.deepStrictEqual(yield* room.run(Alarm.Alarm.use((alarm) => alarm.get)), Option.some(3_600_000))
+    yield* TestClock.adjust("2 hours")
+    assert.match(told.join(), /^d at \d+,alarm at 3600000$/)
+  }).pipe(quiet))

@@ -15,6 +15,7 @@ import * as ConnectionRegistry from "../../src/services/ConnectionRegistry.ts"
 import * as Lifecycle from "../../src/services/Lifecycle.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Sockets from "../../src/services/Sockets.ts"
+import * as Storage from "../../src/services/Storage.ts"
 
 const ndjson = { headers: { "sec-websocket-protocol": "ndjson" } }
 
@@ -410,4 +411,26 @@ it.effect("what the building of a layer is about stays there: handlers have anot
       assert.notInclude([beside, built], handler)
       assert.notInclude([beside, built], outside)
     }
+  }))
+
+it.effect("who is closed twice in a transaction has one close, and its event ends after that (LC-6, LC-15)", () =>
+  Effect.gen(function*() {
+    const gate = yield* Deferred.make<void>()
+    const told: Array<string> = []
+    const room = yield* MemoryRoom.make(
+      Numbers,
+      Numbers.toLayer(Effect.gen(function*() {
+        const room = yield* Numbers
+        return {
+          message: ({ id }) => Storage.transaction(Effect.andThen(room.close(id), room.close(id))),
+          close: () => Effect.andThen(Deferred.await(gate), Effect.sync(() => void told.push("close")))
+        }
+      }))
+    )
+    const sending = yield* fork((yield* room.connect()).send(1))
+    yield* Effect.replicateEffect(Effect.yieldNow, 10)
+    assert.isUndefined(sending.pollUnsafe())
+    yield* Deferred.succeed(gate, undefined)
+    yield* Fiber.join(sending)
+    assert.deepStrictEqual(told, ["close"])
   }))

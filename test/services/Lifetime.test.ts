@@ -463,3 +463,152 @@ it.effect("deadlines of newer code, or a storage that is away, send nobody away 
     yield* room.connect()
     assert.strictEqual(yield* room.run(Open.use((open) => open.count())), 1)
   }).pipe(quiet))
+
+it.effect("a room that is ended in a transaction ends after it, with what is kept (LT-6)", () =>
+  Effect.gen(function*() {
+    const told: Array<string> = []
+    const Ends = Room.make("ends", messages)
+    const live = Ends.toLayer(Effect.gen(function*() {
+      const lifetime = yield* Lifetime.Lifetime
+      yield* Storage.exec("CREATE TABLE IF NOT EXISTS kept (a)")
+      return {
+        message: () =>
+          Storage.transaction(Effect.andThen(Storage.exec("INSERT INTO kept VALUES (1)"), lifetime.destroy)).pipe(
+            Effect.exit,
+            Effect.map(({ _tag }) => void told.push(_tag))
+          ),
+        retire: Effect.map(Storage.exec("SELECT a FROM kept"), ({ length }) => void told.push(`retire ${length}`))
+      }
+    })).pipe(Layer.provideMerge(Lifetime.layer))
+    const room = yield* MemoryRoom.make(Ends, live)
+    const keeps = Storage.exec("INSERT INTO kept VALUES (1)")
+    yield* room.run(Lifetime.Lifetime.use(({ destroy }) => Storage.transaction(Effect.andThen(keeps, destroy))))
+    yield* macrotask
+    assert.deepStrictEqual(told, ["retire 1"])
+    yield* (yield* room.connect()).send("x")
+    yield* Effect.promise(() => new Promise((resume) => setTimeout(resume, 50)))
+    assert.deepStrictEqual(told, ["retire 1", "Success", "retire 1"])
+  }))
+
+it.effect("a retire that hangs is given up by who destroys the room after a minute, too (LT-3, LT-5)", () =>
+  Effect.gen(function*() {
+    let lives = 0
+    const Stuck = Room.make("stuck", messages)
+    const room = yield* MemoryRoom.make(
+      Stuck,
+      Stuck.toLayer({ retire: Effect.suspend(() => lives++ === 0 ? Effect.never : Effect.void) }).pipe(
+        Layer.provide(Lifetime.layer)
+      )
+    )
+    const destroying = yield* Effect.forkChild(room.call("destroy", "{}"))
+    yield* tick(59)
+    const early = yield* Effect.forkChild(room.call("destroy", "{}"))
+    yield* macrotask
+    assert.isUndefined(destroying.pollUnsafe())
+    yield* tick(2)
+    const late = yield* Effect.forkChild(room.call("destroy", "{}"))
+    yield* macrotask
+    assert.strictEqual(tagOf(yield* Fiber.join(destroying)), "CallFailed")
+    assert.strictEqual(tagOf(yield* Fiber.join(early)), "CallFailed")
+    yield* Fiber.join(late)
+    assert.strictEqual(tagOf(yield* room.call("destroy", "{}")), "Success")
+  }).pipe(quiet))
+
+it.effect("a close that interrupts its own fiber does not keep the room from its end, also after a crash (LT-1, JO-1)", () =>
+  Effect.gen(function*() {
+    for (const crashes of [false, true]) {
+      const told: Array<string> = []
+      const room = yield* make(
+        told,
+        Effect.withFiber((fiber) => {
+          told.push("interrupts")
+          fiber.interruptUnsafe()
+          return Effect.yieldNow
+        })
+      )
+      const ada = yield* room.connect()
+      yield* crashes ? room.crash : Fiber.await(yield* Effect.forkDetach(ada.close()))
+      yield* tick(70)
+      assert.deepStrictEqual(told, ["interrupts", "retire"])
+    }
+  }).pipe(quiet))
+
+it.effect("a room that stays busy is looked at ever less often, and at least once a minute (LT-1)", () =>
+  Effect.gen(function*() {
+    let looks = 0
+    const told: Array<string> = []
+    const gate = yield* Deferred.make<void>()
+    const Busy = Room.make("busy", { ...messages, lifetime: { emptyFor: "1 minute" }, methods: [Rpc.make("wait", {})] })
+    const room = yield* MemoryRoom.make(
+      Busy,
+      Busy.toLayer({
+        methods: { wait: () => Deferred.await(gate) },
+        retire: Effect.sync(() => void told.push("retire"))
+      }).pipe(
+        Layer.provide(Lifetime.layer),
+        Layer.provide(Outage.layer((what) => {
+          if (what.startsWith("SELECT id FROM dormouse_deadlines WHERE due")) looks++
+          return false
+        }))
+      )
+    )
+    yield* macrotask
+    const asking = yield* Effect.forkChild(room.call("wait", "null"))
+    yield* tick(3_600)
+    assert.isBelow(looks, 80)
+    yield* Deferred.succeed(gate, undefined)
+    yield* Fiber.join(asking)
+    yield* tick(61)
+    assert.deepStrictEqual(told, ["retire"])
+  }).pipe(quiet))
+
+it.effect("an end that could not be taken back begins anew, also after a sleep (LT-2)", () =>
+  Effect.gen(function*() {
+    let isAway = false
+    const told: Array<string> = []
+    const Stale = Room.make("stale", { ...messages, lifetime: { emptyFor: "1 hour" } })
+    const room = yield* MemoryRoom.make(
+      Stale,
+      Stale.toLayer({ retire: Effect.sync(() => void told.push("retire")) }).pipe(
+        Layer.provide(Lifetime.layer),
+        Layer.provide(Outage.layer((what) => isAway && what.startsWith("DELETE")))
+      )
+    )
+    yield* macrotask
+    yield* TestClock.adjust("10 minutes")
+    isAway = true
+    const ada = yield* room.connect()
+    isAway = false
+    yield* room.evict
+    yield* macrotask
+    yield* TestClock.adjust("48 minutes")
+    yield* ada.close()
+    yield* macrotask
+    yield* TestClock.adjust("59 minutes")
+    assert.deepStrictEqual(told, [])
+    yield* tick(61)
+    assert.deepStrictEqual(told, ["retire"])
+  }).pipe(quiet))
+
+it.effect("who could not be struck out of the journal keeps the room for a second more (LT-1, JO-1)", () =>
+  Effect.gen(function*() {
+    let isAway = false
+    const told: Array<string> = []
+    const room = yield* MemoryRoom.make(
+      Brief,
+      Brief.toLayer({
+        close: () => Effect.sync(() => void told.push("close")),
+        retire: Effect.sync(() => void told.push("retire"))
+      }).pipe(
+        Layer.provide([Journal.layer, Lifetime.layer]),
+        Layer.provide(Outage.layer((what) => isAway && what.startsWith("DELETE FROM dormouse_journal")))
+      )
+    )
+    const ada = yield* room.connect()
+    yield* macrotask
+    isAway = true
+    yield* ada.close()
+    isAway = false
+    yield* tick(8)
+    assert.deepStrictEqual(told, ["close", "retire"])
+  }).pipe(quiet))
