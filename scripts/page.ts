@@ -17,6 +17,7 @@ export const options = {
   absWorkingDir: root,
   outdir: out,
   entryPoints: ["web/app.ts", "web/inspect.ts"],
+  inject: ["web/immediate.ts"],
   bundle: true,
   minify: true,
   format: "esm",

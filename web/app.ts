@@ -1,7 +1,6 @@
 /**
  * The page: joins a room under a name, shows who comes and goes, and talks.
  */
-import "./immediate.ts"
 import * as Conversation from "./conversation.ts"
 import { complain, element } from "./dom.ts"
 import * as Memory from "./memory.ts"

@@ -22,5 +22,3 @@ Object.assign(globalThis, {
   },
   clearImmediate: (id: number) => waiting.delete(id)
 })
-
-export {}

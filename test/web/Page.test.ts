@@ -6,17 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Page, WebSocketRoute } from "playwright-core"
 import { assert, it, vi } from "vitest"
-import { describeInBrowser, useBrowser } from "./browser.ts"
-
-const say = async (page: Page, text: string) => {
-  await page.getByLabel("Message").fill(text)
-  await page.getByLabel("Message").press("Enter")
-}
-
-const sees = (page: Page, text: string) => page.getByRole("log").getByText(text).last().waitFor()
-
-const shows = (page: Page, selector: string, text: string) =>
-  page.locator(selector).getByText(text, { exact: true }).waitFor()
+import { describeInBrowser, say, sees, shows, useBrowser } from "./browser.ts"
 
 describeInBrowser("the page", () => {
   const { address, sleep, visit } = useBrowser()
