@@ -68,6 +68,8 @@ export const make = () => {
     const continues = entry.dataset.from !== undefined && previous instanceof HTMLElement &&
       previous.dataset.from === entry.dataset.from
     if (continues) entry.classList.add("continued")
+    // Who goes on need not be named again. Of one's own it is said whether it was sent.
+    if (continues && entry.dataset.from !== myself) entry.querySelector(".meta")?.classList.add("unseen")
     append(entries, entry, isMine)
   }
 

@@ -57,7 +57,12 @@ export const follow = (log: HTMLElement, latest: HTMLElement, kept: number) => {
 }
 
 const short = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" })
-const long = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" })
+const long = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23"
+})
 
 /** A time of the day. */
 export const time = (at: number, format = short): HTMLTimeElement => {

@@ -62,7 +62,7 @@ const fill = (id: string, rows: ReadonlyArray<HTMLElement>, empty: string) => {
 }
 
 const connectionRow = ({ id, labels, protocol, since, state, user, waiting }: Inspection.Connection) => {
-  const who = make("th", "", user ?? make("span", "none", "nobody known"), " ", make("code", "", Looking.brief(id)))
+  const who = make("th", "", user ?? make("span", "none", "anonymous"), " ", make("code", "", Looking.brief(id)))
   who.scope = "row"
   who.title = id
   const acts = cell(
@@ -118,9 +118,12 @@ const show = () => {
     ["Connections", String(count)],
     ["Woke last", exactTime(awake.since)],
     ["Woken by", awake.cause === undefined ? "nobody knows" : Looking.words[awake.cause]],
-    ["Under way", busy.arriving + busy.asking + busy.leaving === 0
-      ? "nothing"
-      : `${busy.arriving} arriving, ${busy.asking} calls, ${busy.leaving} leaving`],
+    [
+      "Under way",
+      busy.arriving + busy.asking + busy.leaving === 0
+        ? "nothing"
+        : `${busy.arriving} arriving, ${busy.asking} calls, ${busy.leaving} leaving`
+    ],
     ["Alarm", alarm === undefined ? "none" : exactTime(alarm)],
     ["Asked", exactTime(at)]
   ])

@@ -1,7 +1,7 @@
 /**
  * How the inspector's page asks: everything with the token, which stands in memory alone.
  */
-import { type Connection, connect } from "../src/client/Connect.ts"
+import { connect, type Connection } from "../src/client/Connect.ts"
 import type * as Status from "../src/client/Status.ts"
 import { InspectorRoom } from "../src/inspector/InspectorRoom.ts"
 import type * as Room from "../src/services/Room.ts"

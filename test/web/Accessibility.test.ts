@@ -1,9 +1,9 @@
 /**
  * Both pages for those who do not see them, see them otherwise, or have no pointer.
  */
-import type { Page } from "playwright-core"
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
+import type { Page } from "playwright-core"
 import { assert, it } from "vitest"
 import { describeInBrowser, say, sees, shows, useBrowser } from "./browser.ts"
 
