@@ -103,6 +103,11 @@ element("leave").addEventListener("click", () => {
 
 addEventListener("pagehide", () => stay?.keep(textInput.value))
 
+// A page that was only frozen has it all.
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) Memory.forget()
+})
+
 const { searchParams } = new URL(location.href)
 // SAFETY: this page alone writes the state of its history.
 const kept = (history.state as { readonly name: string } | null)?.name

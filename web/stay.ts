@@ -62,6 +62,8 @@ export const enter = (
   const [again, cut] = [element("again"), element<HTMLButtonElement>("cut")]
   const network = Network.make()
   const before = Memory.recall(room, name)
+  // A copy of this tab must not send it again.
+  Memory.forget()
   let me: string | undefined
   let hasBeen = before !== undefined
   let isOver = false
@@ -219,15 +221,15 @@ export const enter = (
       show()
     },
     keep: (draft) => {
-      const texts = (isWaiting: boolean) =>
-        [...typed].filter((mine) => (mine.fate() === "waiting") === isWaiting).map(({ text }) => text)
+      const texts = (fate: Conversation.Fate) =>
+        [...typed].filter((mine) => mine.fate() === fate).map(({ text }) => text)
       Memory.keep({
         room,
         name,
         draft,
         entries: conversation.told(),
-        waiting: texts(true),
-        doubtful: texts(false)
+        waiting: texts("waiting"),
+        doubtful: texts("sending")
       })
     },
     leave: () => {

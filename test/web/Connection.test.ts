@@ -105,6 +105,8 @@ describeInBrowser("the page without a connection", () => {
     await sees(page, "You are back as Ada.")
     assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
     await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["before", "while away"]))
+    // A copy of the tab would copy this, too, and send it again.
+    assert.isNull(await page.evaluate("sessionStorage.getItem('dormouse.stay')"))
     await page.getByRole("button", { name: "Leave" }).click()
     await page.goto(address("/?room=reload&name=Ada"))
     await sees(page, "You joined as Ada.")
