@@ -4,8 +4,10 @@
  *
  *     npm run size
  */
-import { build } from "esbuild"
+import { build, type BuildOptions } from "esbuild"
+import { readFileSync } from "node:fs"
 import { gzipSync } from "node:zlib"
+import * as page from "./page.ts"
 
 const KiB = 1024
 
@@ -17,6 +19,10 @@ const bundles: ReadonlyArray<{
   readonly limit: number
   readonly without: ReadonlyArray<string>
   readonly shared?: ReadonlyArray<string>
+  /** What else is built otherwise than a Worker is. */
+  readonly options?: BuildOptions
+  /** What is loaded with it. */
+  readonly beside?: ReadonlyArray<string>
 }> = [
   {
     title: "The deployed Worker",
@@ -52,6 +58,15 @@ const bundles: ReadonlyArray<{
     // The definition, and nothing of the server.
     without: ["src/services", "src/durable", "src/listeners", "src/memory", "src/doors", "src/http", "src/rpc"],
     shared: ["src/services/Room.ts", "src/services/Handlers.ts", "src/services/Protocol.ts"]
+  },
+  {
+    title: "The page, without the inspector",
+    entry: "web/app.ts",
+    beside: ["web/index.html", "web/style.css"],
+    limit: 60 * KiB,
+    without: ["src/services", "src/durable", "src/inspector", "src/doors", "src/http"],
+    shared: ["src/services/Room.ts", "src/services/Handlers.ts", "src/services/Protocol.ts"],
+    options: page.options
   }
 ]
 
@@ -62,19 +77,20 @@ const partOf = (path: string): string =>
 
 const format = (bytes: number) => `${(bytes / KiB).toFixed(1).padStart(6)} KiB`
 
-for (const { entry, limit, program, shared = [], title, without } of bundles) {
+for (const { beside = [], entry, limit, options, program, shared = [], title, without } of bundles) {
   const { metafile, outputFiles: [output] } = await build({
+    ...options,
     ...(program === undefined ? { entryPoints: [entry] } : { stdin: { contents: program, resolveDir: "." } }),
     bundle: true,
     minify: true,
     format: "esm",
-    target: "es2024",
-    conditions: ["workerd", "worker", "browser"],
+    ...(options === undefined ? { target: "es2024", conditions: ["workerd", "worker", "browser"] } : {}),
     external: ["cloudflare:*"],
     metafile: true,
     write: false
   })
-  const gzipped = gzipSync(output!.contents, { level: 9 }).length
+  const gzipped = [output!.contents, ...beside.map((path) => readFileSync(path))]
+    .reduce((sum, content) => sum + gzipSync(content, { level: 9 }).length, 0)
   const parts = new Map<string, number>()
   for (const { inputs } of Object.values(metafile.outputs)) {
     for (const [path, { bytesInOutput }] of Object.entries(inputs)) {

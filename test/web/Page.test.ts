@@ -6,17 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Page, WebSocketRoute } from "playwright-core"
 import { assert, it, vi } from "vitest"
-import { describeInBrowser, useBrowser } from "./browser.ts"
-
-const say = async (page: Page, text: string) => {
-  await page.getByLabel("Message").fill(text)
-  await page.getByLabel("Message").press("Enter")
-}
-
-const sees = (page: Page, text: string) => page.getByRole("log").getByText(text).last().waitFor()
-
-const shows = (page: Page, selector: string, text: string) =>
-  page.locator(selector).getByText(text, { exact: true }).waitFor()
+import { describeInBrowser, say, sees, shows, useBrowser } from "./browser.ts"
 
 describeInBrowser("the page", () => {
   const { address, sleep, visit } = useBrowser()
@@ -197,18 +187,19 @@ describeInBrowser("the page", () => {
   const visitStage = async () => {
     const visitor = await visit()
     const routes: Array<WebSocketRoute> = []
-    const frames: Array<unknown> = []
+    const frames: Array<string> = []
     const stage = { answers: true }
     await visitor.page.clock.install({ time: 0 })
     await visitor.page.clock.pauseAt(1_000)
     await visitor.page.routeWebSocket(/\/rooms\//, (route) => {
       routes.push(route)
       route.onMessage((frame) => {
-        frames.push(frame)
+        frames.push(String(frame))
         if (frame === "ping" && stage.answers) route.send("pong")
       })
       if (stage.answers) {
-        route.send(JSON.stringify({ _tag: "Welcome", connection: String(routes.length), name: "Ada", connections: 1 }))
+        const connection = `00000000-0000-4000-8000-${String(routes.length).padStart(12, "0")}`
+        route.send(JSON.stringify({ _tag: "Welcome", connection, name: "Ada", connections: 1 }))
       }
     })
     await enter(visitor.page, "stage", "Ada")
@@ -257,11 +248,11 @@ describeInBrowser("the page", () => {
     assert.lengthOf(routes, 10)
   })
 
-  it("pings every 30 seconds and looks for another connection when nothing comes back within 10", async () => {
+  it("pings every 25 seconds and looks for another connection when nothing comes back within 10", async () => {
     await using ada = await visitStage()
     const { frames, page, routes, stage } = ada
     for (const pings of [0, 1, 2]) {
-      await page.clock.runFor(29_999)
+      await page.clock.runFor(24_999)
       assert.lengthOf(frames, pings)
       stage.answers = pings < 2
       await page.clock.runFor(1)
@@ -281,9 +272,11 @@ describeInBrowser("the page", () => {
 
   it("shows what the room could not take, and what may not have arrived", async () => {
     await using ada = await visitStage()
-    const { page, routes } = ada
+    const { frames, page, routes } = ada
     await say(page, "one")
-    routes[0]!.send(JSON.stringify({ _tag: "Error", code: "InvalidMessage", message: "Expected <b>bread</b>" }))
+    await vi.waitFor(() => assert.lengthOf(frames, 1))
+    const { $id: id } = JSON.parse(frames[0]!)
+    routes[0]!.send(JSON.stringify({ _tag: "Error", code: "InvalidMessage", message: "Expected <b>bread</b>", id }))
     await sees(page, "The room could not take that: Expected <b>bread</b>")
     await say(page, "two")
     await routes[0]!.close({ code: 1012 })

@@ -3,7 +3,7 @@
  */
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { type Browser, chromium } from "playwright-core"
+import { type Browser, chromium, type Page } from "playwright-core"
 import { afterAll, assert, beforeAll, describe } from "vitest"
 import { createTestHarness, type TestHarness } from "wrangler"
 
@@ -15,7 +15,7 @@ if (isMissing) console.warn(`There is no ${executablePath}, so the page is not t
 export const describeInBrowser = describe.skipIf(isMissing && !process.env.CI)
 
 /** Runs the browser and the Worker, for the tests of one `describe`. */
-export const useBrowser = () => {
+export const useBrowser = (secrets: Readonly<Record<string, string>> = {}) => {
   let harness: TestHarness | undefined
   let browser: Browser | undefined
   let url = new URL("http://127.0.0.1")
@@ -24,7 +24,7 @@ export const useBrowser = () => {
     assert.isFalse(isMissing, `${executablePath} is needed: apt-get install chromium`)
     harness = createTestHarness({
       root: fileURLToPath(new URL("../..", import.meta.url)),
-      workers: [{ configPath: "./wrangler.toml" }]
+      workers: [{ configPath: "./wrangler.toml", secrets: { ...secrets } }]
     })
     ;({ url } = await harness.listen())
     browser = await chromium.launch({
@@ -68,3 +68,16 @@ export const useBrowser = () => {
     }
   }
 }
+
+/** Says something on the page, as one does with a keyboard. */
+export const say = async (page: Page, text: string) => {
+  await page.getByLabel("Message").fill(text)
+  await page.getByLabel("Message").press("Enter")
+}
+
+/** Waits until the conversation has it. */
+export const sees = (page: Page, text: string) => page.getByRole("log").getByText(text).last().waitFor()
+
+/** Waits until a part of the page says it, and nothing else. */
+export const shows = (page: Page, selector: string, text: string) =>
+  page.locator(selector).getByText(text, { exact: true }).waitFor()

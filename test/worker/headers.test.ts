@@ -21,7 +21,7 @@ const assertPage = ({ headers }: Answer, path: string) => {
 }
 
 it("the page and its files let nothing in that is not theirs (PG-3)", async () => {
-  for (const path of ["/", "/?room=lobby", "/app.js", "/style.css"]) {
+  for (const path of ["/", "/?room=lobby", "/app.js", "/style.css", "/inspect/lobby", "/inspect.js"]) {
     const answer = await worker.ask(path)
     assert.strictEqual(answer.status, 200, path)
     assertPage(answer, path)

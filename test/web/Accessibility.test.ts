@@ -1,0 +1,84 @@
+/**
+ * Both pages for those who do not see them, see them otherwise, or have no pointer.
+ */
+import { readFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import type { Page } from "playwright-core"
+import { assert, it } from "vitest"
+import { describeInBrowser, say, sees, shows, useBrowser } from "./browser.ts"
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
+const token = "a token that may everything"
+
+describeInBrowser("both pages", () => {
+  const { address, visit } = useBrowser({ API_TOKEN: token })
+
+  const violations = async (page: Page) => {
+    await page.evaluate(axe)
+    return page.evaluate<Array<string>>(`
+      axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
+        violations.flatMap(({ id, nodes }) => nodes.map(({ failureSummary, html }) => id + ": " + html + failureSummary))
+      )
+    `)
+  }
+
+  for (const colorScheme of ["light", "dark"] as const) {
+    for (const width of [360, 1280]) {
+      it(`axe finds nothing, in ${colorScheme}, ${width} pixels wide (PG-12)`, async () => {
+        const options = { colorScheme, viewport: { width, height: 800 }, reducedMotion: "reduce" } as const
+        await using ada = await visit(options)
+        await using developer = await visit(options)
+        const room = `axe-${colorScheme}-${width}`
+        await ada.page.goto(address(`/?room=${room}`))
+        await ada.page.getByRole("button", { name: "Join the room" }).click()
+        assert.deepStrictEqual(await violations(ada.page), [])
+        await ada.page.goto(address(`/?room=${room}&name=Ada`))
+        await sees(ada.page, "You joined as ")
+        await developer.page.goto(address(`/inspect/${room}`))
+        assert.deepStrictEqual(await violations(developer.page), [])
+        await developer.page.getByLabel("Token").fill(token)
+        await developer.page.getByRole("button", { name: "Look" }).click()
+        await shows(developer.page, "#status", "You look")
+        await say(ada.page, "hello")
+        await ada.page.locator("[data-fate=sent]").waitFor()
+        await developer.page.locator("[data-event=Sent]").last().waitFor()
+        assert.deepStrictEqual(await violations(ada.page), [])
+        assert.deepStrictEqual(await violations(developer.page), [])
+        await ada.page.getByRole("button", { name: "Offline" }).click()
+        await shows(ada.page, "#status", "You are offline")
+        await say(ada.page, "later")
+        assert.deepStrictEqual(await violations(ada.page), [])
+        for (const { page } of [ada, developer]) {
+          // Nothing reaches beyond the window, and nothing moves for those who do not want it.
+          assert.isTrue(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+          assert.strictEqual(await page.evaluate("document.getAnimations().length"), 0)
+        }
+      })
+    }
+  }
+
+  it("all of it is reached and done with the keyboard (PG-12)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    await page.goto(address("/?room=keys"))
+    await page.keyboard.type("Ada")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await sees(page, "You joined as Ada.")
+    await page.keyboard.type("first line")
+    await page.keyboard.press("Shift+Enter")
+    await page.keyboard.type("second line")
+    await page.keyboard.press("Enter")
+    await sees(page, "first line")
+    assert.strictEqual(await page.locator(".text").textContent(), "first line\nsecond line")
+    const reached: Array<unknown> = []
+    for (let tab = 0; tab < 3; tab++) {
+      await page.keyboard.press("Tab")
+      reached.push(await page.evaluate("document.activeElement.id"))
+    }
+    assert.deepStrictEqual(reached, ["send", "cut", "offline"])
+    await page.keyboard.press("Space")
+    await shows(page, "#status", "You are offline")
+  })
+})

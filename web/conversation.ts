@@ -1,0 +1,130 @@
+/**
+ * What is said in a room, and what is said of it, in order. Below it stands what one has typed and the room has not
+ * told yet.
+ */
+import { element, follow, make as create, time } from "./dom.ts"
+import { hue } from "./names.ts"
+
+/** A remark of the page; `who` are the parts of it that people have typed. */
+export interface Note {
+  readonly _tag: "Note"
+  readonly isError?: boolean
+  readonly parts: ReadonlyArray<string | { readonly who: string }>
+}
+
+export interface Said {
+  readonly _tag: "Said"
+  /** Of whom: the connection, or nobody's for one's own. */
+  readonly from: string
+  readonly name: string
+  readonly text: string
+  readonly at: number
+}
+
+export type Entry = Note | Said
+
+/** What one has typed: without a connection it waits, then it is sent, and at last the room has handled it. */
+export type Fate = "waiting" | "sending" | "sent"
+
+export interface Mine {
+  readonly text: string
+  readonly fate: () => Fate
+  readonly become: (fate: Fate) => void
+  /** The room has told it: it takes its place in the conversation. */
+  readonly settle: () => void
+  readonly remove: () => void
+}
+
+const kept = 500
+
+/** One's own, on whichever connection. */
+export const myself = ""
+
+const words: Readonly<Record<Fate, string>> = { waiting: "waiting", sending: "sending…", sent: "sent" }
+
+export const make = () => {
+  const [log, entries, typed, latest] = [element("log"), element("entries"), element("typed"), element("latest")]
+  const { append, toEnd } = follow(log, latest, kept)
+  const told: Array<Entry> = []
+
+  const record = (entry: Entry) => {
+    if (told.push(entry) > kept) told.shift()
+  }
+
+  const said = ({ at, from, name, text }: Said) => {
+    const isMine = from === myself
+    const entry = create("li", isMine ? "said mine" : "said")
+    entry.dataset.from = from
+    entry.style.setProperty("--hue", hue(name))
+    const meta = create("p", "meta", create("span", "who", isMine ? "You" : name), " ", time(at))
+    const avatar = create("span", "avatar", [...name][0]?.toUpperCase() ?? "")
+    avatar.ariaHidden = "true"
+    entry.append(avatar, create("div", "bubble", meta, create("p", "text", text)))
+    return { entry, meta }
+  }
+
+  const tell = (entry: HTMLElement, isMine = false) => {
+    const { lastElementChild: previous } = entries
+    const continues = entry.dataset.from !== undefined && previous instanceof HTMLElement &&
+      previous.dataset.from === entry.dataset.from
+    if (continues) entry.classList.add("continued")
+    // Who goes on need not be named again. Of one's own it is said whether it was sent.
+    if (continues && entry.dataset.from !== myself) entry.querySelector(".meta")?.classList.add("unseen")
+    append(entries, entry, isMine)
+  }
+
+  const show = (entry: Entry) => {
+    if (entry._tag === "Said") return tell(said(entry).entry)
+    const parts = entry.parts.map((part) => typeof part === "string" ? part : create("strong", "", part.who))
+    return tell(create("li", entry.isError === true ? "note error" : "note", ...parts))
+  }
+
+  const add = (entry: Entry) => {
+    record(entry)
+    show(entry)
+  }
+
+  return {
+    add,
+    note: (...parts: Note["parts"]) => add({ _tag: "Note", parts }),
+    error: (...parts: Note["parts"]) => add({ _tag: "Note", isError: true, parts }),
+    toEnd,
+    told: (): ReadonlyArray<Entry> => told,
+    /** Begins anew, with what was told before. */
+    restore: (before: ReadonlyArray<Entry>) => {
+      told.length = 0
+      entries.replaceChildren()
+      typed.replaceChildren()
+      latest.hidden = true
+      before.forEach(add)
+      toEnd()
+    },
+    /** What one has typed stands below the conversation, until the room has told it. */
+    type: (name: string, text: string, first: Fate): Mine => {
+      const { entry, meta } = said({ _tag: "Said", from: myself, name, text, at: Date.now() })
+      const shown = create("span", "fate")
+      meta.append(" ", shown)
+      let now = first
+      const become = (fate: Fate) => {
+        now = fate
+        shown.textContent = words[fate]
+        entry.dataset.fate = fate
+      }
+      become(first)
+      append(typed, entry, true)
+      return {
+        text,
+        fate: () => now,
+        become,
+        settle: () => {
+          become("sent")
+          record({ _tag: "Said", from: myself, name, text, at: Date.now() })
+          tell(entry, true)
+        },
+        remove: () => entry.remove()
+      }
+    }
+  }
+}
+
+export type Conversation = ReturnType<typeof make>

@@ -1,0 +1,83 @@
+/**
+ * The little that both pages need of the document. What people have typed enters it as text only.
+ */
+
+/** The element with an id. */
+export const element = <E extends HTMLElement = HTMLElement>(id: string): E => {
+  const found = document.getElementById(id)
+  if (found === null) throw new Error(`There is no #${id}`)
+  // SAFETY: the page says what it is.
+  return found as E
+}
+
+/** A new element. */
+export const make = <K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  className = "",
+  ...content: ReadonlyArray<string | Node>
+): HTMLElementTagNameMap[K] => {
+  const made = document.createElement(tag)
+  if (className !== "") made.className = className
+  made.append(...content)
+  return made
+}
+
+/** A field that is wrong, and why; `""` if it is right. */
+export const complain = (input: HTMLElement, problem: string) => {
+  element(`${input.id}-problem`).textContent = problem
+  if (problem === "") input.removeAttribute("aria-invalid")
+  else input.setAttribute("aria-invalid", "true")
+}
+
+/** A list that follows its end, unless somebody reads further up. `latest` leads back there. */
+export const follow = (log: HTMLElement, latest: HTMLElement, kept: number) => {
+  const isAtEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 48
+  const toEnd = () => {
+    log.scrollTop = log.scrollHeight
+    latest.hidden = true
+  }
+  log.addEventListener("scroll", () => {
+    if (isAtEnd()) latest.hidden = true
+  }, { passive: true })
+  // The keyboard of a phone takes half of the window away.
+  new ResizeObserver(() => {
+    if (latest.hidden) toEnd()
+  }).observe(log)
+  latest.addEventListener("click", toEnd)
+  return {
+    toEnd,
+    append: (list: HTMLElement, entry: HTMLElement, always = false) => {
+      const follows = always || isAtEnd()
+      list.append(entry)
+      while (list.childElementCount > kept) list.firstElementChild?.remove()
+      if (follows) toEnd()
+      else latest.hidden = false
+    }
+  }
+}
+
+const short = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" })
+const long = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23"
+})
+
+/** A time of the day. */
+export const time = (at: number, format = short): HTMLTimeElement => {
+  const made = make("time", "", format.format(at))
+  made.dateTime = new Date(at).toISOString()
+  made.title = new Date(at).toLocaleString()
+  return made
+}
+
+/** The same with seconds. */
+export const exactTime = (at: number) => time(at, long)
+
+/** The time of the next attempt, in words. */
+export const nextAttempt = (until: number) =>
+  `next attempt at ${long.format(until)}, in ${Math.max(0, Math.ceil((until - Date.now()) / 1_000))} s`
+
+/** A path segment and a subprotocol have fewer characters than a text. */
+export const segment = encodeURIComponent

@@ -1,0 +1,34 @@
+/**
+ * What a person and a room may be called, and what a message may be.
+ */
+import * as RoomName from "../src/domain/RoomName.ts"
+
+/** What people count as one: an emoji is not two. */
+const characters = (text: string) => [...text].length
+
+export const nameProblem = (name: string) =>
+  name === ""
+    ? "Tell the others what to call you."
+    : characters(name) > 64
+    ? "A name has at most 64 characters."
+    : ""
+
+export const roomProblem = (room: string) =>
+  room === ""
+    ? "Which room?"
+    // The path segments `.` and `..` would lead a URL elsewhere.
+    : RoomName.is(room) && !/^\.{1,2}$/.test(room)
+    ? ""
+    : "A room’s name has 1 to 128 letters A–Z, digits or the characters . _ ~ -"
+
+export const textProblem = (text: string) => {
+  const length = characters(text)
+  return length > 4_096 ? `A message has at most 4096 characters; this one has ${length}.` : ""
+}
+
+/** One person keeps one colour, in every tab. The golden angle keeps the colours of similar names apart. */
+export const hue = (name: string) => {
+  let hash = 0
+  for (const character of name) hash = (hash * 31 + character.codePointAt(0)!) % 65_521
+  return String(Math.round(hash * 137.508) % 360)
+}

@@ -1,0 +1,246 @@
+/**
+ * One stay in a room, from joining to leaving.
+ */
+import { Chat, Say } from "../src/Chat.ts"
+import { connect, type Connection } from "../src/client/Connect.ts"
+import type * as RoomClient from "../src/client/RoomClient.ts"
+import { RoomClientError } from "../src/client/RoomClientError.ts"
+import type * as Status from "../src/client/Status.ts"
+import type * as Room from "../src/services/Room.ts"
+import * as Conversation from "./conversation.ts"
+import { element, nextAttempt, segment } from "./dom.ts"
+import * as Memory from "./memory.ts"
+import * as Network from "./network.ts"
+
+// The runtime puts a room to sleep when nothing has happened in it for this long.
+const asleepAfter = 10_000
+
+const farewell = (code: number) => {
+  switch (code) {
+    case 1000:
+    case 1001:
+    case 1005:
+      return " left."
+    case 1006:
+    case 4000:
+      return " lost the connection."
+    default:
+      return " is gone."
+  }
+}
+
+/** How the connection stands, in a word for the style and one for people. */
+const describe = (status: Status.Status, isOffline: boolean): readonly [state: string, text: string] => {
+  switch (status._tag) {
+    case "Connecting":
+      return ["connecting", "Connecting…"]
+    case "Connected":
+      return ["open", "Connected"]
+    case "Waiting":
+      return ["waiting", isOffline ? "You are offline" : "Connection lost, trying again…"]
+    case "Closed":
+      return ["closed", `Closed by the room${status.reason && `: ${status.reason}`}`]
+  }
+}
+
+export interface Stay {
+  /** Says something, or, where that cannot be, why not. */
+  readonly say: (text: string) => string
+  readonly reconnect: () => void
+  readonly cut: () => void
+  readonly offline: (value: boolean) => void
+  readonly keep: (draft: string) => void
+  readonly leave: () => void
+}
+
+export const enter = (
+  conversation: Conversation.Conversation,
+  { name, room }: { readonly room: string; readonly name: string },
+  refused: (text: string, why: string) => void
+): Stay => {
+  const [chat, state, count, next] = [element("chat"), element("status"), element("count"), element("next")]
+  const [again, cut] = [element("again"), element<HTMLButtonElement>("cut")]
+  const network = Network.make()
+  const before = Memory.recall(room, name)
+  // A copy of this tab must not send it again.
+  Memory.forget()
+  let me: string | undefined
+  let hasBeen = before !== undefined
+  let isOver = false
+  let drowsy: ReturnType<typeof setTimeout> | undefined
+  let unread = 0
+  let saying = 0
+  // What one has typed and the room has not told yet, in order.
+  const typed = new Set<Conversation.Mine>()
+  // Who went without a word may come back.
+  const lost = new Set<string>()
+
+  const title = () => {
+    document.title = `${unread > 0 ? `(${unread}) ` : ""}${room} · Dormouse`
+  }
+
+  const stir = () => {
+    clearTimeout(drowsy)
+    chat.classList.remove("asleep")
+    drowsy = setTimeout(() => chat.classList.add("asleep"), asleepAfter)
+  }
+
+  const counted = (connections: number) => {
+    count.textContent = connections === 1 ? "only you here" : `${connections} here`
+  }
+
+  const onMessage = (message: Room.Send<typeof Chat>) => {
+    stir()
+    switch (message._tag) {
+      case "Welcome":
+        conversation.note(hasBeen ? "You are back as " : "You joined as ", { who: message.name }, ".")
+        if (!hasBeen && message.connections === 1) {
+          conversation.note("Nobody else is here yet. Send somebody this page’s address.")
+        }
+        me = message.connection
+        hasBeen = true
+        return counted(message.connections)
+      case "Joined":
+        conversation.note({ who: message.name }, lost.delete(message.name) ? " is back." : " joined.")
+        return counted(message.connections)
+      case "Left":
+        if (message.code === 1006 || message.code === 4000) lost.add(message.name)
+        conversation.note({ who: message.name }, farewell(message.code))
+        return counted(message.connections)
+      case "Said": {
+        if (message.connection === me) {
+          const mine = [...typed].find(({ text }) => text === message.text)
+          if (mine !== undefined) {
+            typed.delete(mine)
+            return mine.settle()
+          }
+        } else if (document.visibilityState !== "visible") {
+          unread += 1
+          title()
+        }
+        const from = message.connection === me ? Conversation.myself : message.connection
+        return conversation.add({ _tag: "Said", from, name: message.name, text: message.text, at: Date.now() })
+      }
+    }
+  }
+
+  const onTrouble = (trouble: RoomClient.Trouble<typeof Chat>) => {
+    if (trouble._tag === "Rejected") conversation.error(`The room could not take that: ${trouble.detail}`)
+    if (trouble._tag === "Unreadable") conversation.error("The room said something that this page does not know.")
+  }
+
+  const show = () => {
+    const { status } = connection
+    const [now, text] = describe(status, network.isOffline())
+    if (state.dataset.state !== now) state.dataset.state = now
+    // What is the same is not read out again.
+    if (state.textContent !== text) state.textContent = text
+    next.textContent = status._tag === "Waiting" ? nextAttempt(status.until) : ""
+    again.classList.toggle("away", now === "open" || now === "connecting")
+    cut.disabled = now !== "open"
+  }
+
+  const onStatus = (status: Status.Status) => {
+    if (isOver) return
+    show()
+    if (status._tag === "Connected") {
+      for (const mine of typed) if (mine.fate() === "waiting") mine.become("sending")
+    } else count.textContent = ""
+    if (status._tag === "Waiting" || status._tag === "Closed") {
+      clearTimeout(drowsy)
+      chat.classList.remove("asleep")
+    }
+  }
+
+  const open = (): Connection<typeof Chat> =>
+    connect(Chat, {
+      url: `/rooms/${segment(room)}`,
+      query: { name },
+      transport: network.transport,
+      onMessage,
+      onStatus: (status) => queueMicrotask(() => onStatus(status)),
+      onTrouble
+    })
+
+  const failed = (mine: Conversation.Mine, error: unknown) => {
+    // What the room has told has arrived, whatever came after.
+    if (isOver || !typed.delete(mine)) return
+    mine.remove()
+    const reason = error instanceof RoomClientError ? error.reason : undefined
+    switch (reason?._tag) {
+      case "Rejected":
+        return conversation.error(`The room could not take that: ${reason.detail}`)
+      case "QueueFull":
+        return refused(mine.text, "Too much is waiting already. Your message stays here.")
+      case "Closed":
+        if (mine.fate() === "waiting") return refused(mine.text, "The room is closed. Your message stays here.")
+    }
+    conversation.error("This may not have arrived: ", { who: mine.text })
+  }
+
+  const say = (text: string) => {
+    const { status } = connection
+    if (status._tag === "Closed") return "The room is closed. Your message stays here."
+    const mine = conversation.type(name, text, status._tag === "Connected" ? "sending" : "waiting")
+    typed.add(mine)
+    saying += 1
+    connection.send(new Say({ text }), { id: String(saying) }).then(
+      () => mine.become("sent"),
+      (error: unknown) => failed(mine, error)
+    )
+    return ""
+  }
+
+  const onVisibility = () => {
+    if (document.visibilityState !== "visible") return
+    unread = 0
+    title()
+  }
+
+  title()
+  element("room-name").textContent = room
+  document.addEventListener("visibilitychange", onVisibility)
+  conversation.restore(before?.entries ?? [])
+  let connection = open()
+  show()
+  for (const text of before?.doubtful ?? []) conversation.error("This may not have arrived: ", { who: text })
+  for (const text of before?.waiting ?? []) say(text)
+  const ticking = setInterval(show, 1_000)
+
+  return {
+    say,
+    reconnect: () => {
+      if (connection.status._tag === "Closed") connection = open()
+      else connection.wake()
+      show()
+    },
+    cut: network.cut,
+    offline: (value) => {
+      network.offline(value)
+      if (!value) connection.wake()
+      show()
+    },
+    keep: (draft) => {
+      const texts = (fate: Conversation.Fate) =>
+        [...typed].filter((mine) => mine.fate() === fate).map(({ text }) => text)
+      Memory.keep({
+        room,
+        name,
+        draft,
+        entries: conversation.told(),
+        waiting: texts("waiting"),
+        doubtful: texts("sending")
+      })
+    },
+    leave: () => {
+      isOver = true
+      void connection.close()
+      clearTimeout(drowsy)
+      clearInterval(ticking)
+      document.removeEventListener("visibilitychange", onVisibility)
+      Memory.forget()
+      document.title = "Dormouse"
+      chat.classList.remove("asleep")
+    }
+  }
+}
