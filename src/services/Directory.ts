@@ -62,8 +62,8 @@ const make = Effect.gen(function*() {
   const entries = yield* Entries.Entries
   const { name, room: { key }, storage } = assembly
 
-  const occupancy = (since: number | undefined) =>
-    Effect.sync(() => ({ connections: assembly.registry.open(Audience.all).length, since }))
+  const count = () => assembly.registry.open(Audience.all).length
+  const occupancy = (since: number | undefined) => Effect.sync(() => ({ connections: count(), since }))
 
   const { newer } = yield* Tables.opened(storage, "directory", versions)
   if (newer !== undefined) {
@@ -80,7 +80,7 @@ const make = Effect.gen(function*() {
   let isOccupied = known?.["occupied"] === 1
 
   // Each time begins later than the one before, also if the clock stands still: so the directory can tell them apart.
-  const become = (occupied: boolean): Effect.Effect<void> =>
+  const become = (occupied: boolean, wait = 1_000): Effect.Effect<void> =>
     Effect.clockWith((clock) => {
       if (occupied === isOccupied) return Effect.void
       const now = clock.currentTimeMillisUnsafe()
@@ -93,10 +93,17 @@ const make = Effect.gen(function*() {
         )),
         Effect.catch((error) => {
           isOccupied = !occupied
+          if (wait <= pause) {
+            assembly.fork(Effect.delay(again(2 * wait), wait))
+          }
           return Effect.logError("The directory is not told of the room", Cause.fail(error))
         })
       )
     })
+
+  // A storage that is away may be back in a while.
+  const again = (wait: number) =>
+    Effect.suspend(() => assembly.deadlines === deadlines ? become(count() > 0, wait) : Effect.void)
 
   // What counts is how things are when this runs. After many tries it is set anew: it is never set aside.
   deadlines.handle(
@@ -114,8 +121,7 @@ const make = Effect.gen(function*() {
 
   // Those who came since the room woke, and how many there are at least of those who were there before.
   const newcomers = new Set<ConnectionId.ConnectionId>()
-  let others = 0
-  const count = () => others = assembly.registry.open(Audience.all).length
+  let others = count()
 
   const keeper: Keeper = {
     // What the moment would do goes with the storage. If the directory is away for longer, the next listing finds that
@@ -133,7 +139,7 @@ const make = Effect.gen(function*() {
     left: (id) =>
       Effect.suspend(() => {
         if (!newcomers.delete(id)) others--
-        return newcomers.size > 0 || others > 0 || count() > 0 ? Effect.void : become(false)
+        return newcomers.size > 0 || others > 0 || (others = count()) > 0 ? Effect.void : become(false)
       })
   }
   const service = Directory.of({ since: () => isOccupied ? since : undefined })
@@ -141,6 +147,6 @@ const make = Effect.gen(function*() {
   assembly.keepers = [...assembly.keepers, keeper]
   assembly.answers.set(":occupancy", () => occupancy(service.since()))
   // Of a crash nobody tells, nor of a directory that the room has had only since this start.
-  yield* become(count() > 0)
+  yield* become(others > 0)
   return service
 })

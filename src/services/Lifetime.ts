@@ -89,19 +89,23 @@ const make = Effect.gen(function*() {
 
   let nextPause = pause
 
-  // Unless it is set, somebody has come, or the room has ended meanwhile.
-  const begin = Effect.gen(function*() {
-    if (assembly.deadlines !== deadlines) return
-    const known = Option.getOrUndefined(yield* set)
-    // An earlier life of the object may have found that.
-    if (known !== undefined && !isEmpty()) isStale = true
-    if (known !== undefined && known.payload !== String(emptyFor)) yield* adjust(known)
-    else if ((known === undefined || isStale) && emptyFor < Infinity && isEmpty()) {
-      yield* endIn(emptyFor)
-      isStale = false
-      nextPause = pause
-    }
-  }).pipe(Effect.catchCause((cause) => Effect.logError("The end of the room was not set", cause)))
+  // Unless it is set, somebody has come, or the room has ended meanwhile. A storage that is away may be back in a while.
+  const begin = (wait = pause): Effect.Effect<void> =>
+    Effect.gen(function*() {
+      if (assembly.deadlines !== deadlines) return
+      const known = Option.getOrUndefined(yield* set)
+      // An earlier life of the object may have found that.
+      if (known !== undefined && !isEmpty()) isStale = true
+      if (known !== undefined && known.payload !== String(emptyFor)) yield* adjust(known)
+      else if ((known === undefined || isStale) && emptyFor < Infinity && isEmpty()) {
+        yield* endIn(emptyFor)
+        isStale = false
+        nextPause = pause
+      }
+    }).pipe(Effect.catchCause((cause) => {
+      if (wait <= longestPause) assembly.fork(Effect.delay(begin(2 * wait), wait))
+      return Effect.logError("The end of the room was not set", cause)
+    }))
 
   // What hangs is left alone: it may be something that cannot be interrupted, like a finalizer.
   const inTime = (what: string, step: Effect.Effect<unknown, unknown>) =>
@@ -195,7 +199,7 @@ const make = Effect.gen(function*() {
   const leaves = Effect.suspend(() => {
     if (--others > 0) return Effect.void
     others = open().length
-    return others > 0 ? Effect.void : begin
+    return others > 0 ? Effect.void : begin()
   })
 
   assembly.answers.set("destroy", () => Effect.orDie(Effect.flatten(destroy)))
@@ -207,7 +211,7 @@ const make = Effect.gen(function*() {
         return Effect.logError("The end of the room was not taken back", cause)
       }),
     left: () => leaves,
-    started: Effect.andThen(Effect.promise(() => new Promise((resume) => setImmediate(resume))), begin)
+    started: Effect.andThen(Effect.promise(() => new Promise((resume) => setImmediate(resume))), begin())
   }]
 
   return Lifetime.of({

@@ -387,7 +387,7 @@ export const make = <R extends Room.Any, App, E, Given>(
       ),
     call: (method, payload, trace) => {
       const answer = () => assembly.calls.call(method, payload, trace)
-      return isEnding && method === "destroy" ? Effect.andThen(giveUp, answer()) : whenReady(answer)
+      return isEnding && method === "destroy" ? Effect.flatMap(giveUp, answer) : whenReady(answer)
     },
     inside,
     run: (effect) => Effect.suspend(() => isStarted ? run(effect) : Effect.andThen(ready, run(effect))),

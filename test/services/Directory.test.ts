@@ -297,6 +297,30 @@ it.effect("a room whose change cannot be kept tries again with the next one (DR-
     assert.deepStrictEqual((yield* list()).map(({ connections }) => connections), [2])
   }))
 
+it.effect("a room whose change cannot be kept tries again by itself, with how things are then (DR-3)", () =>
+  Effect.gen(function*() {
+    let isAway = false
+    const fate: Fate = { isAway: false, writes: [] }
+    const live = Hall.toLayer({}).pipe(
+      Layer.provide(Directory.layer),
+      Layer.provide(Outage.layer((what) => isAway && what.startsWith("INSERT OR REPLACE INTO dormouse_d")))
+    )
+    const services = yield* Layer.build(Layer.provide(MemoryRooms.layer(Hall, live), fated(fate)))
+    const hall = yield* Context.get(services, MemoryRooms.key(Hall)).room("a")
+    isAway = true
+    const ada = yield* hall.connect()
+    yield* TestClock.adjust("5 seconds")
+    isAway = false
+    yield* TestClock.adjust("5 seconds")
+    assert.deepStrictEqual(fate.writes, [["put", "a"]])
+    isAway = true
+    yield* ada.close()
+    yield* TestClock.adjust("5 seconds")
+    isAway = false
+    yield* TestClock.adjust("5 seconds")
+    assert.deepStrictEqual(fate.writes, [["put", "a"], ["remove", "a"]])
+  }))
+
 it.effect("a directory that is away for some seconds when a room ends is told of it (DR-3)", () =>
   Effect.gen(function*() {
     const fate: Fate = { isAway: false, writes: [] }

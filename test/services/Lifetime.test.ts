@@ -612,3 +612,25 @@ it.effect("who could not be struck out of the journal keeps the room for a secon
     yield* tick(8)
     assert.deepStrictEqual(told, ["close", "retire"])
   }).pipe(quiet))
+
+it.effect("an end that could not be set is set once the storage is back (LT-1)", () =>
+  Effect.gen(function*() {
+    let isAway = false
+    const told: Array<string> = []
+    const Lost = Room.make("lost", { ...messages, lifetime: { emptyFor: "1 minute" } })
+    const room = yield* MemoryRoom.make(
+      Lost,
+      Lost.toLayer({ retire: Effect.sync(() => void told.push("retire")) }).pipe(
+        Layer.provide(Lifetime.layer),
+        Layer.provide(Outage.layer(() => isAway))
+      )
+    )
+    const ada = yield* room.connect()
+    yield* macrotask
+    isAway = true
+    yield* ada.close()
+    yield* tick(10)
+    isAway = false
+    yield* tick(80)
+    assert.deepStrictEqual(told, ["retire"])
+  }).pipe(quiet))
