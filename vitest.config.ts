@@ -33,7 +33,7 @@ export default defineConfig({
       {
         test: {
           name: "deployed",
-          include: ["test/{worker,examples,chaos,web}/**/*.test.ts"],
+          include: ["test/{worker,examples,chaos,fuzz,web}/**/*.test.ts"],
           exclude: ["**/*.memory.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,

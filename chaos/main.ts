@@ -6,6 +6,7 @@ import { parseArgs } from "node:util"
 import * as memory from "./memory.ts"
 import * as processes from "./processes.ts"
 import * as Run from "./Run.ts"
+import * as Terminal from "./Terminal.ts"
 import type { Kind } from "./World.ts"
 
 const help = `npm run chaos -- [options]
@@ -24,11 +25,6 @@ often, the storage has what was acknowledged, and nobody was let do more than th
 A violation ends the run with 1. Its seed is printed, and the shortest sequence of steps that shows it.
 `
 
-const fail = (message: string): never => {
-  console.error(message)
-  process.exit(2)
-}
-
 const worlds: Readonly<Record<string, ReadonlyArray<readonly [kind: Kind, share: number]>>> = {
   memory: [[memory.make(), 1]],
   workerd: [[processes.workerd, 1]],
@@ -36,50 +32,25 @@ const worlds: Readonly<Record<string, ReadonlyArray<readonly [kind: Kind, share:
   all: [[memory.make(), 0.6], [processes.workerd, 0.2], [processes.node, 0.2]]
 }
 
-const { seed, steps, world } = (() => {
-  try {
-    const { values } = parseArgs({
-      options: {
-        steps: { type: "string", default: "10000" },
-        seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
-        world: { type: "string", default: "all" },
-        help: { type: "boolean", default: false }
-      }
-    })
-    if (values.help) {
-      console.log(help)
-      process.exit(0)
+const { seed, steps, world } = Terminal.options(help, () => {
+  const { values } = parseArgs({
+    options: {
+      steps: { type: "string", default: "10000" },
+      seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
+      world: { type: "string", default: "all" },
+      help: { type: "boolean", default: false }
     }
-    if (!/^[1-9]\d*$/.test(values.steps)) throw new Error(`"${values.steps}" is no number of steps.`)
-    if (!/^\d+(\.\d+)?$/.test(values.seed)) throw new Error(`"${values.seed}" is no seed.`)
-    if (!Object.hasOwn(worlds, values.world)) throw new Error(`There is no world "${values.world}".`)
-    return { ...values, steps: Number(values.steps) }
-  } catch (cause) {
-    return fail(`${(cause as Error).message}\n\n${help}`)
-  }
-})()
-
-const started = performance.now()
-const { isTTY } = process.stderr
-
-// What is on the line of a terminal, or a line every ten seconds.
-let told = started
-const progress = (line: string) => {
-  if (isTTY) process.stderr.write(`\r\x1b[K${line}`)
-  else if (performance.now() > told + 10_000) {
-    told = performance.now()
-    console.error(line)
-  }
-}
-const clearLine = () => {
-  if (isTTY) process.stderr.write("\r\x1b[K")
-}
+  })
+  if (!/^\d+(\.\d+)?$/.test(values.seed)) throw new Error(`"${values.seed}" is no seed.`)
+  if (!Object.hasOwn(worlds, values.world)) throw new Error(`There is no world "${values.world}".`)
+  return { ...values, steps: Terminal.number("steps", values.steps) }
+})
 
 const taken = new Map<string, number>()
 
 const summary = () => {
   const parts = [...taken].map(([name, steps]) => `${steps} steps in ${name}`)
-  return `${parts.join(", ") || "no steps"}, seed ${seed}, ${Math.round((performance.now() - started) / 1_000)} s`
+  return `${parts.join(", ") || "no steps"}, seed ${seed}, ${Terminal.seconds()}`
 }
 
 const run = Effect.forEach(worlds[world]!, ([kind, share]) => {
@@ -89,23 +60,16 @@ const run = Effect.forEach(worlds[world]!, ([kind, share]) => {
     steps: goal,
     onChapter: (steps, chapters) => {
       taken.set(kind.name, steps)
-      progress(`${kind.name}: ${steps} of ${goal} steps, ${chapters} chapters`)
+      Terminal.progress(`${kind.name}: ${steps} of ${goal} steps, ${chapters} chapters`)
     },
-    onViolation: () => progress(`${kind.name}: a violation. Shorter sequences are tried`)
+    onViolation: () => Terminal.progress(`${kind.name}: a violation. Shorter sequences are tried`)
   })
 }, { discard: true })
 
 const fiber = Effect.runFork(run)
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => {
-    clearLine()
-    console.error(`Interrupted after ${summary()}`)
-    // The processes of the rooms are killed on the way out.
-    process.exit(130)
-  })
-}
+Terminal.onInterrupt(summary)
 fiber.addObserver((exit) => {
-  clearLine()
+  Terminal.clearLine()
   if (Exit.isSuccess(exit)) {
     console.log(`No violation: ${summary()}`)
     process.exit(0)

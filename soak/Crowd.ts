@@ -69,8 +69,8 @@ export const make = (port: number): Crowd => {
     }
   }
 
-  const connect = (client: Omit<Client, "socket"> & { socket?: WebSocket }) =>
-    new Promise<void>((resolve, reject) => {
+  const connect = (client: Omit<Client, "socket"> & { socket: WebSocket | undefined }) =>
+    new Promise<Client>((resolve, reject) => {
       const socket = new WebSocket(`ws://127.0.0.1:${port}/rooms/${client.room}?name=soak`, "ndjson", {
         perMessageDeflate: false
       })
@@ -79,10 +79,13 @@ export const make = (port: number): Crowd => {
       const whole = client as Client
       socket.on("message", (data) => hear(whole, String(data)))
       socket.on("error", reject)
-      socket.on("unexpected-response", (_, { statusCode }) => reject(new Error(`A client was refused with ${statusCode}.`)))
+      socket.on(
+        "unexpected-response",
+        (_, { statusCode }) => reject(new Error(`A client was refused with ${statusCode}.`))
+      )
       socket.on("open", () => {
         members.get(client.room)!.add(whole)
-        resolve()
+        resolve(whole)
       })
     })
 
@@ -133,11 +136,10 @@ export const make = (port: number): Crowd => {
         members.set(room, new Set())
         const isQuiet = rooms.length % 10 === 0
         if (isQuiet) quiet.push(room)
-        const batch = Array.from({ length: Math.min(size, most - clients.length) }, () => ({ room, waiting: 0 }))
-        await Promise.all(batch.map((client) => connect(client)))
-        // SAFETY: each has its socket.
-        clients.push(...batch as ReadonlyArray<Client>)
-        if (!isQuiet) speaking.push(...batch as ReadonlyArray<Client>)
+        const places = Array.from({ length: Math.min(size, most - clients.length) })
+        const batch = await Promise.all(places.map(() => connect({ room, waiting: 0, socket: undefined })))
+        clients.push(...batch)
+        if (!isQuiet) speaking.push(...batch)
         onProgress(clients.length)
       }
     },

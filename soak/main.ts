@@ -40,7 +40,7 @@ const growth = 1.1
 const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MB`
 
 const token = "the token of the soak"
-const server = await Server.start(undefined, { API_TOKEN: token })
+const server = await Server.start({ more: { API_TOKEN: token } })
 const problems: Array<string> = []
 const crowd = Crowd.make(server.port)
 let minute = 0
@@ -75,7 +75,9 @@ try {
       problems.push(`the heap has grown from ${megabytes(base)} to ${megabytes(heap)}`)
     }
     console.log(
-      `${minute === 0 ? "warm-up  " : `minute ${String(minute).padStart(2)}`}  ${said} messages, p50 ${p50} ms, p99 ${p99} ms, ` +
+      `${
+        minute === 0 ? "warm-up  " : `minute ${String(minute).padStart(2)}`
+      }  ${said} messages, p50 ${p50} ms, p99 ${p99} ms, ` +
         `${pings} pings, ${crowd.open()} clients, heap ${megabytes(heap)}, resident ${megabytes(resident)}`
     )
   }

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "vitest"
-import { type Answer, closePayload, states, upgrade, useWorker } from "./client.ts"
+import * as Frame from "../../fuzz/Frame.ts"
+import { type Answer, states, upgrade, useWorker } from "./client.ts"
 
 const worker = useWorker({ API_TOKEN: "the token" })
 
@@ -79,7 +80,7 @@ for (const [state, isAsleep] of states) {
       await sleep(room)
       const path = `/api/rooms/${room}/connections`
       assert.deepStrictEqual(await read(ask("DELETE", `${path}/${ada.id}?code=4000&reason=good%20bye`)), { closed: 1 })
-      assert.deepStrictEqual(await ada.closeFrame, closePayload(4000, "good bye"))
+      assert.deepStrictEqual(await ada.closeFrame, Frame.closePayload(4000, "good bye"))
       assert.deepInclude(await bob.next("Left"), { connection: ada.id, code: 4000, reason: "good bye" })
       await sleep(room)
       assertProblem(await ask("DELETE", `${path}/${ada.id}`), 404)
@@ -97,7 +98,7 @@ for (const [state, isAsleep] of states) {
       const newcomer = await worker.join(room)
       await sleep(room)
       for (const { closeFrame } of clients) {
-        assert.deepStrictEqual(await closeFrame, closePayload(4001, "Come back within 1000 ms."))
+        assert.deepStrictEqual(await closeFrame, Frame.closePayload(4001, "Come back within 1000 ms."))
       }
       assert.strictEqual((await read(ask("GET", `/api/rooms/${room}/connections`))).length, 1)
       newcomer.say("still here")

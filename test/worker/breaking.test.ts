@@ -1,5 +1,6 @@
 import { assert, describe, it } from "vitest"
-import { closePayload, encodeFrame, frameHeader, server, settle, states, useWorker, within } from "./client.ts"
+import * as Frame from "../../fuzz/Frame.ts"
+import { server, settle, states, useWorker, within } from "./client.ts"
 
 const worker = useWorker()
 
@@ -8,20 +9,20 @@ const text = (payload: string | Buffer) => ({ opcode: 0x1, payload: Buffer.from(
 const say = text(JSON.stringify({ _tag: "Say", text: "hello" }))
 
 const wrong: ReadonlyArray<readonly [what: string, code: number, bytes: () => Buffer]> = [
-  ["a reserved opcode", 1002, () => encodeFrame({ opcode: 0x3 })],
-  ["a reserved opcode of a control frame", 1002, () => encodeFrame({ opcode: 0xb })],
-  ["a reserved bit", 1002, () => encodeFrame({ ...say, reserved: 0b010 })],
-  ["a compressed frame that was not agreed on", 1002, () => encodeFrame({ ...say, reserved: 0b100 })],
-  ["a continuation of nothing", 1002, () => encodeFrame({ ...say, opcode: 0x0 })],
-  ["a message within a message", 1002, () => Buffer.concat([encodeFrame({ ...say, fin: false }), encodeFrame(say)])],
-  ["a ping in parts", 1002, () => encodeFrame({ opcode: 0x9, fin: false })],
+  ["a reserved opcode", 1002, () => Frame.encode({ opcode: 0x3 })],
+  ["a reserved opcode of a control frame", 1002, () => Frame.encode({ opcode: 0xb })],
+  ["a reserved bit", 1002, () => Frame.encode({ ...say, reserved: 0b010 })],
+  ["a compressed frame that was not agreed on", 1002, () => Frame.encode({ ...say, reserved: 0b100 })],
+  ["a continuation of nothing", 1002, () => Frame.encode({ ...say, opcode: 0x0 })],
+  ["a message within a message", 1002, () => Buffer.concat([Frame.encode({ ...say, fin: false }), Frame.encode(say)])],
+  ["a ping in parts", 1002, () => Frame.encode({ opcode: 0x9, fin: false })],
   // What is announced is enough.
   ["a message of 32 MiB and a byte", 1009, () => announce(33_554_433)],
   ["a message of 4 PiB", 1009, () => announce(2 ** 52)]
 ]
 
 const announce = (length: number) =>
-  Buffer.concat([frameHeader({ fin: true, masked: true, opcode: 0x1, reserved: 0, length }), Buffer.alloc(4)])
+  Buffer.concat([Frame.header({ fin: true, masked: true, opcode: 0x1, reserved: 0, length }), Buffer.alloc(4)])
 
 describe.each(states)("in a room that is %s", (_, isAsleep) => {
   it("who breaks off leaves with 1006 (CL-2)", async () => {
@@ -36,7 +37,7 @@ describe.each(states)("in a room that is %s", (_, isAsleep) => {
       [joan, "joan", () => joan.socket.terminate()],
       [raw, "raw", () => raw.socket.end()],
       // A reset within a frame.
-      [mary, "mary", () => mary.socket.write(encodeFrame(say).subarray(0, 9), () => mary.socket.resetAndDestroy())]
+      [mary, "mary", () => mary.socket.write(Frame.encode(say).subarray(0, 9), () => mary.socket.resetAndDestroy())]
     ] as const
     let connections = 5
     for (const [client, name, breakOff] of leavers) {
@@ -114,7 +115,7 @@ it.each([0, 999, 1004, 1006, 1015, 5000, 65_535])(
     const room = worker.room()
     const ada = await worker.join(room)
     const raw = await worker.joinRaw(room)
-    raw.send({ opcode: 0x8, payload: closePayload(code) })
+    raw.send({ opcode: 0x8, payload: Frame.closePayload(code) })
     const left = await ada.next("Left", 1_000)
     assert.deepStrictEqual([left.connection, left.code], [raw.id, 1002])
   }
@@ -126,7 +127,7 @@ it.each([124, 1_000, 1_000_000])(
     const room = worker.room()
     const ada = await worker.join(room)
     const raw = await worker.joinRaw(room)
-    raw.send({ opcode: 0x8, payload: closePayload(4000, Buffer.alloc(bytes, "x")) })
+    raw.send({ opcode: 0x8, payload: Frame.closePayload(4000, Buffer.alloc(bytes, "x")) })
     const left = await ada.next("Left", 1_000)
     assert.strictEqual(left.connection, raw.id)
     assert.isAtMost(Buffer.byteLength(left.reason), 123)
@@ -137,12 +138,12 @@ it.each([124, 1_000, 1_000_000])(
 const misses = server === "worker" ? it.fails : it
 
 misses.each<readonly [string, number, () => Buffer]>([
-  ["an unmasked frame", 1002, () => encodeFrame({ ...say, masked: false })],
-  ["a ping of over 125 bytes", 1002, () => encodeFrame({ opcode: 0x9, payload: Buffer.alloc(126) })],
+  ["an unmasked frame", 1002, () => Frame.encode({ ...say, masked: false })],
+  ["a ping of over 125 bytes", 1002, () => Frame.encode({ opcode: 0x9, payload: Buffer.alloc(126) })],
   [
     "a text that is no UTF-8",
     1007,
-    () => encodeFrame(text(Buffer.from("{\"_tag\":\"Say\",\"text\":\"\xff\"}", "latin1")))
+    () => Frame.encode(text(Buffer.from("{\"_tag\":\"Say\",\"text\":\"\xff\"}", "latin1")))
   ]
 ])("who sends %s leaves with %i (CL-3)", async (_, code, bytes) => {
   const room = worker.room()

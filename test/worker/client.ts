@@ -9,6 +9,7 @@ import * as net from "node:net"
 import { afterAll, beforeAll, inject } from "vitest"
 import { createTestHarness } from "wrangler"
 import WebSocket from "ws"
+import * as Frame from "../../fuzz/Frame.ts"
 
 export interface Welcome {
   readonly _tag: "Welcome"
@@ -160,55 +161,6 @@ export class ChatClient extends Inbox {
   }
 }
 
-/** A frame of the server, as it came. */
-export interface Frame {
-  readonly opcode: number
-  readonly payload: Buffer
-}
-
-export interface RawFrameOptions {
-  readonly opcode: number
-  readonly payload?: Buffer
-  readonly fin?: boolean
-  readonly reserved?: number
-  readonly masked?: boolean
-}
-
-/** One frame of a client: right, unless told otherwise. */
-export const encodeFrame = (
-  { fin = true, masked = true, opcode, payload = Buffer.alloc(0), reserved = 0 }: RawFrameOptions
-): Buffer => {
-  const header = frameHeader({ fin, masked, opcode, reserved, length: payload.length })
-  if (!masked) return Buffer.concat([header, payload])
-  const mask = randomBytes(4)
-  return Buffer.concat([header, mask, payload.map((byte, index) => byte ^ mask[index % 4]!)])
-}
-
-/** The beginning of a frame, without its mask. */
-export const frameHeader = (
-  options: {
-    readonly fin: boolean
-    readonly masked: boolean
-    readonly opcode: number
-    readonly reserved: number
-    readonly length: number
-  }
-): Buffer => {
-  const first = (options.fin ? 0x80 : 0) | (options.reserved << 4) | options.opcode
-  const mask = options.masked ? 0x80 : 0
-  if (options.length < 126) return Buffer.from([first, mask | options.length])
-  const long = Buffer.alloc(options.length < 65_536 ? 4 : 10)
-  long[0] = first
-  if (options.length < 65_536) {
-    long[1] = mask | 126
-    long.writeUInt16BE(options.length, 2)
-  } else {
-    long[1] = mask | 127
-    long.writeBigUInt64BE(BigInt(options.length), 2)
-  }
-  return long
-}
-
 /** Waits until everybody heard something new of a speaker: whatever was sent before it has arrived by then. */
 export const settle = async (speaker: ChatClient, ...others: ReadonlyArray<Inbox>): Promise<void> => {
   const text = `settled ${randomBytes(8).toString("hex")}`
@@ -218,14 +170,10 @@ export const settle = async (speaker: ChatClient, ...others: ReadonlyArray<Inbox
   }))
 }
 
-/** A close frame's payload. */
-export const closePayload = (code: number, reason: string | Buffer = ""): Buffer =>
-  Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)])
-
 /** A member of a chat room that writes its frames byte by byte. */
 export class RawClient extends Inbox {
   readonly socket: net.Socket
-  readonly frames: Array<Frame> = []
+  readonly frames: Array<Frame.Frame> = []
   /** The payload of the server's close frame; rejects where TCP ends without one. */
   readonly closeFrame: Promise<Buffer>
   /** TCP has ended. */
@@ -265,7 +213,7 @@ export class RawClient extends Inbox {
         isOpen = true
         open.resolve()
       }
-      for (let frame = readFrame(received); frame !== undefined; frame = readFrame(received)) {
+      for (let frame = Frame.read(received); frame !== undefined; frame = Frame.read(received)) {
         received = received.subarray(frame.size)
         this.frames.push(frame)
         if (frame.opcode === 0x1) this.receive(frame.payload.toString())
@@ -292,8 +240,8 @@ export class RawClient extends Inbox {
     return this
   }
 
-  send(frame: RawFrameOptions): void {
-    this.socket.write(encodeFrame(frame))
+  send(frame: Frame.Options): void {
+    this.socket.write(Frame.encode(frame))
   }
 
   /** Sends a close frame as it is, and waits for the server's. */
@@ -301,17 +249,6 @@ export class RawClient extends Inbox {
     this.send({ opcode: 0x8, payload })
     return within(1_000, this.closeFrame, "The server's close frame")
   }
-}
-
-// Frames of a server carry no mask.
-const readFrame = (bytes: Buffer): Frame & { readonly size: number } | undefined => {
-  if (bytes.length < 2) return undefined
-  const short = bytes[1]! & 0x7f
-  const start = short < 126 ? 2 : short === 126 ? 4 : 10
-  if (bytes.length < start) return undefined
-  const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2))
-  if (bytes.length < start + length) return undefined
-  return { opcode: bytes[0]! & 0x0f, payload: bytes.subarray(start, start + length), size: start + length }
 }
 
 /** An HTTP response with its whole body. */

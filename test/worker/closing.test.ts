@@ -1,5 +1,6 @@
 import { assert, describe, it } from "vitest"
-import { closePayload, server, settle, states, useWorker, within } from "./client.ts"
+import * as Frame from "../../fuzz/Frame.ts"
+import { server, settle, states, useWorker, within } from "./client.ts"
 
 const worker = useWorker()
 
@@ -53,7 +54,7 @@ describe.each(states)("in a room that is %s", (_, isAsleep) => {
       const room = worker.room()
       const raw = await worker.joinRaw(room)
       if (isAsleep) await worker.sleep(room)
-      assert.deepStrictEqual(await raw.close(closePayload(code, reason)), closePayload(code, reason))
+      assert.deepStrictEqual(await raw.close(Frame.closePayload(code, reason)), Frame.closePayload(code, reason))
     }
   )
 
@@ -62,14 +63,14 @@ describe.each(states)("in a room that is %s", (_, isAsleep) => {
     const raw = await worker.joinRaw(room)
     if (isAsleep) await worker.sleep(room)
     const answer = await raw.close(Buffer.alloc(0))
-    assert.include(["", closePayload(1000).toString("hex")], answer.toString("hex"))
+    assert.include(["", Frame.closePayload(1000).toString("hex")], answer.toString("hex"))
   })
 })
 
 it("a close frame whose reason cannot be repeated is answered with its code (CL-1)", async () => {
   // 123 bytes, each of which becomes a replacement character of three.
   const raw = await worker.joinRaw(worker.room())
-  const answer = await raw.close(closePayload(4000, Buffer.alloc(123, 0xff)))
+  const answer = await raw.close(Frame.closePayload(4000, Buffer.alloc(123, 0xff)))
   assert.isAtLeast(answer.length, 2)
   // A reason that is no UTF-8 is an error to `ws`.
   assert.strictEqual(answer.readUInt16BE(), server === "worker" ? 4000 : 1007)
@@ -79,7 +80,7 @@ it.each([0, 999, 1004, 1005, 1006, 1015, 5000, 65_535])(
   "a close frame with the code %i, which nobody may send, is answered all the same (CL-1)",
   async (code) => {
     const raw = await worker.joinRaw(worker.room())
-    await raw.close(closePayload(code))
+    await raw.close(Frame.closePayload(code))
   }
 )
 
@@ -96,7 +97,7 @@ it("what is sent to a room by one who has begun to close is heard by nobody (CL-
   const room = worker.room()
   const ada = await worker.join(room, { name: "ada" })
   const raw = await worker.joinRaw(room)
-  raw.send({ opcode: 0x8, payload: closePayload(4000) })
+  raw.send({ opcode: 0x8, payload: Frame.closePayload(4000) })
   raw.send({ opcode: 0x1, payload: Buffer.from(JSON.stringify({ _tag: "Say", text: "and another thing" })) })
   await within(1_000, raw.closeFrame, "The server's close frame")
   await settle(ada)
@@ -108,7 +109,7 @@ it.each(states)(
   async (_, isAsleep) => {
     const room = worker.room()
     const ada = await worker.join(room, { name: "ada" })
-    const close = { opcode: 0x8, payload: closePayload(4000) }
+    const close = { opcode: 0x8, payload: Frame.closePayload(4000) }
     const endings = [
       // A close, and TCP breaks.
       [close],

@@ -5,7 +5,8 @@ import { createHmac } from "node:crypto"
 import { afterEach, assert, it } from "vitest"
 import { createTestHarness, type TestHarness } from "wrangler"
 import WebSocket from "ws"
-import { type Closed, closePayload, RawClient, within } from "./client.ts"
+import { closePayload } from "../../fuzz/Frame.ts"
+import { type Closed, RawClient, within } from "./client.ts"
 
 const root = new URL("../..", import.meta.url).pathname
 
