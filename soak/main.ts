@@ -51,8 +51,10 @@ const wakesOf = async (room: string): Promise<Readonly<Record<string, number>>> 
   const response = await fetch(`http://127.0.0.1:${server.port}/api/rooms/${room}/inspection`, {
     headers: { authorization: `Bearer ${token}` }
   })
-  const { wakes } = await response.json() as { wakes: ReadonlyArray<{ by: string; times: number }> }
-  return Object.fromEntries(wakes.map(({ by, times }) => [by, times]))
+  const { wakes } = await response.json() as {
+    readonly wakes: { readonly by: ReadonlyArray<{ readonly cause: string; readonly count: number }> }
+  }
+  return Object.fromEntries(wakes.by.map(({ cause, count }) => [cause, count]))
 }
 
 try {

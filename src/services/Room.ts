@@ -78,6 +78,7 @@ export interface Any extends Context.Key<any, any> {
   readonly lifetime: Lifetime | undefined
   readonly directory: boolean
   readonly limits: Partial<Limits.ClientLimits>
+  /** @internal */
   readonly wire?: Wire | undefined
 }
 
@@ -165,6 +166,7 @@ export interface Room<
   readonly lifetime: Lifetime | undefined
   readonly directory: boolean
   readonly limits: Partial<Limits.ClientLimits>
+  /** @internal */
   readonly wire?: Wire | undefined
   /**
    * Gives the room its handlers, as a plain object or as an effect that makes one. The effect runs once, when the layer
