@@ -3,8 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { figures } from "./figures.ts"
 import { bars, lines } from "./plot.ts"
-import { compatibilityDate, subjects } from "./servers.ts"
+import { subjects } from "./servers.ts"
 import { type Check, number, type Summary, tables, title } from "./summary.ts"
+import { compatibilityDate } from "./workerd.ts"
 
 export interface Report {
   readonly date: string

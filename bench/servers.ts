@@ -1,13 +1,12 @@
 /** The subjects, how each is bundled, and a server of it together with the process that loads it. */
 import { build as esbuild } from "esbuild"
-import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
-import { createRequire } from "node:module"
-import { tmpdir } from "node:os"
+import { execFileSync, fork } from "node:child_process"
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import type { Operations } from "./generator.ts"
 import { cpuMicros } from "./proc.ts"
+import * as Workerd from "./workerd.ts"
 
 export interface Subject {
   readonly name: string
@@ -36,9 +35,6 @@ export const subjects: ReadonlyArray<Subject> = [
   { name: "crossws", title: "crossws", module: "crossws", ...peer, state: false }
 ]
 
-/** The date that every subject runs under. */
-export const compatibilityDate = "2026-11-17"
-
 const example = "examples/hibernation-server/src/worker.ts"
 
 /** The Workers whose size is measured. */
@@ -49,8 +45,6 @@ export const workers: Readonly<Record<string, string>> = {
 
 const output = join(import.meta.dirname, ".out")
 const peers = join(import.meta.dirname, "peers")
-const require = createRequire(import.meta.url)
-const workerd: string = require("workerd").default
 
 export const moduleOf = (subject: Subject): string | undefined =>
   [".ts", ".js"].map((extension) => join(import.meta.dirname, "subjects", subject.module + extension)).find(existsSync)
@@ -125,20 +119,10 @@ export const bundle = async (
   return { file, bytes: code.length, gzip: gzipSync(code, { level: 9 }).length }
 }
 
-const children = new Set<ChildProcess>()
-const folders = new Set<string>()
-
-/** Nothing outlives the benchmark, however it ends. */
-process.on("exit", () => {
-  for (const child of children) child.kill("SIGKILL")
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
-})
-
 /** The files of a commit, in a folder that goes with the benchmark. They are given the packages of this tree. */
 const checkout = (commit: string): string => {
   const root = join(import.meta.dirname, "..")
-  const folder = mkdtempSync(join(tmpdir(), "dormouse-bench-"))
-  folders.add(folder)
+  const folder = Workerd.makeFolder()
   const git = (...parameters: ReadonlyArray<string>) =>
     execFileSync("git", parameters, { cwd: root, maxBuffer: 2 ** 30, stdio: ["ignore", "pipe", "inherit"] })
   const hash = git("rev-parse", "--verify", "--end-of-options", `${commit}^{commit}`).toString().trim()
@@ -155,75 +139,18 @@ export const builds = async (commit: string): Promise<ReadonlyArray<Subject>> =>
   return seeds.map(([name]) => ({ name, title: name, module: `seed-${name}`, ndjson: false, ...ours }))
 }
 
-const owned = <A extends ChildProcess>(child: A): A => {
-  children.add(child)
-  child.once("exit", () => children.delete(child))
-  return child
-}
-
-const gone = (child: ChildProcess) =>
-  new Promise<void>((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resolve()
-    child.once("exit", () => resolve())
-    child.kill("SIGKILL")
+/** A workerd of its own for a Worker. */
+const serve = async (modules: Record<string, string>, durable: boolean): Promise<Workerd.Server> => {
+  const { folder, start } = Workerd.install({
+    modules,
+    ...(durable ? { object: { className: "Room", binding: "ROOM" } } : {})
   })
-
-const capnp = (modules: ReadonlyArray<string>, disk: string, durable: boolean) => `
-using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    (name = "disk", disk = (path = ${JSON.stringify(disk)}, writable = true)),
-    (name = "main", worker = .main)
-  ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")]
-);
-const main :Workerd.Worker = (
-  modules = [${modules.map((name) => `(name = "${name}", esModule = embed "${name}")`).join(", ")}],
-  compatibilityDate = "${compatibilityDate}",
-  ${
-  durable
-    ? `durableObjectNamespaces = [(className = "Room", uniqueKey = "room", enableSql = true)],
-  durableObjectStorage = (localDisk = "disk"),
-  bindings = [(name = "ROOM", durableObjectNamespace = "Room")]`
-    : ""
-}
-);
-`
-
-export interface Server {
-  readonly pid: number
-  readonly port: number
-  readonly stop: () => Promise<void>
-}
-
-/** A workerd of its own for a Worker, given as its modules by name, the main one first. */
-const serve = async (modules: Record<string, string>, durable: boolean): Promise<Server> => {
-  const folder = mkdtempSync(join(tmpdir(), "dormouse-bench-"))
-  folders.add(folder)
-  mkdirSync(join(folder, "disk"))
-  for (const [name, code] of Object.entries(modules)) writeFileSync(join(folder, name), code)
-  writeFileSync(join(folder, "config.capnp"), capnp(Object.keys(modules), join(folder, "disk"), durable))
-  const child = owned(
-    spawn(workerd, ["serve", "--control-fd=3", join(folder, "config.capnp")], {
-      stdio: ["ignore", "ignore", "pipe", "pipe"]
-    })
-  )
-  let errors = ""
-  child.stderr!.on("data", (data: Buffer) => (errors = (errors + data).slice(-4_000)))
-  const port = await new Promise<number>((resolve, reject) => {
-    child.once("exit", () => reject(new Error(`workerd ended at once:\n${errors}`)))
-    child.stdio[3]!.on("data", (data: Buffer) => {
-      const found = /"port":(\d+)/.exec(String(data))?.[1]
-      if (found !== undefined) resolve(Number(found))
-    })
-  })
+  const server = await start()
   return {
-    pid: child.pid!,
-    port,
-    stop: async () => {
-      await gone(child)
-      rmSync(folder, { recursive: true, force: true })
-      folders.delete(folder)
+    ...server,
+    kill: async () => {
+      await server.kill()
+      Workerd.removeFolder(folder)
     }
   }
 }
@@ -246,8 +173,8 @@ export interface Target extends Generator {
 
 const generator = join(import.meta.dirname, "generator.ts")
 
-const generate = (subject: Subject, server: Server): Generator => {
-  const child = owned(fork(generator, [String(server.port), String(server.pid)]))
+const generate = (subject: Subject, server: Workerd.Server): Generator => {
+  const child = Workerd.owned(fork(generator, [String(server.port), String(server.pid)]))
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
   let last = 0
   child.on("message", ({ error, id, result }: { id: number; result: never; error?: string }) => {
@@ -265,11 +192,11 @@ const generate = (subject: Subject, server: Server): Generator => {
         waiting.set(++last, { resolve, reject })
         child.send({ id: last, name, options })
       }) as ReturnType<Operations[typeof name]>,
-    close: () => gone(child)
+    close: () => Workerd.gone(child)
   }
 }
 
-const load = (subject: Subject, server: Server): Target => {
+const load = (subject: Subject, server: Workerd.Server): Target => {
   const { call, close } = generate(subject, server)
   return {
     subject,
@@ -278,7 +205,7 @@ const load = (subject: Subject, server: Server): Target => {
     another: () => generate(subject, server),
     close: async () => {
       await close()
-      await server.stop()
+      await server.kill()
     }
   }
 }
@@ -312,14 +239,14 @@ export const evaluate = async (bundle: Bundle): Promise<number> => {
     const nothing = await request("")
     return Math.max(0, await request("import") - nothing)
   } finally {
-    await server.stop()
+    await server.kill()
   }
 }
 
 /** A server of ready-made frames in place of workerd: it shows how much the load generator itself can take. */
 export const openSource = async (ndjson: boolean): Promise<Target> => {
-  const child = owned(fork(generator, ["source"]))
+  const child = Workerd.owned(fork(generator, ["source"]))
   const { port } = await new Promise<{ readonly port: number }>((resolve) => child.once("message", resolve as never))
   const subject = { ...subjects[0]!, name: "source", title: "ready-made frames", ndjson }
-  return load(subject, { pid: child.pid!, port, stop: () => gone(child) })
+  return load(subject, { pid: child.pid!, port, kill: () => Workerd.gone(child) })
 }

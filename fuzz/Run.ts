@@ -8,7 +8,7 @@ import * as Handshake from "./Handshake.ts"
 import * as Pair from "./Pair.ts"
 import * as Random from "./Random.ts"
 import * as Script from "./Script.ts"
-import type { Memory, Server } from "./Server.ts"
+import * as Server from "./Server.ts"
 
 export interface Options {
   /** `7` begins with the first session of the seed 7, and `7.42` with its session 42. */
@@ -31,7 +31,7 @@ export interface Report {
   readonly said: number
   readonly slowest: number
   /** What is used once all is quiet: after the warm-up, and before anybody breaks the protocol. */
-  readonly memory: { readonly before: Memory; readonly after: Memory } | undefined
+  readonly memory: { readonly before: Server.Memory; readonly after: Server.Memory } | undefined
 }
 
 /** Something was not as it should be. */
@@ -77,30 +77,13 @@ const untilAsleep = 12_000
 const growth = 1.1
 
 // Once everybody hostile has gone, and their rooms sleep.
-const settled = async ({ memory }: Server): Promise<Memory> => {
+const settled = async ({ memory }: Server.Server): Promise<Server.Memory> => {
   await sleep(untilAsleep)
   return memory()
 }
 
-// What workerd itself remarks of clients that are wrong, or gone. No Worker can catch it.
-const remarks = [
-  // Of a host or a target no URL can be made: the request reaches no Worker.
-  /^Uncaught exception: .*Fetch API cannot load: /,
-  // The object is told, too.
-  /^Uncaught exception: .*WebSocket protocol error; protocolError\.statusCode = \d+/,
-  // Of a connection that breaks off while much is being sent to it.
-  /^e = kj\/compat\/http\.c\+\+:\d+: failed: expected !currentlySending;/
-]
-
-const faults = ({ log }: Server): ReadonlyArray<string> =>
-  log
-    .filter(({ level, message }) =>
-      (level === "error" || level === "warn") && remarks.every((remark) => !remark.test(message))
-    )
-    .map(({ level, message }) => `logged as ${level}: ${message.slice(0, 500)}`)
-
 /** Plays sessions until there were enough frames and handshakes. Rejects with a {@link Violation}. */
-export const run = async (server: Server, options: Options): Promise<Report> => {
+export const run = async (server: Server.Server, options: Options): Promise<Report> => {
   const { frames, handshakes, measures = true, onProgress } = options
   const [seed, first = "0"] = options.seed.split(".")
   const closes = new Map<number, number>()
@@ -124,7 +107,7 @@ export const run = async (server: Server, options: Options): Promise<Report> => 
   })
   // What shows at the others, or in the log, was done by one of these.
   const look = () => {
-    const found = [...faults(server), ...pairs.flatMap((pair) => pair.problems)]
+    const found = [...Server.faults(server), ...pairs.flatMap((pair) => pair.problems)]
     if (found.length === 0) return
     const sessions = [...ended, ...underWay].map(([session, what]) => `  ${seed}.${session}: ${what}`)
     problems.push(...found, "One of these has done it:", ...sessions)
@@ -178,7 +161,9 @@ export const run = async (server: Server, options: Options): Promise<Report> => 
         memory = { before, after: await settled(server) }
         if (memory.after.heap > before.heap * growth) {
           problems.push(
-            `the heap had ${megabytes(before.heap)} after the warm-up, and has ${megabytes(memory.after.heap)}`
+            `the heap had ${Server.megabytes(before.heap)} after the warm-up, and has ${
+              Server.megabytes(memory.after.heap)
+            }`
           )
         }
       }
@@ -194,5 +179,3 @@ export const run = async (server: Server, options: Options): Promise<Report> => 
   if (problems.length > 0) throw new Violation(problems, culprit === undefined ? seed! : `${seed}.${culprit}`)
   return report()
 }
-
-export const megabytes = (bytes: number): string => `${(bytes / 1_000_000).toFixed(1)} MB`

@@ -161,3 +161,23 @@ export const start = async (
     }
   }
 }
+
+// What workerd itself remarks of clients that are wrong, or gone. No Worker can catch it.
+const remarks = [
+  // Of a host or a target no URL can be made: the request reaches no Worker.
+  /^Uncaught exception: .*Fetch API cannot load: /,
+  // The object is told, too.
+  /^Uncaught exception: .*WebSocket protocol error; protocolError\.statusCode = \d+/,
+  // Of a connection that breaks off while much is being sent to it.
+  /^e = kj\/compat\/http\.c\+\+:\d+: failed: expected !currentlySending;/
+]
+
+/** What was logged and should not have been. */
+export const faults = ({ log }: Server): ReadonlyArray<string> =>
+  log
+    .filter(({ level, message }) =>
+      (level === "error" || level === "warn") && remarks.every((remark) => !remark.test(message))
+    )
+    .map(({ level, message }) => `logged as ${level}: ${message.slice(0, 500)}`)
+
+export const megabytes = (bytes: number): string => `${(bytes / 1_000_000).toFixed(1)} MB`

@@ -46,8 +46,8 @@ const summary = (): string => {
     `${frames} frames and ${handshakes} requests in ${sessions} sessions`,
     `${said} messages of others, the slowest in ${Math.round(slowest)} ms`,
     ...(after === undefined || before === undefined ? [] : [
-      `heap ${Run.megabytes(before.heap)} → ${Run.megabytes(after.heap)}`,
-      `resident ${Run.megabytes(before.resident)} → ${Run.megabytes(after.resident)}`
+      `heap ${Server.megabytes(before.heap)} → ${Server.megabytes(after.heap)}`,
+      `resident ${Server.megabytes(before.resident)} → ${Server.megabytes(after.resident)}`
     ]),
     `seed ${seed}`,
     Terminal.seconds()

@@ -1,172 +1,183 @@
-/** Clients of chats that talk, come and go, and ping. */
-import { performance } from "node:perf_hooks"
-import WebSocket from "ws"
+/**
+ * Thousands of clients of the deployed Worker. Most talk, in small rooms, and some of them leave and come back. The others
+ * say nothing, in large rooms that sleep. All of them ping.
+ */
+import { type Client, dial, masked } from "../bench/client.ts"
 
-/** Clients of a room. */
-const size = 50
+/** How long an answer may take on a busy machine, in milliseconds. */
+const patience = 20_000
 
-/** Milliseconds between two pings of a client. */
-const pingPause = 25_000
+/** So many talk in a room, and so many are silent in one. */
+const sizes = { talking: 20, silent: 100 }
 
-/** Messages a second, and clients that leave and come back a second. */
-const rates = { talk: 60, churn: 10 }
+/** Which share of the clients is silent. */
+const silence = 0.25
 
-interface Client {
-  socket: WebSocket
+/** How often each of them pings, in milliseconds. */
+const heartbeat = 20_000
+
+/** For every thousand clients, so often a second. */
+const rates = { says: 25, leaves: 1 }
+
+/** A close frame with 1000. */
+const goodbye = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8])
+
+interface Member {
   readonly room: string
-  /** Pings without an answer. */
-  waiting: number
-}
-
-interface Spoken {
-  readonly at: number
-  /** Who was there, and has not heard it yet. */
-  readonly deaf: Set<Client>
+  readonly isSilent: boolean
+  client: Client | undefined
+  isLeaving: boolean
+  /** When it has pinged and said what was not answered yet. */
+  pinged: number | undefined
+  said: number | undefined
 }
 
 export interface Crowd {
-  readonly rooms: ReadonlyArray<string>
-  /** Rooms in which nobody speaks. */
-  readonly quiet: ReadonlyArray<string>
-  readonly fill: (clients: number, onProgress: (open: number) => void) => Promise<void>
-  readonly start: () => void
+  readonly problems: ReadonlyArray<string>
+  /** The rooms in which nobody speaks. */
+  readonly silent: ReadonlyArray<string>
+  /** Those who have left and come back so far. */
+  readonly returned: () => number
+  readonly pongs: () => number
+  /** How long each delivery took since this was asked last, in milliseconds. */
+  readonly takeLatencies: () => Float64Array
+  /** They begin to talk, to ping, and to come and go. */
+  readonly begin: () => void
   readonly stop: () => void
-  readonly open: () => number
-  readonly unanswered: () => number
-  readonly quietPings: () => number
-  /** Since the last report. Times are in milliseconds. */
-  readonly report: () => { said: number; lost: number; p50: number; p99: number; pings: number }
-  readonly close: () => void
 }
 
-export const make = (port: number): Crowd => {
-  const rooms: Array<string> = []
-  const quiet: Array<string> = []
-  const clients: Array<Client> = []
-  const speaking: Array<Client> = []
-  const members = new Map<string, Set<Client>>()
-  const spoken = new Map<string, Spoken>()
-  const timers: Array<NodeJS.Timeout> = []
-  let times: Array<number> = []
-  let said = 0
-  let lost = 0
-  let pings = 0
-  let quietPings = 0
-  let count = 0
+/** They enter. `onEntered` is told how many have. */
+export const make = async (port: number, clients: number, onEntered: (entered: number) => void): Promise<Crowd> => {
+  const problems: Array<string> = []
+  const wrong = (problem: string) => problems.length < 20 && problems.push(problem)
+  const silentClients = Math.floor(clients * silence)
+  const members = Array.from({ length: clients }, (_, index): Member => {
+    const isSilent = index < silentClients
+    const room = isSilent ? `silent-${Math.floor(index / sizes.silent)}` : `talk-${Math.floor(index / sizes.talking)}`
+    return { room, isSilent, client: undefined, isLeaving: false, pinged: undefined, said: undefined }
+  })
+  const talking = members.slice(silentClients)
+  let latencies: Array<number> = []
+  let returned = 0
+  let pongs = 0
+  let isOver = false
 
-  const hear = (client: Client, text: string) => {
-    if (text === "pong") {
-      client.waiting--
+  const listen = (member: Member) => (line: string) => {
+    if (line === "pong") {
+      if (member.pinged === undefined) wrong(`a client in ${member.room} got a pong for nothing`)
+      member.pinged = undefined
+      pongs++
       return
     }
-    const now = performance.now()
-    for (const line of text.split("\n")) {
-      const id = /"text":"#(\d+)"/.exec(line)?.[1]
-      const message = id === undefined ? undefined : spoken.get(id)
-      if (message === undefined || !message.deaf.delete(client)) continue
-      times.push(now - message.at)
-      if (message.deaf.size === 0) spoken.delete(id!)
-    }
+    const sent = Number(/"_tag":"Said".*"text":"([\d.]+)"/.exec(line)?.[1])
+    if (Number.isNaN(sent)) return
+    latencies.push(performance.now() - sent)
+    if (member.said === sent) member.said = undefined
   }
 
-  const connect = (client: Omit<Client, "socket"> & { socket: WebSocket | undefined }) =>
-    new Promise<Client>((resolve, reject) => {
-      const socket = new WebSocket(`ws://127.0.0.1:${port}/rooms/${client.room}?name=soak`, "ndjson", {
-        perMessageDeflate: false
-      })
-      client.socket = socket
-      // SAFETY: it has a socket now.
-      const whole = client as Client
-      socket.on("message", (data) => hear(whole, String(data)))
-      socket.on("error", reject)
-      socket.on(
-        "unexpected-response",
-        (_, { statusCode }) => reject(new Error(`A client was refused with ${statusCode}.`))
-      )
-      socket.on("open", () => {
-        members.get(client.room)!.add(whole)
-        resolve(whole)
-      })
+  const enter = async (member: Member): Promise<void> => {
+    member.client = await dial({
+      port,
+      path: `rooms/${member.room}`,
+      ndjson: false,
+      count: () => {},
+      closed: (why) => {
+        member.client = undefined
+        if (!member.isLeaving && !isOver) wrong(`a client in ${member.room} was closed: ${why}`)
+        if (!isOver) void comeBack(member)
+      }
     })
-
-  const leave = (client: Client) => {
-    members.get(client.room)!.delete(client)
-    for (const [id, { deaf }] of spoken) if (deaf.delete(client) && deaf.size === 0) spoken.delete(id)
-    client.waiting = 0
-    client.socket.removeAllListeners("message")
-    client.socket.close(1000)
+    member.client.tap = listen(member)
   }
-
-  const speak = () => {
-    const client = speaking[Math.floor(Math.random() * speaking.length)]
-    if (client === undefined || client.socket.readyState !== WebSocket.OPEN) return
-    const id = `${count++}`
-    spoken.set(id, { at: performance.now(), deaf: new Set(members.get(client.room)) })
-    client.socket.send(`{"_tag":"Say","text":"#${id}"}`)
-    said++
-  }
-
-  const churn = () => {
-    const client = speaking[Math.floor(Math.random() * speaking.length)]
-    if (client === undefined || client.socket.readyState !== WebSocket.OPEN) return
-    leave(client)
-    connect(client).catch(() => lost++)
-  }
-
-  // All of them within the pause, and not at once.
-  let next = 0
-  const ping = () => {
-    for (let n = 0; n < clients.length / (pingPause / 100); n++) {
-      const client = clients[next++ % clients.length]!
-      if (client.socket.readyState !== WebSocket.OPEN) continue
-      client.waiting++
-      client.socket.send("ping")
-      pings++
-      if (quiet.includes(client.room)) quietPings++
+  const comeBack = async (member: Member) => {
+    Object.assign(member, { isLeaving: false, pinged: undefined, said: undefined })
+    try {
+      await enter(member)
+      returned++
+    } catch (cause) {
+      wrong(`a client could not come back to ${member.room}: ${String(cause)}`)
     }
   }
 
+  let entered = 0
+  let next = 0
+  const entering = async () => {
+    while (next < members.length) {
+      await enter(members[next++]!)
+      onEntered(++entered)
+    }
+  }
+  await Promise.all(Array.from({ length: 32 }, entering))
+
+  const isReady = ({ client, isLeaving }: Member) => client !== undefined && !isLeaving
+  const any = (): Member => talking[Math.floor(Math.random() * talking.length)]!
+
+  // What is done so often a second: how much of it is due by now.
+  const pace = (perSecond: number, act: () => void) => {
+    const start = performance.now()
+    let done = 0
+    return (now: number) => {
+      for (const due = Math.floor((now - start) / 1_000 * perSecond); done < due; done++) act()
+    }
+  }
+
+  const say = () => {
+    const member = any()
+    if (!isReady(member) || member.said !== undefined) return
+    member.said = performance.now()
+    member.client!.socket.write(masked(JSON.stringify({ _tag: "Say", text: String(member.said) })))
+  }
+  // Who leaves waits for its pong: workerd keeps the object of one awake that breaks off before.
+  const leave = () => {
+    const member = any()
+    if (!isReady(member) || member.pinged !== undefined) return
+    member.isLeaving = true
+    member.client!.socket.write(goodbye)
+  }
+  let turn = 0
+  const ping = () => {
+    const member = members[turn++ % members.length]!
+    if (!isReady(member) || member.pinged !== undefined) return
+    member.pinged = performance.now()
+    member.client!.socket.write(masked("ping"))
+  }
+  const look = () => {
+    const now = performance.now()
+    for (const { pinged = now, room, said = now } of members) {
+      if (now - pinged > patience) wrong(`a ping in ${room} was not answered`)
+      if (now - said > patience) wrong(`a client in ${room} did not hear what it had said`)
+    }
+  }
+
+  const timers: Array<NodeJS.Timeout> = []
   return {
-    rooms,
-    quiet,
-    fill: async (most, onProgress) => {
-      while (clients.length < most) {
-        const room = `soak-${rooms.length}`
-        rooms.push(room)
-        members.set(room, new Set())
-        const isQuiet = rooms.length % 10 === 0
-        if (isQuiet) quiet.push(room)
-        const places = Array.from({ length: Math.min(size, most - clients.length) })
-        const batch = await Promise.all(places.map(() => connect({ room, waiting: 0, socket: undefined })))
-        clients.push(...batch)
-        if (!isQuiet) speaking.push(...batch)
-        onProgress(clients.length)
-      }
+    problems,
+    silent: [...new Set(members.filter(({ isSilent }) => isSilent).map(({ room }) => room))],
+    returned: () => returned,
+    pongs: () => pongs,
+    takeLatencies: () => {
+      const taken = Float64Array.from(latencies).toSorted()
+      latencies = []
+      return taken
     },
-    start: () =>
-      void timers.push(
-        setInterval(speak, 1_000 / rates.talk),
-        setInterval(churn, 1_000 / rates.churn),
-        setInterval(ping, 100)
-      ),
-    stop: () => timers.forEach(clearInterval),
-    open: () => clients.filter(({ socket }) => socket.readyState === WebSocket.OPEN).length,
-    unanswered: () => clients.filter(({ waiting }) => waiting > 1).length,
-    quietPings: () => quietPings,
-    report: () => {
-      const now = performance.now()
-      for (const [id, { at }] of spoken) {
-        if (now - at < 30_000) continue
-        lost++
-        spoken.delete(id)
-      }
-      const sorted = times.toSorted((a, b) => a - b)
-      const at = (share: number) => Math.round(sorted[Math.floor(sorted.length * share)] ?? 0)
-      const report = { said, lost, p50: at(0.5), p99: at(0.99), pings }
-      times = []
-      said = lost = pings = 0
-      return report
+    begin: () => {
+      const paces = [
+        pace(rates.says * clients / 1_000, say),
+        pace(rates.leaves * clients / 1_000, leave),
+        pace(clients * 1_000 / heartbeat, ping)
+      ]
+      timers.push(
+        setInterval(() => {
+          const now = performance.now()
+          for (const pace of paces) pace(now)
+        }, 5),
+        setInterval(look, 5_000)
+      )
     },
-    close: () => clients.forEach(({ socket }) => socket.terminate())
+    stop: () => {
+      isOver = true
+      for (const timer of timers) clearInterval(timer)
+      for (const { client } of members) client?.socket.destroy()
+    }
   }
 }
