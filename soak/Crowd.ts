@@ -79,6 +79,7 @@ export const make = async (port: number, clients: number, onEntered: (entered: n
     member.client = await dial({
       port,
       path: `rooms/${member.room}`,
+      address: "198.51.100.1",
       ndjson: false,
       count: () => {},
       closed: (why) => {
