@@ -112,7 +112,10 @@ export interface Keeper {
   readonly entering?: (connection: ConnectionRegistry.Connection) => Effect.Effect<unknown, unknown>
   /** The state of a connection has changed. */
   readonly changed?: (id: ConnectionId.ConnectionId, state: string | undefined) => Effect.Effect<unknown>
-  /** A connection has left the room, or was refused after all. Its socket and its close are given if there are any. */
+  /**
+   * A connection has left the room, or was refused after all. Its socket is given if there is one, and its close if it is
+   * the room's own.
+   */
   readonly left?: (
     id: ConnectionId.ConnectionId,
     socket?: Sockets.Socket,

@@ -159,11 +159,11 @@ export const make = (
     })
 
   // The room forgets the socket at once. The close handler waits for the handlers that still run for it.
-  const depart = Effect.fnUntraced(function*(socket: Sockets.Socket, close: CloseCode.Close) {
+  const depart = Effect.fnUntraced(function*(socket: Sockets.Socket, close: CloseCode.Close, isOurs = false) {
     const { id } = yield* assembly.registry.identify(socket)
     if (!(yield* assembly.registry.forget(socket))) return
     assembly.leaving.add(id)
-    yield* tell(assembly, ({ left }) => left?.(id, socket, close))
+    yield* tell(assembly, ({ left }) => left?.(id, socket, isOurs ? close : undefined))
     yield* mailbox.last(socket, () => leave(socket, close))
   })
 
@@ -173,7 +173,7 @@ export const make = (
     Storage.afterwards(() => {
       if (expelled.has(socket)) return
       assembly.outbox.close(socket, code, reason)
-      const departure = depart(socket, { code, reason, wasClean: true })
+      const departure = depart(socket, { code, reason, wasClean: true }, true)
       expelled.set(socket, start.fork(Effect.catchCause(departure, (cause) => report(socket, "close", cause))))
     })
 

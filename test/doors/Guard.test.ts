@@ -684,3 +684,11 @@ it.effect("a message that its schema refuses is not lost without a word (PM-4)",
     )
     assert.strictEqual(failure.reason._tag, "InvalidMessage")
   }))
+
+it.effect("a client that closes with the code of a flood has flooded nobody (LM-11)", () =>
+  Effect.gen(function*() {
+    const room = yield* make({})
+    const enter = room.connect("/", { claims: claims({}, "192.0.2.1") })
+    for (const code of [4009, 4013, 4509]) yield* (yield* enter).close(code)
+    yield* enter
+  }))

@@ -1,6 +1,8 @@
 /** The deployed Worker with a fault, which the variable `FAULT` names. */
 import deployed, { ChatRoom as Room, type Env } from "../../../src/worker.ts"
 
+export { ChatInspector } from "../../../src/worker.ts"
+
 const hasFault = (env: object, fault: string): boolean => (env as { readonly FAULT?: string }).FAULT === fault
 
 export class ChatRoom extends Room {
