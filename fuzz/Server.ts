@@ -172,12 +172,14 @@ const remarks = [
   /^e = kj\/compat\/http\.c\+\+:\d+: failed: expected !currentlySending;/
 ]
 
+// The house logs JSON, by `console.log`: the level is in the line.
+const isFault = ({ level, message }: Line): boolean =>
+  level === "error" || level === "warn" || /"level":"(?:WARN|ERROR|FATAL)"/.test(message)
+
 /** What was logged and should not have been. */
 export const faults = ({ log }: Server): ReadonlyArray<string> =>
   log
-    .filter(({ level, message }) =>
-      (level === "error" || level === "warn") && remarks.every((remark) => !remark.test(message))
-    )
+    .filter((line) => isFault(line) && remarks.every((remark) => !remark.test(line.message)))
     .map(({ level, message }) => `logged as ${level}: ${message.slice(0, 500)}`)
 
 export const megabytes = (bytes: number): string => `${(bytes / 1_000_000).toFixed(1)} MB`

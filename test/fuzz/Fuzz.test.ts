@@ -21,6 +21,7 @@ describe("a Worker with a fault is found out, and the session that shows it is t
   it.each([
     ["deaf", "in the room quiet: client 0 heard message 8 of client 0, and not 7"],
     ["throws", "logged as error: Uncaught Error: polluted"],
+    ["logs", `logged as log: {"level":"ERROR"}`],
     ["echoes", "an error with the client's own words"],
     ["misleads", "in the room quiet: client 0 heard of a stranger"]
   ])("%s", async (FAULT, problem) => {

@@ -10,6 +10,7 @@ export class ChatRoom extends Room {
     const text = String(frame)
     if (hasFault(this.env, "deaf") && text.includes(`"pair-quiet-0-7"`)) return
     if (hasFault(this.env, "throws") && text.includes("__proto__")) throw new Error("polluted")
+    if (hasFault(this.env, "logs") && text.includes("__proto__")) console.log(JSON.stringify({ level: "ERROR" }))
     if (hasFault(this.env, "echoes") && text.includes("fuzz-canary")) {
       return socket.send(`{"_tag":"Error","code":"InvalidMessage","message":${JSON.stringify(text)}}`)
     }
