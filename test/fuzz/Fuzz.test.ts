@@ -1,9 +1,11 @@
 import { spawnSync } from "node:child_process"
+import { setTimeout as sleep } from "node:timers/promises"
 import { afterEach, assert, describe, it } from "vitest"
 import * as Random from "../../fuzz/Random.ts"
 import * as Run from "../../fuzz/Run.ts"
 import * as Script from "../../fuzz/Script.ts"
 import * as Server from "../../fuzz/Server.ts"
+import * as Crowd from "../../soak/Crowd.ts"
 
 let server: Server.Server | undefined
 
@@ -43,13 +45,33 @@ it("the same seed sends the same bytes (FZ-2)", () => {
   assert.notStrictEqual(bytes("1"), bytes("2"))
 })
 
-it("a run says what is wrong with its options (FZ-2)", () => {
-  const fuzz = (...options: ReadonlyArray<string>) =>
-    spawnSync(process.execPath, [new URL("../../fuzz/main.ts", import.meta.url).pathname, ...options], {
-      encoding: "utf8"
-    })
-  assert.match(fuzz("--help").stdout, /^npm run fuzz -- \[options\]/)
-  const wrong = fuzz("--frames", "many")
-  assert.match(wrong.stderr, /^"many" is no number of frames/)
-  assert.strictEqual(wrong.status, 2)
+it("a crowd talks, and a room in which clients only ping sleeps on (FZ-3)", async () => {
+  server = await Server.start()
+  const crowd = await Crowd.make(server.port, 400, () => undefined)
+  try {
+    for (const room of crowd.silent) await server.evict(room)
+    crowd.begin()
+    await sleep(4_000)
+    assert.deepStrictEqual(await Promise.all(crowd.silent.map(server.evict)), [false])
+    assert.deepStrictEqual(crowd.problems, [])
+    assert.isAbove(crowd.pongs(), 50)
+    assert.isAbove(crowd.takeLatencies().length, 500)
+    assert.isAbove(crowd.returned(), 0)
+  } finally {
+    crowd.stop()
+  }
 })
+
+it.each([["fuzz", "frames"], ["soak", "clients"]])(
+  "%s says what is wrong with its options (FZ-2, FZ-3)",
+  (name, option) => {
+    const run = (...options: ReadonlyArray<string>) =>
+      spawnSync(process.execPath, [new URL(`../../${name}/main.ts`, import.meta.url).pathname, ...options], {
+        encoding: "utf8"
+      })
+    assert.isTrue(run("--help").stdout.startsWith(`npm run ${name} -- [options]`))
+    const wrong = run(`--${option}`, "many")
+    assert.isTrue(wrong.stderr.startsWith(`"many" is no number of ${option}`))
+    assert.strictEqual(wrong.status, 2)
+  }
+)
