@@ -78,7 +78,7 @@ export const run = async (
 export interface Worker {
   /** Its modules by name, the main one first. */
   readonly modules: Readonly<Record<string, string>>
-  /** The class of its objects, and their binding, if it has any. */
+  /** The class of its objects and their binding, for a Worker that has objects. */
   readonly object?: { readonly className: string; readonly binding: string }
   /** `workerd:unsafe`, which sends objects to sleep. */
   readonly unsafe?: boolean

@@ -6,7 +6,7 @@
  * call ends at once with an `RpcClientError`. A stream may be *pushed*: nothing runs while it is open, the object may
  * sleep, and what the room pushes reaches it after every wake.
  *
- * The room may have deadlines, a journal, a lifetime and a directory, as any room may. Their layers go below its own.
+ * The room may have deadlines, a journal, a lifetime and a directory, like every room. Their layers go below its own.
  *
  * **Example** (a counter that everybody may watch)
  *
