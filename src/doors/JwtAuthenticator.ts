@@ -30,6 +30,7 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -104,8 +105,11 @@ const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<
   Authenticator.Authenticator["Service"],
   InvalidOption
 > {
-  const skew = Duration.toSeconds(options.skew ?? "5 seconds")
-  if (!Number.isFinite(skew)) return yield* new InvalidOption({ option: "skew", detail: "It is infinite." })
+  const skew = Option.match(Duration.fromInput(options.skew ?? "5 seconds"), {
+    onNone: () => NaN,
+    onSome: Duration.toSeconds
+  })
+  if (!Number.isFinite(skew)) return yield* new InvalidOption({ option: "skew", detail: "It is no finite time." })
   const { algorithms, key } = yield* keyOf(options)
   const { audience, issuer } = options
   const settings = {

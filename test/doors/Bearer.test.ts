@@ -64,6 +64,8 @@ it("without its token, a request keeps what else it says (AU-3)", () => {
   assert.isNull(bare.headers.get("sec-websocket-protocol"))
   assert.strictEqual(bare.headers.get("authorization"), "Basic eA==")
   assert.strictEqual(Bearer.strip(carrier({}, `${url}?name=a%20b`)).url, `${url}?name=a%20b`)
+  const twice = Bearer.strip(carrier({ "sec-websocket-protocol": "bearer, a.b.c, bearer, d.e.f, plain, bearer" }))
+  assert.strictEqual(twice.headers.get("sec-websocket-protocol"), "plain")
 })
 
 it("a web request is stripped as it is handed on (AU-3)", () => {

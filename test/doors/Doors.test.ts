@@ -62,7 +62,7 @@ it.effect("only pages of the same origin may enter, and who is no browser (OR-1,
 it.effect("other origins are listed, as a whole, in whatever form a URL may have (OR-1, OR-2)", () =>
   Effect.gen(function*() {
     const doors = yield* make({
-      origins: ["HTTPS://App.Example:443", "https://bücher.example", "http://[::1]:80", "capacitor://localhost"]
+      origins: ["HTTPS://App.Example:443", "https://bücher.example", "http://[::1]:80", "capacitor://LocalHost"]
     })
     for (
       const origin of [

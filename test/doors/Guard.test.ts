@@ -662,13 +662,15 @@ it.effect("what the guard keeps beside a socket outlives an inspector that goes 
   Effect.gen(function*() {
     const room = yield* make({ messageBurst: 2, messagesPerSecond: 1 })
     const client = yield* room.connect()
+    for (const text of ["1", "2"]) yield* client.send(text)
     yield* room.run(Inside.use((inside) =>
       Effect.sync(() => {
         const [socket] = inside.sockets.list()
         inside.registry.setBeside(socket!, { since: 0, beside: inside.registry.beside(socket!) })
       })
     ))
-    for (const text of ["1", "2", "3"]) yield* client.send(text)
+    yield* room.evict
+    yield* client.send("3")
     assert.include(String((yield* client.receivedFrames).at(-1)), "RateLimited")
   }))
 

@@ -312,7 +312,20 @@ it.effect("options that cannot be are told when the layer is built, without the 
       // SAFETY: this is what may stand in a variable.
       assert.strictEqual((yield* failing({ jwks: jwks as jose.JSONWebKeySet })).option, "jwks")
     }
-    assert.strictEqual((yield* failing({ secret, skew: Duration.infinity })).option, "skew")
+    for (const skew of [Duration.infinity, "abc" as Duration.Input]) {
+      assert.strictEqual((yield* failing({ secret, skew })).option, "skew")
+    }
+    // SAFETY: this is what may stand in a variable.
+    assert.strictEqual((yield* failing({} as JwtAuthenticator.Options)).option, "jwks")
+    for (const address of ["http://id.example/keys", "file:///keys", "ftp://id.example/keys"]) {
+      assert.strictEqual((yield* failing({ jwks: new URL(address) })).option, "jwks", address)
+    }
+    assert.strictEqual((yield* failing({ jwks: { keys: [] } })).option, "jwks")
+    for (const algorithms of [[], ["none"], ["RS256", "HS256"]]) {
+      const jwks = new URL("https://id.example/keys")
+      // SAFETY: as above.
+      assert.strictEqual((yield* failing({ jwks, algorithms: algorithms as ["RS256"] })).option, "algorithms")
+    }
   }))
 
 // Serves a key set, as a test says.

@@ -60,3 +60,8 @@ it("rooms are names, or beginnings of names (PM-1)", () => {
   assert.isTrue(mayEnter(["*"], "tea"))
   assert.isFalse(mayEnter(["t*a", "", "."], "tea"))
 })
+
+it("what never ends has no time at which it does (AU-9)", () => {
+  const claims = Principal.toClaims({ ...Principal.anonymous, expiresAt: Infinity })
+  assert.isUndefined(Principal.fromClaims(claims).expiresAt)
+})

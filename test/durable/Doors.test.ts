@@ -1,10 +1,12 @@
 import { assert, it } from "@effect/vitest"
 import { env } from "cloudflare:workers"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/testing/TestClock"
 import * as jose from "jose"
 import type * as Claims from "../../src/domain/Claims.ts"
 import * as Authenticator from "../../src/doors/Authenticator.ts"
@@ -140,4 +142,12 @@ it.effect("an object is entered through the doors, and its room is handed no tok
     assert.strictEqual(limited.headers.get("retry-after"), "60")
     assert.strictEqual((yield* ask("", { origin: "https://evil.invalid" })).status, 403)
     assert.lengthOf(sent, 3)
+  }))
+
+it.effect("a binding that does not answer holds nobody up for more than a second (RA-4)", () =>
+  Effect.gen(function*() {
+    const { take } = DurableRates.make({ connects: { limit: () => new Promise(() => {}) } })
+    const taking = yield* Effect.forkChild(take("connects", "192.0.2.1"), { startImmediately: true })
+    yield* TestClock.adjust("1 second")
+    assert.isUndefined(yield* Fiber.join(taking))
   }))

@@ -132,3 +132,16 @@ it.effect("a call over the rate dies at once, and what steers a call is no messa
     assert.include(yield* ask(`{"_tag":"Ping",${request(4).slice(1)}`), "Refused")
     assert.notInclude(yield* ask(`{"_tag":"Eof"}`), "Refused")
   }))
+
+it.effect("a call to a room that has not started dies at once (LC-17, RP-1)", () =>
+  Effect.gen(function*() {
+    let isBroken = false
+    const Breaking = Layer.effectDiscard(Effect.suspend(() => isBroken ? Effect.die("broken") : Effect.void))
+    const room = yield* MemoryRoom.make(Ticker.room, Layer.merge(TickerLive, Breaking))
+    const client = yield* room.connect()
+    isBroken = true
+    yield* room.evict
+    yield* client.sendFrame(`{"_tag":"Request","id":"7","tag":"Nobody","payload":null,"headers":[]}`)
+    const [frame] = yield* client.receivedFrames
+    assert.deepInclude(JSON.parse(String(frame)), { _tag: "Exit", requestId: "7" })
+  }))

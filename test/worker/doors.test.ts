@@ -12,7 +12,7 @@ const root = new URL("../..", import.meta.url).pathname
 
 let harness: TestHarness | undefined
 
-const start = async (vars: Record<string, string> = {}) => {
+const start = async (vars: Record<string, string | boolean> = {}) => {
   harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml", vars }] })
   return (await harness.listen()).url
 }
@@ -164,6 +164,31 @@ it("a variable of a token that is empty, or stands alone, opens no door (AU-10)"
     const url = await start(vars)
     assert.strictEqual((await ask(url, "/rooms/a")).status, 503)
     assert.isTrue(harness!.getLogs().some((line) => JSON.stringify(line).includes(Object.keys(vars)[0]!)))
+    await harness!.close()
+  }
+})
+
+it("each number of LIMITS is counted where it must be, for all rooms of an address (RA-1, LM-9, LM-10)", async () => {
+  for (const [limits, most] of [[{ newRoomsPerAddress: 3 }, 3], [{ connectsPerAddress: 1_000 }, 30]] as const) {
+    const url = await start({ LIMITS: JSON.stringify(limits) })
+    const statuses = []
+    for (let n = 0; n < most + 2; n++) {
+      const { socket, status } = await ask(url, `/rooms/one-of-${n}`)
+      statuses.push(status)
+      socket.close()
+    }
+    assert.deepStrictEqual(statuses, [...Array.from({ length: most }, () => 101), 429, 429])
+    await harness!.close()
+  }
+})
+
+it("what is no token and no list of them opens no API (AI-13)", async () => {
+  for (const API_TOKEN of [false, true]) {
+    const url = await start({ API_TOKEN })
+    const response = await fetch(new URL("/api/rooms/a/connections", url), {
+      headers: { authorization: `Bearer ${API_TOKEN}` }
+    })
+    assert.strictEqual(response.status, 503)
     await harness!.close()
   }
 })
