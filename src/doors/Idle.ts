@@ -61,7 +61,8 @@ export const watch = Effect.fnUntraced(function*(
         yield* Effect.ignore(assembly.lifecycle.disconnect(identity.success.id, silent))
       }
     }
-    if (next < Infinity && !isSet) yield* set(Math.max(next, now + idle / 8))
+    // It comes no later than what a newcomer may have set meanwhile.
+    if (next < Infinity) yield* set(Math.max(next, now + idle / 8))
   })
 
   const begin = Effect.flatMap(

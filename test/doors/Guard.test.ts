@@ -591,6 +591,24 @@ it.effect("a deploy that shortens the time of silence, or begins with it, is hea
     assert.strictEqual((yield* other.closed)?.code, 4012)
   }))
 
+it.effect("a newcomer who comes while the silent are closed puts off nobody's time (LM-7)", () =>
+  Effect.gen(function*() {
+    let comes: Effect.Effect<unknown, unknown> = Effect.void
+    const room = yield* make({ idleSeconds: 80 }, { close: () => comes })
+    const first = yield* room.connect()
+    yield* TestClock.adjust("40 seconds")
+    const second = yield* room.connect()
+    comes = Effect.suspend(() => {
+      comes = Effect.void
+      return room.connect()
+    })
+    yield* TestClock.adjust("40 seconds")
+    assert.strictEqual((yield* first.closed)?.code, 4012)
+    assert.strictEqual(yield* room.run(Hall.use(({ count }) => count())), 2)
+    yield* TestClock.adjust("40 seconds")
+    assert.strictEqual((yield* second.closed)?.code, 4012)
+  }))
+
 it.effect("a clock that is set back makes nobody speak later (LM-7)", () =>
   Effect.gen(function*() {
     yield* TestClock.setTime(10_000_000)
