@@ -14,19 +14,12 @@ if (isMissing) console.warn(`There is no ${executablePath}, so the page is not t
 /** Tests in a browser. Where nobody looks, a skipped test passes for a good one: in CI they fail without one. */
 export const describeInBrowser = describe.skipIf(isMissing && !process.env.CI)
 
-/** Runs the browser and the Worker, for the tests of one `describe`. */
-export const useBrowser = (secrets: Readonly<Record<string, string>> = {}) => {
-  let harness: TestHarness | undefined
+/** Runs the browser, for the tests of one `describe`. */
+export const useChromium = () => {
   let browser: Browser | undefined
-  let url = new URL("http://127.0.0.1")
 
   beforeAll(async () => {
     assert.isFalse(isMissing, `${executablePath} is needed: apt-get install chromium`)
-    harness = createTestHarness({
-      root: fileURLToPath(new URL("../..", import.meta.url)),
-      workers: [{ configPath: "./wrangler.toml", secrets: { ...secrets } }]
-    })
-    ;({ url } = await harness.listen())
     browser = await chromium.launch({
       executablePath,
       args: [
@@ -42,10 +35,36 @@ export const useBrowser = (secrets: Readonly<Record<string, string>> = {}) => {
     })
   })
 
-  afterAll(async () => {
-    await browser?.close()
-    await harness?.close()
+  afterAll(() => browser?.close())
+
+  /** Another person's browser: it shares no storage. `problems` is what it reports as an error. */
+  return async (options: Parameters<Browser["newContext"]>[0] = {}) => {
+    const context = await browser!.newContext({ viewport: { width: 390, height: 760 }, ...options })
+    const page = await context.newPage()
+    page.setDefaultTimeout(15_000)
+    const problems: Array<string> = []
+    page.on("pageerror", (error) => problems.push(error.message))
+    page.on("console", (message) => {
+      if (message.type() === "error") problems.push(message.text())
+    })
+    return { page, problems, [Symbol.asyncDispose]: () => context.close() }
+  }
+}
+
+/** Runs the browser and the Worker, for the tests of one `describe`. */
+export const useBrowser = (secrets: Readonly<Record<string, string>> = {}) => {
+  let harness: TestHarness | undefined
+  let url = new URL("http://127.0.0.1")
+
+  beforeAll(async () => {
+    harness = createTestHarness({
+      root: fileURLToPath(new URL("../..", import.meta.url)),
+      workers: [{ configPath: "./wrangler.toml", secrets: { ...secrets } }]
+    })
+    ;({ url } = await harness.listen())
   })
+
+  afterAll(() => harness?.close())
 
   return {
     /** The page's address, with a path and a query. */
@@ -54,18 +73,7 @@ export const useBrowser = (secrets: Readonly<Record<string, string>> = {}) => {
     /** Sends a room to sleep. */
     sleep: (name: string) => harness!.getWorker().evictDurableObject("ChatRoom", { name, webSockets: "hibernate" }),
 
-    /** Another person's browser: it shares no storage. `problems` is what it reports as an error. */
-    visit: async (options: Parameters<Browser["newContext"]>[0] = {}) => {
-      const context = await browser!.newContext({ viewport: { width: 390, height: 760 }, ...options })
-      const page = await context.newPage()
-      page.setDefaultTimeout(15_000)
-      const problems: Array<string> = []
-      page.on("pageerror", (error) => problems.push(error.message))
-      page.on("console", (message) => {
-        if (message.type() === "error") problems.push(message.text())
-      })
-      return { page, problems, [Symbol.asyncDispose]: () => context.close() }
-    }
+    visit: useChromium()
   }
 }
 
