@@ -35,9 +35,11 @@ const frameLines = 64
 const doubts = 256
 
 /** Makes it. It is on for one client. */
-export const make = ({ bounds, frameBytes, request, unknown }: {
+export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
   /** What may wait for a connection: messages, and UTF-8 bytes of their frames. */
   readonly bounds: { readonly messages: number; readonly bytes: number }
+  /** Bytes that may wait in the socket for the network. */
+  readonly bufferBytes: number
   /** Bytes of a joined frame. */
   readonly frameBytes: number
   /** The text of a ping. Where there is none, any frame of the server counts as the answer to one. */
@@ -113,7 +115,11 @@ export const make = ({ bounds, frameBytes, request, unknown }: {
 
   const fail = (reason: RoomClientError.RoomClientError["reason"]) => Effect.fail(RoomClientError.make(reason))
 
-  const isFull = (bytes: number) => waiting.length >= bounds.messages || waitingBytes + bytes > bounds.bytes
+  const isFull = (bytes: number) => {
+    if (!isOpen()) return waiting.length >= bounds.messages || waitingBytes + bytes > bounds.bytes
+    const before = (socket!.bufferedAmount ?? 0) + turnBytes
+    return before > 0 && before + bytes > bufferBytes
+  }
 
   return {
     /** Says a message, now. The effect ends when it has left, or with the room's answer where it has an id. */
@@ -121,14 +127,14 @@ export const make = ({ bounds, frameBytes, request, unknown }: {
       if (ended !== undefined) return Effect.fail(ended)
       const { frame, id } = item
       const bytes = typeof frame === "string" ? Limits.utf8Bytes(frame) : frame.length
+      if (id !== undefined && confirming.has(id)) {
+        return fail(new RoomClientError.InvalidMessage({ detail: `A message with the id ${id} is on its way.` }))
+      }
+      if (isFull(bytes)) return fail(new RoomClientError.QueueFull())
       if (id === undefined && isOpen()) {
         transmit({ ...item, bytes, settle: undefined })
         return Effect.void
       }
-      if (id !== undefined && confirming.has(id)) {
-        return fail(new RoomClientError.InvalidMessage({ detail: `A message with the id ${id} is on its way.` }))
-      }
-      if (!isOpen() && isFull(bytes)) return fail(new RoomClientError.QueueFull())
       return Effect.callback<void, unknown>((settle) => {
         const mine: Waiting = { ...item, bytes, settle }
         if (id !== undefined) confirming.set(id, settle)

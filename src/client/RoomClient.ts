@@ -39,6 +39,8 @@ export interface Options<R = never> extends Reconnection.Options<R> {
    * unless given. With `false` nothing waits, and fails at once.
    */
   readonly queue?: { readonly messages?: number | undefined; readonly bytes?: number | undefined } | false | undefined
+  /** How many bytes may wait in the socket while the network takes nothing: 1,048,576, unless given. */
+  readonly bufferBytes?: number | undefined
   /** How many messages may wait for one listener: 4,096, unless given. */
   readonly listenerMessages?: number | undefined
 }
@@ -103,7 +105,7 @@ export const layer = <R extends Room.Any, RX = never>(
 /** The same as an effect. */
 export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
   room: R,
-  { listenerMessages = 4_096, queue = {}, ...options }: Options<RX>
+  { bufferBytes = 1_048_576, listenerMessages = 4_096, queue = {}, ...options }: Options<RX>
 ): Effect.fn.Return<Service<R>, never, RX | Scope.Scope> {
   const wire = Wire.make(room)
   const overrun = RoomClientError.make(new RoomClientError.Overrun({ limit: listenerMessages }))
@@ -113,6 +115,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
     bounds: queue === false
       ? { messages: 0, bytes: 0 }
       : { messages: queue.messages ?? 100, bytes: queue.bytes ?? 65_536 },
+    bufferBytes,
     frameBytes: wire.frameBytes,
     request: room.autoResponse?.[0],
     // SAFETY: it was given to `send`.

@@ -21,10 +21,13 @@ export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("Invali
   }
 }
 
-/** There is no connection, and no room in the queue, or no queue. Nothing has left. */
+/**
+ * There is no connection, and no room in the queue, or no queue; or the network does not take as much as is said. Nothing
+ * has left.
+ */
 export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {}) {
   override get message() {
-    return "There is no connection, and too much waits for one"
+    return "Too much waits for the connection"
   }
 }
 

@@ -20,6 +20,8 @@ export interface Socket {
   /** The subprotocol that the server has answered. */
   readonly protocol: string
   readonly readyState: number
+  /** Bytes that wait for the network, where the platform tells. */
+  readonly bufferedAmount?: number
   readonly addEventListener: <K extends keyof Events>(event: K, listener: (event: Events[K]) => void) => void
   readonly removeEventListener: <K extends keyof Events>(event: K, listener: (event: Events[K]) => void) => void
   readonly send: (data: string | Uint8Array<ArrayBuffer>) => void

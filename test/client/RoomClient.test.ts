@@ -358,6 +358,38 @@ it.effect("a full queue fails at once: by messages, by bytes, and without a queu
     }
   }))
 
+it.effect("a network that takes nothing holds a megabyte at most, and one message whatever its size (CC-5)", () =>
+  Effect.gen(function*() {
+    const room = yield* MemoryRoom.make(Wall, Wall.toLayer({ message: () => Effect.void }))
+    let left = 0
+    let isStuck = true
+    const stuck: Transport.Transport = (url, protocols) =>
+      Object.defineProperties(room.network.transport(url, protocols), {
+        send: { value: (data: string) => left += data.length },
+        bufferedAmount: { get: () => isStuck ? left : 0 }
+      })
+    const client = yield* RoomClient.make(Wall, { url: "ws://memory/", bufferBytes: 1_000 }).pipe(
+      Effect.provideService(Transport.Transport, stuck)
+    )
+    yield* settle
+    yield* client.send(say("x".repeat(2_000)))
+    for (const sending of [client.send(say("b")), client.send(say("b"), { id: "1" })]) {
+      const error = yield* Effect.flip(sending)
+      assert.strictEqual(error._tag === "RoomClientError" && error.reason._tag, "QueueFull")
+    }
+    yield* settle
+    assert.isAbove(left, 2_000)
+    isStuck = false
+    // Those of one turn have not left yet, and count.
+    const fates = yield* Effect.forEach(
+      Array.from({ length: 20 }, () => say("y".repeat(88))),
+      (message) => Effect.isSuccess(client.send(message))
+    )
+    assert.strictEqual(fates.filter((isSaid) => isSaid).length, 10)
+    yield* settle
+    yield* client.send(say("b"))
+  }))
+
 it.effect("what left before the last pong has arrived; what left after it is told as unknown, and never sent again (CC-6)", () =>
   Effect.gen(function*() {
     const room = yield* build()
