@@ -44,8 +44,8 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
   readonly frameBytes: number
   /** The text of a ping. Where there is none, any frame of the server counts as the answer to one. */
   readonly request: string | undefined
-  /** Is told of each message that may have been lost. */
-  readonly unknown: (message: unknown) => void
+  /** Is told of those that one connection may have lost: at least one, in order. */
+  readonly unknown: (messages: ReadonlyArray<unknown>) => void
 }) => {
   let socket: Transport.Socket | undefined
   let joins = false
@@ -186,7 +186,7 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
       pings.length = 0
       const lost = doubtful
       doubtful = []
-      lost.forEach(unknown)
+      if (lost.length > 0) unknown(lost)
       const stay = new Set(waiting.map(({ id }) => id))
       for (const [id, settle] of confirming) {
         if (stay.has(id)) continue
@@ -197,10 +197,12 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
     /** There is no coming back. */
     end: (error: RoomClientError.RoomClientError) => {
       ended = error
+      const lost: Array<unknown> = []
       for (const { id, message, settle } of waiting.splice(0)) {
-        if (settle === undefined) unknown(message)
+        if (settle === undefined) lost.push(message)
         else if (id === undefined) settle(Effect.fail(error))
       }
+      if (lost.length > 0) unknown(lost)
       for (const settle of confirming.values()) settle(Effect.fail(error))
       confirming.clear()
     }

@@ -51,8 +51,8 @@ export type Trouble<R extends Room.Any> =
   | { readonly _tag: "Refused"; readonly error: Room.Refusal<R> }
   /** The room does not take a message: see `Protocol.ErrorCode`. */
   | { readonly _tag: "Rejected"; readonly code: string; readonly detail: string }
-  /** The connection broke off, and nobody knows whether this has arrived. It is not sent again. */
-  | { readonly _tag: "Unknown"; readonly message: Room.Receive<R> }
+  /** The connection broke off, and nobody knows whether these have arrived. They are not sent again. */
+  | { readonly _tag: "Unknown"; readonly messages: ReadonlyArray<Room.Receive<R>> }
   /** What the room sent fits the definition nowhere: perhaps it has a newer one. */
   | { readonly _tag: "Unreadable"; readonly detail: string }
 
@@ -118,8 +118,8 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
     bufferBytes,
     frameBytes: wire.frameBytes,
     request: room.autoResponse?.[0],
-    // SAFETY: it was given to `send`.
-    unknown: (message) => troubles.tell({ _tag: "Unknown", message: message as Room.Receive<R> })
+    // SAFETY: they were given to `send`.
+    unknown: (messages) => troubles.tell({ _tag: "Unknown", messages: messages as ReadonlyArray<Room.Receive<R>> })
   })
   const status = Listeners.latest<Status.Status>({ _tag: "Connecting" })
 

@@ -402,8 +402,7 @@ it.effect("what left before the last pong has arrived; what left after it is tol
     yield* pass(40_000)
     assert.strictEqual((yield* client.status)._tag, "Connected")
     assert.deepStrictEqual(client.trouble, [
-      { _tag: "Unknown", message: say("b") },
-      { _tag: "Unknown", message: say("c") }
+      { _tag: "Unknown", messages: [say("b"), say("c")] }
     ])
     assert.deepStrictEqual(client.heard, ["a"])
     yield* client.send(say("d"))
@@ -420,7 +419,20 @@ it.effect("a message of the room proves nothing: it may have left before what wa
     assert.deepStrictEqual(client.heard, ["a"])
     yield* room.network.cut
     yield* settle
-    assert.deepStrictEqual(client.trouble, [{ _tag: "Unknown", message: say("a") }])
+    assert.deepStrictEqual(client.trouble, [{ _tag: "Unknown", messages: [say("a")] }])
+  }))
+
+it.effect("however many are lost with a connection, whoever listens is told of all (CC-6)", () =>
+  Effect.gen(function*() {
+    const room = yield* build({ listenerMessages: 4 })
+    const client = yield* room.make
+    yield* room.network.silence
+    const messages = Array.from({ length: 300 }, (_, n) => say(`${n}`))
+    yield* Effect.forEach(messages, (message) => client.send(message))
+    yield* settle
+    yield* room.network.cut
+    yield* settle
+    assert.deepStrictEqual(client.trouble, [{ _tag: "Unknown", messages }])
   }))
 
 it.effect("the doubt of many messages is ended by a ping of its own (CC-6)", () =>
@@ -439,7 +451,8 @@ it.effect("the doubt of many messages is ended by a ping of its own (CC-6)", () 
     ])
     yield* room.network.cut
     yield* settle
-    assert.lengthOf(client.trouble, 44)
+    const messages = Array.from({ length: 44 }, (_, n) => say(`${n + 256}`))
+    assert.deepStrictEqual(client.trouble, [{ _tag: "Unknown", messages }])
   }))
 
 it.effect("a message with an id succeeds when it is handled, and fails as the room refuses it (CC-7)", () =>

@@ -4,6 +4,7 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { PartySocket } from "partysocket"
+import { storms } from "../client/storm.ts"
 import { suite } from "../contract/client.ts"
 import { useWorker } from "./client.ts"
 
@@ -22,6 +23,21 @@ suite((title, effect) => it.live(title, effect), {
     }
   })
 })
+
+storms(
+  (title, effect) => it.live(title, effect, 120_000),
+  [3],
+  Effect.sync(() => {
+    const room = worker.room()
+    return {
+      port: Number(new URL(`http://${worker.host()}`).port),
+      path: `/rooms/${room}`,
+      patience: 150,
+      // It sleeps already, now and then.
+      sleep: Effect.promise(() => worker.sleep(room).catch(() => undefined))
+    }
+  })
+)
 
 it.live("the clients of docs/client.md that are none of ours talk to the room, too (EX-2, PL-7)", () =>
   Effect.promise(async () => {
