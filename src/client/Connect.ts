@@ -14,13 +14,16 @@
  * await room.send(new Say({ text: "hello" }))
  * ```
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Room from "../services/Room.ts"
 import * as RoomClient from "./RoomClient.ts"
+import type { RoomClientError } from "./RoomClientError.ts"
 import type * as Status from "./Status.ts"
 import * as Transport from "./Transport.ts"
 
@@ -44,7 +47,8 @@ export interface Options<R extends Room.Any> extends Omit<RoomClient.Options, "u
 export interface Connection<R extends Room.Any> extends AsyncIterable<Room.Send<R>> {
   /**
    * Says something; see `RoomClient.Service`. It rejects with a `RoomClientError`, and with an `id` also with what the
-   * room refuses it with. The signal takes back what has not left.
+   * room refuses it with. The signal takes back what has not left, and makes it reject with the signal's
+   * reason.
    */
   readonly send: (
     message: Room.Receive<R>,
@@ -74,52 +78,65 @@ export const connect = <R extends Room.Any>(
   ).pollUnsafe()
   if (made === undefined || Exit.isFailure(made)) throw new Error("The client cannot be made", { cause: made?.cause })
   const client = made.value
-  const listeners = new Set<() => void>()
-  let status: Status.Status = Effect.runSync(client.status)
+  const listeners = new Set<{ readonly listener: () => void }>()
 
-  // It ends with the stream, which ends with the client.
-  const hear = <A, E>(stream: Stream.Stream<A, E>, listener: (value: A) => void) =>
-    Effect.runFork(
-      Effect.ignore(Stream.runForEach(stream, (value) => Effect.sync(() => call(listener, value))))
-    )
-  hear(client.statuses, (now) => {
-    status = now
-    if (onStatus !== undefined) call(onStatus, now)
-    for (const listener of listeners) call(listener, undefined)
+  // It ends with the stream, which ends with the client. Who has overrun is told so, and hears on.
+  const hear = <A>(stream: Stream.Stream<A, RoomClientError>, listener: (value: A) => void) => {
+    const hearing = Stream.runForEach(stream, (value) => Effect.sync(() => call(listener, value)))
+    return Effect.runFork(Effect.ignore(Effect.retry(hearing, {
+      while: (error) => {
+        if (error.reason._tag === "Overrun") fault(error)
+        return error.reason._tag === "Overrun"
+      }
+    })))
+  }
+  const hearing = hear(client.statuses, (status) => {
+    if (onStatus !== undefined) call(onStatus, status)
+    for (const { listener } of listeners) call(listener, undefined)
   })
   if (onMessage !== undefined) hear(client.messages, onMessage)
   if (onTrouble !== undefined) hear(client.troubles, onTrouble)
 
   return {
-    send: (message, { id, signal } = {}) =>
-      Effect.runPromise(
+    send: async (message, { id, signal } = {}) => {
+      signal?.throwIfAborted()
+      const exit = await Effect.runPromiseExit(
         // SAFETY: both fail with what this may reject with.
-        (id === undefined ? client.send(message) : client.send(message, { id })) as Effect.Effect<void, unknown>,
+        client.send(message, { id }) as Effect.Effect<void, unknown>,
         { signal }
-      ),
+      )
+      if (Exit.isSuccess(exit)) return
+      throw signal?.aborted && Cause.hasInterruptsOnly(exit.cause) ? signal.reason : Cause.squash(exit.cause)
+    },
     get status() {
-      return status
+      return Effect.runSync(client.status)
     },
     subscribe: (listener) => {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
+      const entry = { listener }
+      listeners.add(entry)
+      return () => listeners.delete(entry)
     },
     wake: () => Effect.runFork(client.wake),
-    close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
+    // Who is told of the status has been told of the last.
+    close: () => Effect.runPromise(Effect.asVoid(Effect.andThen(Scope.close(scope, Exit.void), Fiber.await(hearing)))),
     [Symbol.asyncIterator]: () => Stream.toAsyncIterable(client.messages)[Symbol.asyncIterator]()
   }
 }
 
-// A function of the app that throws harms nobody else. The platform tells of it, as it does of a listener of an event.
+// A function of the app that throws harms nobody else.
 const call = <A>(listener: (value: A) => void, value: A) => {
   try {
     listener(value)
   } catch (error) {
-    queueMicrotask(() => {
-      throw error
-    })
+    fault(error)
   }
 }
+
+// The platform tells of it, as it does of a listener of an event that throws.
+const fault = (error: unknown) =>
+  queueMicrotask(() => {
+    throw error
+  })
 
 // Where it throws, the attempt has failed.
 const asked = <A>(given: Given<A>) =>

@@ -10,6 +10,8 @@ import * as Stream from "effect/Stream"
 export interface Listeners<A, E> {
   /** Tells everybody who listens. */
   readonly tell: (value: A) => void
+  /** Lets go who is too far behind. It is for the time before a frame: nobody is slow who is told much at once. */
+  readonly shed: () => void
   /** Listens. The first who does also hears what was told before. */
   readonly stream: Stream.Stream<A, E>
   /** Ends all streams, those of who comes later too. */
@@ -18,9 +20,9 @@ export interface Listeners<A, E> {
   readonly count: () => number
 }
 
-/** Makes it. Who is more than `limit` behind hears those, and then fails. */
+/** Makes it. Who is `limit` behind hears those, and then fails. */
 export const make = Effect.fnUntraced(function*<A, E>(limit: number, overrun: E): Effect.fn.Return<Listeners<A, E>> {
-  const queue = Queue.dropping<A, E | Cause.Done>(limit)
+  const queue = Queue.unbounded<A, E | Cause.Done>()
   const first = yield* queue
   const queues = new Set([first])
   let unclaimed: typeof first | undefined = first
@@ -28,8 +30,11 @@ export const make = Effect.fnUntraced(function*<A, E>(limit: number, overrun: E)
 
   return {
     tell: (value) => {
+      for (const queue of queues) Queue.offerUnsafe(queue, value)
+    },
+    shed: () => {
       for (const queue of queues) {
-        if (Queue.offerUnsafe(queue, value)) continue
+        if (Queue.sizeUnsafe(queue) < limit) continue
         queues.delete(queue)
         Queue.failCauseUnsafe(queue, Cause.fail(overrun))
       }

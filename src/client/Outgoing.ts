@@ -23,9 +23,8 @@ export interface Item {
 type Settle = (outcome: Effect.Effect<void, unknown>) => void
 
 interface Waiting extends Item {
-  readonly bytes: number
-  /** Of whoever waits until it has left. */
-  settle: Settle | undefined
+  /** Of whoever waits until it has left, or is answered. */
+  settle?: Settle | undefined
 }
 
 /** Lines of a frame. A room takes 256, but each is a message of the rate that its guard allows, which takes all or none. */
@@ -34,11 +33,14 @@ const frameLines = 64
 /** So many messages in doubt cost a ping of their own. */
 const doubts = 256
 
-/** Makes it. It is on for one client. */
+// It costs a third of a send: only what waits or is joined is counted.
+const bytesOf = (frame: Protocol.Frame) => typeof frame === "string" ? Limits.utf8Bytes(frame) : frame.length
+
+/** Makes it. It is one for a client. */
 export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
   /** What may wait for a connection: messages, and UTF-8 bytes of their frames. */
   readonly bounds: { readonly messages: number; readonly bytes: number }
-  /** Bytes that may wait in the socket for the network. */
+  /** Bytes that may wait in the socket for the network, more or less. */
   readonly bufferBytes: number
   /** Bytes of a joined frame. */
   readonly frameBytes: number
@@ -59,8 +61,23 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
   // For a sign that it has arrived, in order, and how many of them were there when each ping left.
   let doubtful: Array<unknown> = []
   const pings: Array<number> = []
-  // For an answer of the room.
-  const confirming = new Map<string, Settle>()
+  // For an answer of the room, by their ids.
+  const confirming = new Map<string, Waiting>()
+
+  const isOpen = () => socket?.readyState === Transport.OPEN
+
+  // Says whether it has left.
+  const put = (frame: Protocol.Frame): boolean => {
+    if (!isOpen()) return false
+    try {
+      socket!.send(frame)
+      return true
+    } catch {
+      socket!.close()
+      socket = undefined
+      return false
+    }
+  }
 
   const left = ({ id, message, settle }: Waiting) => {
     if (id === undefined) {
@@ -69,29 +86,25 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
     }
   }
 
-  const isOpen = () => socket?.readyState === Transport.OPEN
-
   const flush = () => {
     if (turn.length === 0) return
     const leaving = turn
     turn = []
     turnBytes = 0
-    if (!isOpen()) {
-      // It has not left, and goes first next time.
-      for (const item of leaving) waitingBytes += item.bytes
+    if (put(leaving.length === 1 ? leaving[0]!.frame : leaving.map(({ frame }) => frame).join("\n"))) {
+      leaving.forEach(left)
+      doubt()
+    } else {
+      // It goes first next time.
+      for (const { frame } of leaving) waitingBytes += bytesOf(frame)
       waiting.unshift(...leaving)
-      return
     }
-    socket!.send(leaving.length === 1 ? leaving[0]!.frame : leaving.map(({ frame }) => frame).join("\n"))
-    leaving.forEach(left)
-    doubt()
   }
 
   const doubt = () => {
     if (request === undefined) {
       if (doubtful.length > doubts) doubtful.splice(0, doubtful.length - doubts)
-    } else if (doubtful.length - (pings.at(-1) ?? 0) >= doubts) {
-      socket!.send(request)
+    } else if (doubtful.length - (pings.at(-1) ?? 0) >= doubts && put(request)) {
       ping()
     }
   }
@@ -100,56 +113,66 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
     pings.push(doubtful.length)
   }
 
+  const wait = (item: Waiting) => {
+    waiting.push(item)
+    waitingBytes += bytesOf(item.frame)
+  }
+
   const transmit = (item: Waiting) => {
+    if (!isOpen()) return wait(item)
     if (joins && typeof item.frame === "string") {
-      if (turn.length === frameLines || turnBytes + item.bytes > frameBytes) flush()
+      const bytes = bytesOf(item.frame)
+      if (turn.length === frameLines || turnBytes + bytes > frameBytes) flush()
       if (turn.push(item) === 1) queueMicrotask(flush)
-      turnBytes += item.bytes + 1
+      turnBytes += bytes + 1
     } else {
       flush()
-      socket!.send(item.frame)
+      if (!put(item.frame)) return wait(item)
       left(item)
       doubt()
     }
   }
 
-  const fail = (reason: RoomClientError.RoomClientError["reason"]) => Effect.fail(RoomClientError.make(reason))
-
-  const isFull = (bytes: number) => {
-    if (!isOpen()) return waiting.length >= bounds.messages || waitingBytes + bytes > bounds.bytes
+  const isFull = (frame: Protocol.Frame) => {
+    if (!isOpen()) return waiting.length >= bounds.messages || waitingBytes + bytesOf(frame) > bounds.bytes
     const before = (socket!.bufferedAmount ?? 0) + turnBytes
-    return before > 0 && before + bytes > bufferBytes
+    return before > 0 && before + frame.length > bufferBytes
+  }
+
+  const refusal = ({ frame, id }: Item): RoomClientError.RoomClientError | undefined => {
+    if (ended !== undefined) return ended
+    if (id !== undefined && confirming.has(id)) {
+      const detail = `A message with the id ${id} is on its way.`
+      return RoomClientError.make(new RoomClientError.InvalidMessage({ detail }))
+    }
+    return isFull(frame) ? RoomClientError.make(new RoomClientError.QueueFull()) : undefined
+  }
+
+  // Takes back what has not left.
+  const withdraw = (item: Waiting) => {
+    const { frame, id } = item
+    if (remove(waiting, item)) waitingBytes -= bytesOf(frame)
+    else if (remove(turn, item)) turnBytes -= bytesOf(frame) + 1
+    else item.settle = undefined // Its id is taken until it is answered.
+    if (item.settle !== undefined && id !== undefined) confirming.delete(id)
   }
 
   return {
     /** Says a message, now. The effect ends when it has left, or with the room's answer where it has an id. */
     send: (item: Item): Effect.Effect<void, unknown> => {
-      if (ended !== undefined) return Effect.fail(ended)
-      const { frame, id } = item
-      const bytes = typeof frame === "string" ? Limits.utf8Bytes(frame) : frame.length
-      if (id !== undefined && confirming.has(id)) {
-        return fail(new RoomClientError.InvalidMessage({ detail: `A message with the id ${id} is on its way.` }))
-      }
-      if (isFull(bytes)) return fail(new RoomClientError.QueueFull())
-      if (id === undefined && isOpen()) {
-        transmit({ ...item, bytes, settle: undefined })
+      if (item.id === undefined && isOpen()) {
+        const error = refusal(item)
+        if (error !== undefined) return Effect.fail(error)
+        transmit(item)
         return Effect.void
       }
       return Effect.callback<void, unknown>((settle) => {
-        const mine: Waiting = { ...item, bytes, settle }
-        if (id !== undefined) confirming.set(id, settle)
-        if (isOpen()) transmit(mine)
-        else {
-          waiting.push(mine)
-          waitingBytes += bytes
-        }
-        return Effect.sync(() => {
-          if (id !== undefined) confirming.delete(id)
-          const place = waiting.indexOf(mine)
-          if (place < 0) return
-          waiting.splice(place, 1)
-          waitingBytes -= bytes
-        })
+        const error = refusal(item)
+        if (error !== undefined) return settle(Effect.fail(error))
+        const mine: Waiting = { ...item, settle }
+        if (item.id !== undefined) confirming.set(item.id, mine)
+        transmit(mine)
+        return Effect.sync(() => withdraw(mine))
       })
     },
     /** The connection is there: what waits leaves, in order. */
@@ -172,9 +195,11 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
       }
       return isAnswer
     },
+    /** Whether a message with the id has no answer yet. */
+    awaits: (id: string): boolean => confirming.has(id),
     /** The room has answered a message with an id. Says whether somebody waits for that. */
     answer: (id: string, outcome: Effect.Effect<void, unknown>): boolean => {
-      const settle = confirming.get(id)
+      const settle = confirming.get(id)?.settle
       confirming.delete(id)
       settle?.(outcome)
       return settle !== undefined
@@ -186,13 +211,14 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
       pings.length = 0
       const lost = doubtful
       doubtful = []
-      if (lost.length > 0) unknown(lost)
-      const stay = new Set(waiting.map(({ id }) => id))
-      for (const [id, settle] of confirming) {
-        if (stay.has(id)) continue
+      const stay = new Set(waiting)
+      for (const [id, item] of confirming) {
+        if (stay.has(item)) continue
         confirming.delete(id)
-        settle(fail(new RoomClientError.Unknown({ code, reason })))
+        if (item.settle === undefined) lost.push(item.message)
+        else item.settle(Effect.fail(RoomClientError.make(new RoomClientError.Unknown({ code, reason }))))
       }
+      if (lost.length > 0) unknown(lost)
     },
     /** There is no coming back. */
     end: (error: RoomClientError.RoomClientError) => {
@@ -203,8 +229,14 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
         else if (id === undefined) settle(Effect.fail(error))
       }
       if (lost.length > 0) unknown(lost)
-      for (const settle of confirming.values()) settle(Effect.fail(error))
+      for (const { settle } of confirming.values()) settle?.(Effect.fail(error))
       confirming.clear()
     }
   }
+}
+
+const remove = <A>(from: Array<A>, item: A): boolean => {
+  const place = from.indexOf(item)
+  if (place >= 0) from.splice(place, 1)
+  return place >= 0
 }

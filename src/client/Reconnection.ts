@@ -9,6 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
@@ -27,7 +28,7 @@ export interface Options<R = never> {
   readonly url: Asked<string | URL, R>
   /** Parameters beside those that the address has. */
   readonly query?: Asked<Readonly<Record<string, string | undefined>> | undefined, R> | undefined
-  /** A token, which is sent as the pair of subprotocols `bearer, <token>`. */
+  /** A token, which is sent as the pair of subprotocols `bearer, <token>`, and has only characters that one may have. */
   readonly token?: Asked<string | Redacted.Redacted | undefined, R> | undefined
   /**
    * The pauses between attempts; it begins anew after a connection that was stable. Random between nothing and 500 ms,
@@ -36,9 +37,12 @@ export interface Options<R = never> {
   readonly reconnect?: Schedule.Schedule<unknown, CloseCode.Close, never, R> | undefined
   /** A connection that has lasted so long is stable: five seconds, unless given. */
   readonly stableAfter?: Duration.Input | undefined
-  /** How often the room's auto-response is asked for: every 25 seconds, unless given. */
+  /** How often the room's auto-response is asked for: every 25 seconds, unless given, and at least `answerWithin`. */
   readonly pingEvery?: Duration.Input | undefined
-  /** How long the handshake, and the answer to a ping, may take: ten seconds, unless given. Any frame is an answer. */
+  /**
+   * How long what is asked for an attempt, its handshake, and the answer to a ping, may take: ten seconds each, unless
+   * given. Any frame is an answer.
+   */
   readonly answerWithin?: Duration.Input | undefined
 }
 
@@ -103,19 +107,24 @@ export const make = Effect.fnUntraced(function*<R>(
     for (const [name, value] of Object.entries((yield* asked(options.query)) ?? {})) {
       if (value !== undefined) url.searchParams.set(name, value)
     }
-    const token = yield* asked(options.token)
-    const bearer = token === undefined ? [] : ["bearer", Redacted.isRedacted(token) ? Redacted.value(token) : token]
-    return { url: url.href, protocols: [...bearer, ...rider.subprotocols] }
+    const given = yield* asked(options.token)
+    if (given === undefined) return { url: url.href, protocols: rider.subprotocols }
+    const token = Redacted.isRedacted(given) ? Redacted.value(given) : given
+    // The platform's own error would have the token in it.
+    if (!subprotocol.test(token)) return yield* Effect.fail("The token has characters that a subprotocol cannot have.")
+    return { url: url.href, protocols: ["bearer", token, ...rider.subprotocols] }
   })
 
   const attempt = Effect.gen(function*() {
-    const { protocols, url } = yield* address
+    const { protocols, url } = yield* Effect.timeoutOrElse(address, {
+      duration: answerWithin,
+      orElse: () => Effect.fail("What the connection needs was not there in time.")
+    })
     const socket = transport(url, protocols)
     socket.binaryType = "arraybuffer"
     let openedAt: number | undefined
     let heard = false
     let farewell: readonly [code: number, reason?: string] = [CloseCode.normal]
-
     let deafen = ignored
 
     const ended = Effect.callback<CloseCode.Close>((resume) => {
@@ -147,24 +156,29 @@ export const make = Effect.fnUntraced(function*<R>(
       return { code: CloseCode.silent, reason: "The server did not answer.", wasClean: false }
     })
 
+    // Says whether the connection lives. A page that was frozen has heard nothing, and that says nothing: it asks once more.
+    const ask = Effect.fnUntraced(function*(request: string) {
+      for (let asked = 0; asked < 2; asked++) {
+        const at = clock.currentTimeMillisUnsafe()
+        heard = false
+        if (socket.readyState === Transport.OPEN) {
+          socket.send(request)
+          rider.pinged()
+        }
+        yield* Effect.sleep(answerWithin)
+        if (heard) return true
+        if (clock.currentTimeMillisUnsafe() - at <= 2 * answerWithin) return false
+      }
+      return false
+    })
+
     const heartbeat: Effect.Effect<CloseCode.Close> = Effect.gen(function*() {
       yield* Effect.sleep(answerWithin)
       if (openedAt === undefined) return yield* gaveUp
       if (rider.autoResponse === undefined) return yield* Effect.never
       while (true) {
         yield* pause(Math.max(0, pingEvery - answerWithin))
-        let pingedAt: number
-        do {
-          pingedAt = clock.currentTimeMillisUnsafe()
-          heard = false
-          if (socket.readyState === Transport.OPEN) {
-            socket.send(rider.autoResponse[0])
-            rider.pinged()
-          }
-          yield* Effect.sleep(answerWithin)
-          // A page that was frozen has heard nothing, and that says nothing.
-        } while (!heard && clock.currentTimeMillisUnsafe() - pingedAt > 2 * answerWithin)
-        if (!heard) return yield* gaveUp
+        if (!(yield* ask(rider.autoResponse[0]))) return yield* gaveUp
       }
     })
 
@@ -175,12 +189,10 @@ export const make = Effect.fnUntraced(function*<R>(
       return undefined
     })
     return { close, wasStable: openedAt !== undefined && clock.currentTimeMillisUnsafe() - openedAt >= stableAfter }
-  }).pipe(Effect.catchCause((cause) =>
-    Cause.hasInterruptsOnly(cause)
-      // SAFETY: it has no failures.
-      ? Effect.failCause(cause as Cause.Cause<never>)
-      : Effect.succeed({ close: broken(String(Cause.squash(cause))), wasStable: false })
-  ))
+  }).pipe(
+    // What is asked may fail in any way, also by an interruption of its own. Ours does not come here.
+    Effect.catchCause((cause) => Effect.succeed({ close: broken(String(Cause.squash(cause))), wasStable: false }))
+  )
 
   const run = Effect.gen(function*() {
     let step = yield* Schedule.toStep(reconnect)
@@ -193,15 +205,14 @@ export const make = Effect.fnUntraced(function*<R>(
         step = yield* Schedule.toStep(reconnect)
         cameBack = false
       }
-      const window = CloseCode.drainWindow(close)
-      let delay = 0
-      if (window !== undefined) delay = window * (yield* Random.next)
-      else if (code === CloseCode.expired && !cameBack) cameBack = true
-      else {
-        const next = yield* Effect.exit(step(clock.currentTimeMillisUnsafe(), close))
-        if (Exit.isFailure(next)) return close
-        delay = Duration.toMillis(next.value[1])
-      }
+      // The server says when. It is obeyed once: a server that says so again and again is no reason to hurry.
+      const window = code === CloseCode.expired ? 0 : CloseCode.drainWindow(close)
+      let delay = window === undefined ? 0 : window * (yield* Random.next)
+      if (window === undefined || cameBack) {
+        const next = yield* Pull.catchDone(step(clock.currentTimeMillisUnsafe(), close), () => Effect.undefined)
+        if (next === undefined) return close
+        delay += Duration.toMillis(next[1])
+      } else cameBack = true
       rider.status({ _tag: "Waiting", until: clock.currentTimeMillisUnsafe() + delay, code, reason })
       yield* Queue.clear(woken)
       yield* pause(delay)
@@ -213,6 +224,9 @@ export const make = Effect.fnUntraced(function*<R>(
 })
 
 const leaving: CloseCode.Close = { code: CloseCode.normal, reason: "", wasClean: true }
+
+// RFC 9110, 5.6.2: what a subprotocol may consist of.
+const subprotocol = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/
 
 const ignored = (): void => undefined
 

@@ -16,6 +16,7 @@
  * const live = RoomClient.layer(Chat, { url: "wss://example.com/rooms/lobby", query: { name: "Ada" } })
  * ```
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -76,7 +77,7 @@ export interface Service<R extends Room.Any> {
     (message: Room.Receive<R>): Effect.Effect<void, RoomClientError.RoomClientError>
     (
       message: Room.Receive<R>,
-      options: { readonly id: string }
+      options: { readonly id?: string | undefined }
     ): Effect.Effect<void, Room.Refusal<R> | RoomClientError.RoomClientError>
   }
   /** How the client stands to the room now. */
@@ -107,7 +108,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
   room: R,
   { bufferBytes = 1_048_576, listenerMessages = 4_096, queue = {}, ...options }: Options<RX>
 ): Effect.fn.Return<Service<R>, never, RX | Scope.Scope> {
-  const wire = Wire.make(room)
+  const wire = Wire.make(room, (id) => outgoing.awaits(id))
   const overrun = RoomClientError.make(new RoomClientError.Overrun({ limit: listenerMessages }))
   const messages = yield* Listeners.make<Room.Send<R>, RoomClientError.RoomClientError>(listenerMessages, overrun)
   const troubles = yield* Listeners.make<Trouble<R>, RoomClientError.RoomClientError>(listenerMessages, overrun)
@@ -162,15 +163,12 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
   const { run, wake } = yield* Reconnection.make(options, {
     subprotocols: wire.subprotocols,
     autoResponse: room.autoResponse,
-    opened: (socket) => outgoing.open(socket, wire.joins(socket.protocol)),
+    opened: (socket) => outgoing.open(socket, wire.joins(socket.protocol ?? "")),
     frame: (data) => {
       if (outgoing.hear(response !== undefined && data === response)) return
-      try {
-        wire.read(data, take)
-      } catch (error) {
-        // A schema of the room throws.
-        troubles.tell({ _tag: "Unreadable", detail: String(error) })
-      }
+      messages.shed()
+      troubles.shed()
+      wire.read(data, take)
     },
     pinged: outgoing.ping,
     lost: outgoing.lose,
@@ -178,7 +176,8 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
   })
   yield* Effect.forkScoped(Effect.onExitPrimitive(run, (exit) => {
     if (Exit.isSuccess(exit)) end(exit.value, false)
-    else end({ code: CloseCode.normal, reason: "" }, true)
+    else if (Cause.hasInterruptsOnly(exit.cause)) end({ code: CloseCode.normal, reason: "" }, true)
+    else end({ code: CloseCode.abnormal, reason: String(Cause.squash(exit.cause)) }, false)
     return undefined
   }))
 
@@ -186,7 +185,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
     messages: messages.stream,
     troubles: troubles.stream,
     // SAFETY: only what has an id fails with the refusals of the room.
-    send: ((message: Room.Receive<R>, options?: { readonly id: string }) =>
+    send: ((message: Room.Receive<R>, options?: { readonly id?: string | undefined }) =>
       Effect.suspend(() => {
         const id = options?.id
         const frame = wire.write(message, id)

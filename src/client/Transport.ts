@@ -17,8 +17,8 @@ export interface Events {
 /** A standard WebSocket, as far as a client needs one. That of a browser fits, and so does that of `ws`. */
 export interface Socket {
   binaryType: string
-  /** The subprotocol that the server has answered. */
-  readonly protocol: string
+  /** The subprotocol that the server has answered; none where it is empty, or `null` as in a Worker. */
+  readonly protocol: string | null
   readonly readyState: number
   /** Bytes that wait for the network, where the platform tells. */
   readonly bufferedAmount?: number

@@ -1,6 +1,7 @@
 /**
  * The plain protocol as a client speaks it, with the schemas of a room.
  */
+import * as Cause from "effect/Cause"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Limits from "../domain/Limits.ts"
@@ -14,6 +15,12 @@ export type Incoming =
   | { readonly _tag: "Refused"; readonly error: unknown; readonly id: string | undefined }
   | { readonly _tag: "Rejected"; readonly code: string; readonly detail: string; readonly id: string | undefined }
   | { readonly _tag: "Unreadable"; readonly detail: string }
+
+type Answer = Extract<Incoming, { readonly id: unknown }>
+
+interface Said {
+  readonly message: string
+}
 
 /** How a client speaks to a room. */
 export interface Wire {
@@ -29,41 +36,55 @@ export interface Wire {
   readonly read: (data: unknown, take: (incoming: Incoming) => void) => void
 }
 
-/** Speaks with the schemas of a room. */
-export const make = (room: Room.Any): Wire => {
-  const frameBytes = Math.min(room.limits.messageBytes ?? Infinity, Limits.client.messageBytes)
-  return room.format === "json" ? json(room, frameBytes) : verbatim(room, frameBytes)
+/** Speaks with the schemas of a room. `awaits` says whether a message with an id has no answer yet. */
+export const make = (room: Room.Any, awaits: (id: string) => boolean): Wire => {
+  const { messageBytes } = { ...Limits.client, ...room.limits }
+  const { write, ...wire } = room.format === "json" ? json(room, awaits) : verbatim(room)
+  return {
+    ...wire,
+    frameBytes: Math.min(messageBytes, Limits.client.messageBytes),
+    // A longer one would close the connection, for good.
+    write: (message, id) =>
+      Result.flatMap(
+        write(message, id),
+        (frame) =>
+          (typeof frame === "string" ? Limits.isWithin(frame, messageBytes) : frame.length <= messageBytes)
+            ? Result.succeed(frame)
+            : Result.fail(`It has more than ${messageBytes} bytes.`)
+      )
+  }
 }
 
-const verbatim = ({ receive, send }: Room.Any, frameBytes: number): Wire => {
-  const encode = Schema.encodeUnknownResult(receive)
-  const decode = Schema.decodeUnknownResult(send)
+const verbatim = ({ receive, send }: Room.Any): Omit<Wire, "frameBytes"> => {
+  const encode = safely(Schema.encodeUnknownResult(receive))
+  const decode = safely(Schema.decodeUnknownResult(send))
   return {
     subprotocols: [Protocol.plain],
     joins: () => false,
-    frameBytes,
     write: (message, id) =>
       id === undefined
         // SAFETY: `Room.make` takes only schemas that are encoded as the room's kind of frame.
-        ? Result.mapError(encode(message) as Result.Result<Protocol.Frame, Schema.SchemaError>, reason)
+        ? Result.mapError(encode(message) as Result.Result<Protocol.Frame, Said>, reason)
         : Result.fail("Only a room that speaks JSON confirms a message."),
     read: (data, take) => take(message(decode(bytesOf(data))))
   }
 }
 
-const json = (room: Room.Any, frameBytes: number): Wire => {
-  const encode = Schema.encodeUnknownResult(Schema.toCodecJson(room.receive))
-  const decode = Schema.decodeUnknownResult(Schema.toCodecJson(room.send))
-  const decodeError = room.error && Schema.decodeUnknownResult(Schema.toCodecJson(room.error))
+const json = (room: Room.Any, awaits: (id: string) => boolean): Omit<Wire, "frameBytes"> => {
+  const encode = safely(Schema.encodeUnknownResult(Schema.toCodecJson(room.receive)))
+  const decode = safely(Schema.decodeUnknownResult(Schema.toCodecJson(room.send)))
+  const decodeError = room.error && safely(Schema.decodeUnknownResult(Schema.toCodecJson(room.error)))
   const bytes = room.bytes && binary(room.bytes)
 
+  // What answers a message is that. Else a message of the room comes first, whatever it looks like.
   const say = (value: unknown): Incoming => {
+    const answer = isRecord(value) ? own(value) : undefined
+    if (answer?.id !== undefined && awaits(answer.id)) return answer
     const decoded = decode(value)
-    return Result.isFailure(decoded) && isRecord(value) ? own(value) ?? message(decoded) : message(decoded)
+    return Result.isFailure(decoded) && answer !== undefined ? answer : message(decoded)
   }
 
-  // A message of the room comes first, whatever it looks like.
-  const own = (value: Readonly<Record<string, unknown>>): Incoming | undefined => {
+  const own = (value: Readonly<Record<string, unknown>>): Answer | undefined => {
     const id = typeof value.id === "string" ? value.id : undefined
     if (value._tag === "Handled" && id !== undefined) return { _tag: "Handled", id }
     if (value._tag !== "Error" || typeof value.code !== "string" || typeof value.message !== "string") return undefined
@@ -86,7 +107,6 @@ const json = (room: Room.Any, frameBytes: number): Wire => {
   return {
     subprotocols: [Protocol.ndjson, Protocol.plain],
     joins: (subprotocol) => subprotocol === Protocol.ndjson,
-    frameBytes,
     write: (message, id) => {
       if (bytes?.isMessage(message)) {
         return id === undefined ? bytes.encode(message) : Result.fail("A message of bytes is not confirmed.")
@@ -109,23 +129,34 @@ const json = (room: Room.Any, frameBytes: number): Wire => {
 }
 
 const binary = ({ receive, send }: NonNullable<Room.Any["bytes"]>) => {
-  const encode = Schema.encodeUnknownResult(receive)
-  const decode = Schema.decodeUnknownResult(send)
+  const encode = safely(Schema.encodeUnknownResult(receive))
+  const decode = safely(Schema.decodeUnknownResult(send))
   return {
     isMessage: Schema.is(receive),
     encode: (message: unknown) =>
       // SAFETY: `Room.make` takes only schemas that encode to bytes.
-      Result.mapError(encode(message) as Result.Result<Protocol.Frame, Schema.SchemaError>, reason),
+      Result.mapError(encode(message) as Result.Result<Protocol.Frame, Said>, reason),
     decode: (data: unknown) => message(decode(bytesOf(data)))
   }
 }
 
-const message = (decoded: Result.Result<unknown, Schema.SchemaError>): Incoming =>
+// A schema of the room may throw, which is a failure like others.
+const safely = (code: (value: unknown) => Result.Result<unknown, Said>) => (value: unknown) => {
+  try {
+    return code(value)
+  } catch (error) {
+    // Effect wraps what it did not expect of a schema.
+    const cause = error instanceof Error ? error.cause : undefined
+    return Result.fail<Said>({ message: String(Cause.isCause(cause) ? Cause.squash(cause) : error) })
+  }
+}
+
+const message = (decoded: Result.Result<unknown, Said>): Incoming =>
   Result.isSuccess(decoded)
     ? { _tag: "Message", message: decoded.success }
     : { _tag: "Unreadable", detail: decoded.failure.message }
 
-const reason = ({ message }: Schema.SchemaError) => message
+const reason = ({ message }: Said) => message
 
 const bytesOf = (data: unknown) => data instanceof ArrayBuffer ? new Uint8Array(data) : data
 

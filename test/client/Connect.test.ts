@@ -12,6 +12,7 @@ import { connect, type Options } from "../../src/client/Connect.ts"
 import type * as Status from "../../src/client/Status.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as Room from "../../src/services/Room.ts"
+import * as Driven from "./DrivenSocket.ts"
 
 class Full extends Schema.TaggedError<Full>()("Full", { limit: Schema.Int }) {}
 
@@ -117,6 +118,73 @@ it("a signal takes back what has not left, and callbacks that throw harm nobody 
     await until(() => messages.length === 2)
     assert.deepStrictEqual(messages, ["b", "c"])
     assert.lengthOf(thrown, 2)
+    await client.close()
+  } finally {
+    process.removeAllListeners("uncaughtException")
+    for (const listener of others) process.on("uncaughtException", listener as never)
+  }
+})
+
+it("an aborted signal rejects with its reason, before and after, and nothing is said (CC-5, CC-11)", async () => {
+  const client = enter()
+  await until(() => client.status._tag === "Connected")
+  const reason = new Error("enough")
+  const outcome = (promise: Promise<void>) => promise.then(() => "said", (error: unknown) => error)
+  assert.strictEqual(await outcome(client.send({ text: "a" }, { signal: AbortSignal.abort(reason) })), reason)
+  const abort = new AbortController()
+  const taken = outcome(client.send({ text: "b" }, { id: "1", signal: abort.signal }))
+  abort.abort(reason)
+  assert.strictEqual(await taken, reason)
+  await client.send({ text: "c" }, { id: "2" })
+  const heard: Array<string> = []
+  for await (const { text } of client) {
+    heard.push(text)
+    if (text === "c") break
+  }
+  assert.deepStrictEqual(heard, ["c"])
+  await client.close()
+})
+
+it("status is what it is, also at once after the end; who subscribes twice is told twice (CC-11)", async () => {
+  const told: Array<Status.Status> = []
+  const client = enter({ onStatus: (status) => told.push(status) })
+  let changes = 0
+  const listener = () => void changes++
+  const stop = client.subscribe(listener)
+  client.subscribe(listener)
+  await until(() => client.status._tag === "Connected")
+  assert.strictEqual(client.status, client.status)
+  await until(() => told.at(-1)?._tag === "Connected")
+  const before = changes
+  assert.strictEqual(before % 2, 0)
+  stop()
+  await client.close()
+  assert.strictEqual(client.status._tag, "Closed")
+  assert.strictEqual(told.at(-1), client.status)
+  assert.strictEqual(changes, before + 1)
+})
+
+it("callbacks that are overrun are told so, and hear on (CC-11)", async () => {
+  const thrown: Array<unknown> = []
+  const others = process.rawListeners("uncaughtException")
+  process.removeAllListeners("uncaughtException").on("uncaughtException", (error) => thrown.push(error))
+  try {
+    const network = Driven.make()
+    const heard: Array<string> = []
+    const client = connect(Wall, {
+      url: "ws://x/",
+      transport: network.transport,
+      listenerMessages: 2,
+      onMessage: ({ text }) => heard.push(text)
+    })
+    await until(() => network.sockets.length === 1)
+    network.last().open()
+    for (let n = 1; n <= 4; n++) network.last().frame(`{"text":"${n}"}`)
+    await until(() => thrown.length === 1)
+    network.last().frame(`{"text":"5"}`)
+    await until(() => heard.length === 3)
+    assert.deepStrictEqual(heard, ["1", "2", "5"])
+    assert.deepInclude(thrown[0], { _tag: "RoomClientError" })
     await client.close()
   } finally {
     process.removeAllListeners("uncaughtException")

@@ -44,10 +44,12 @@ export const make = Effect.fnUntraced(function*(target: number): Effect.fn.Retur
     from.on("data", (bytes) => {
       if (pair.isSilent) return
       if (pair.cutsInside && bytes.length > 1) {
-        // What was written before arrives.
-        to.write(bytes.subarray(0, bytes.length >> 1))
         pair.isSilent = true
-        setTimeout(() => end(pair), 1)
+        last = last.then(() => {
+          // What was written before arrives.
+          if (!to.destroyed) to.write(bytes.subarray(0, bytes.length >> 1))
+          setTimeout(() => end(pair), 1)
+        })
         return
       }
       const due = delay

@@ -27,7 +27,7 @@ const page = ({ network }: Pick<MemoryRoom.MemoryRoom<typeof Chat>, "network">) 
   vi.stubGlobal("WebSocket", function(url: string, protocols: ReadonlyArray<string>) {
     return network.transport(url, protocols)
   })
-  vi.stubGlobal("fetch", async () => new Response("a token"))
+  vi.stubGlobal("fetch", async () => new Response("a.token"))
 }
 
 const inMemory = <A>(use: (room: MemoryRoom.MemoryRoom<typeof Chat>) => Promise<A>) => async () => {
