@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
 import { afterEach, vi } from "vitest"
 import WebSocket from "ws"
 import { Chat, Say } from "../../src/Chat.ts"
@@ -17,7 +18,7 @@ import * as RoomClient from "../../src/client/RoomClient.ts"
 import * as Transport from "../../src/client/Transport.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as Room from "../../src/services/Room.ts"
-import { pass, settle } from "../client/world.ts"
+import { pass } from "../client/world.ts"
 
 afterEach(() => vi.unstubAllGlobals())
 
@@ -183,6 +184,10 @@ it(
 
 it.effect("both ends in one test (EX-2, CC-1)", () =>
   Effect.gen(function*() {
+    const macrotask = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+    const settle = Effect.andThen(TestClock.adjust(0), Effect.replicateEffect(macrotask, 4))
+    const pass = (millis: number) => Effect.andThen(Effect.andThen(settle, TestClock.adjust(millis)), settle)
+
     const room = yield* MemoryRoom.make(Chat, ChatLive)
     const client = yield* RoomClient.make(Chat, { url: "ws://memory/?name=Ada" }).pipe(
       Effect.provideService(Transport.Transport, room.network.transport)
