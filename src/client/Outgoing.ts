@@ -23,9 +23,8 @@ export interface Item {
 type Settle = (outcome: Effect.Effect<void, unknown>) => void
 
 interface Waiting extends Item {
-  readonly bytes: number
   /** Of whoever waits until it has left. */
-  settle: Settle | undefined
+  readonly settle?: Settle
 }
 
 /** Lines of a frame. A room takes 256, but each is a message of the rate that its guard allows, which takes all or none. */
@@ -33,6 +32,9 @@ const frameLines = 64
 
 /** So many messages in doubt cost a ping of their own. */
 const doubts = 256
+
+// It costs a third of a send: only what waits or is joined is counted.
+const bytesOf = (frame: Protocol.Frame) => typeof frame === "string" ? Limits.utf8Bytes(frame) : frame.length
 
 /** Makes it. It is on for one client. */
 export const make = ({ bounds, frameBytes, request, unknown }: {
@@ -76,7 +78,7 @@ export const make = ({ bounds, frameBytes, request, unknown }: {
     turnBytes = 0
     if (!isOpen()) {
       // It has not left, and goes first next time.
-      for (const item of leaving) waitingBytes += item.bytes
+      for (const { frame } of leaving) waitingBytes += bytesOf(frame)
       waiting.unshift(...leaving)
       return
     }
@@ -100,9 +102,10 @@ export const make = ({ bounds, frameBytes, request, unknown }: {
 
   const transmit = (item: Waiting) => {
     if (joins && typeof item.frame === "string") {
-      if (turn.length === frameLines || turnBytes + item.bytes > frameBytes) flush()
+      const bytes = bytesOf(item.frame)
+      if (turn.length === frameLines || turnBytes + bytes > frameBytes) flush()
       if (turn.push(item) === 1) queueMicrotask(flush)
-      turnBytes += item.bytes + 1
+      turnBytes += bytes + 1
     } else {
       flush()
       socket!.send(item.frame)
@@ -120,29 +123,28 @@ export const make = ({ bounds, frameBytes, request, unknown }: {
     send: (item: Item): Effect.Effect<void, unknown> => {
       if (ended !== undefined) return Effect.fail(ended)
       const { frame, id } = item
-      const bytes = typeof frame === "string" ? Limits.utf8Bytes(frame) : frame.length
       if (id === undefined && isOpen()) {
-        transmit({ ...item, bytes, settle: undefined })
+        transmit(item)
         return Effect.void
       }
       if (id !== undefined && confirming.has(id)) {
         return fail(new RoomClientError.InvalidMessage({ detail: `A message with the id ${id} is on its way.` }))
       }
-      if (!isOpen() && isFull(bytes)) return fail(new RoomClientError.QueueFull())
+      if (!isOpen() && isFull(bytesOf(frame))) return fail(new RoomClientError.QueueFull())
       return Effect.callback<void, unknown>((settle) => {
-        const mine: Waiting = { ...item, bytes, settle }
+        const mine: Waiting = { ...item, settle }
         if (id !== undefined) confirming.set(id, settle)
         if (isOpen()) transmit(mine)
         else {
           waiting.push(mine)
-          waitingBytes += bytes
+          waitingBytes += bytesOf(frame)
         }
         return Effect.sync(() => {
           if (id !== undefined) confirming.delete(id)
           const place = waiting.indexOf(mine)
           if (place < 0) return
           waiting.splice(place, 1)
-          waitingBytes -= bytes
+          waitingBytes -= bytesOf(frame)
         })
       })
     },
