@@ -79,7 +79,9 @@ export const versions = (): Record<string, string> => {
     workerd: versionIn(join(root, "workerd")),
     esbuild: versionIn(join(root, "esbuild")),
     effect: versionIn(join(root, "effect")),
-    node: process.versions.node
+    node: process.versions.node,
+    ws: versionIn(join(root, "ws")),
+    partysocket: versionIn(join(root, "partysocket"))
   }
   for (const name of ["partyserver", "agents", "crossws"]) {
     const folder = join(peers, "node_modules", name)
