@@ -1,7 +1,12 @@
 /** What is measured. Each figure opens its own servers, runs the subjects in turns and records one sample a round. */
+import * as Effect from "effect/Effect"
+import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import * as Proxy from "../test/client/proxy.ts"
 import type { Measured } from "./generator.ts"
 import * as Hostile from "./hostile.ts"
+import { drive, type Driven } from "./ipc.ts"
+import type * as Library from "./library.ts"
 import { residentBytes } from "./proc.ts"
 import {
   builds,
@@ -685,6 +690,106 @@ const journal: Figure = {
   }
 }
 
+const library = join(import.meta.dirname, "library.ts")
+
+const libraries: ReadonlyArray<Library.Name> = [
+  "ws",
+  "partysocket",
+  "RoomClient",
+  "connect",
+  "ws, ndjson",
+  "RoomClient, ndjson",
+  "RoomClient, platform"
+]
+
+const client: Figure = {
+  name: "client",
+  title: "Client",
+  work: "1,000 messages at a time that a room says to one client, and 200 at a time that it says to the room",
+  seconds: { quick: 55, full: 230 },
+  measure: async (run) => {
+    const works = [
+      { what: "receive", setting: "received, as they come", messages: 1_000, times: 20 },
+      { what: "drain", setting: "received, when all wait", messages: 1_000, times: 10 },
+      { what: "send", setting: "sent", messages: 200, times: 50 }
+    ] as const
+    const sittings = run.quick ? 2 : 3
+    // How many messages a read of the socket finds is luck, and weighs more than any client: there are many short rounds.
+    const count = run.quick ? 8 : 20
+    const steps = sittings * count
+    const rooms = await doing(run, { dormouse: "talk-room" })
+    for (let sitting = 0; sitting < sittings; sitting++) {
+      await sit(rooms, 0, async () => {}, async ([target]) => {
+        const all: Array<readonly [name: Library.Name, driven: Driven<Library.Operations>]> = []
+        try {
+          for (const name of turned(libraries, sitting)) {
+            const driven = drive<Library.Operations>(name, library, [name])
+            all.push([name, driven])
+            await driven.call("connect", { port: target!.port, room: name.replaceAll(/\W/g, "") })
+            // Until the compiler has seen the path often, its figures are about the interpreter.
+            for (const { messages, times, what } of works) await driven.call(what, { messages, times: 3 * times })
+          }
+          for (let i = 0; i < count; i++) {
+            const round = sitting * count + i
+            run.progress(round / steps, `round ${round + 1} of ${steps}`)
+            for (const [name, driven] of turned(all, i)) {
+              for (const { messages, setting, times, what } of works) {
+                const { cpu, wall } = await driven.call(what, { messages, times })
+                run.record(setting, "messages/s", name, round, messages * times * 1000 / wall)
+                run.record(setting, "CPU µs", name, round, cpu / messages / times)
+              }
+            }
+          }
+        } finally {
+          await Promise.all(all.map(([, driven]) => driven.close()))
+        }
+      })
+    }
+  }
+}
+
+const back: Figure = {
+  name: "back",
+  title: "Back",
+  work: "1,000 clients of one process whose connections are all reset: how long it takes until they are back",
+  seconds: { quick: 70, full: 170 },
+  measure: async (run) => {
+    const clients = 1_000
+    const count = run.quick ? 2 : 5
+    const names = ["ws", "partysocket", "RoomClient"] as const
+    const [subject] = await doing(run, { dormouse: "talk-room" })
+    const comeBack = Effect.fnUntraced(function*(name: Library.Name, round: number) {
+      const target = yield* Effect.acquireRelease(
+        Effect.promise(() => open(subject!)),
+        (target) => Effect.promise(target.close)
+      )
+      const driven = yield* Effect.acquireRelease(
+        Effect.sync(() => drive<Library.Operations>(name, library, [name])),
+        (driven) => Effect.promise(driven.close)
+      )
+      const proxy = yield* Proxy.make(target.port)
+      yield* Effect.promise(() => driven.call("crowd", { port: proxy.port, room: "back", clients }))
+      // A connection that has lasted for five seconds is stable, for both libraries.
+      yield* Effect.sleep(5_500)
+      const coming = driven.call("back", { clients })
+      yield* Effect.sleep(500)
+      const cut = Date.now()
+      proxy.reset()
+      const { cpu, returns } = yield* Effect.promise(() => coming)
+      for (const [metric, share] of [["p50 ms", 0.5], ["p99 ms", 0.99], ["all back, ms", 1]] as const) {
+        run.record("", metric, name, round, returns[Math.ceil(share * clients) - 1]! - cut)
+      }
+      run.record("", "CPU ms", name, round, cpu / 1000)
+    }, Effect.scoped)
+    for (let round = 0; round < count; round++) {
+      for (const [turn, name] of turned(names, round).entries()) {
+        run.progress((round + turn / names.length) / count, `${name}, round ${round + 1} of ${count}`)
+        await Effect.runPromise(comeBack(name, round))
+      }
+    }
+  }
+}
+
 const generator: Figure = {
   name: "generator",
   title: "The load generator itself",
@@ -723,6 +828,8 @@ export const figures: ReadonlyArray<Figure> = [
   write,
   deadlines,
   journal,
+  client,
+  back,
   memory,
   size,
   generator

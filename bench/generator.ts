@@ -2,13 +2,14 @@
  * The load generator: a process of its own, with the clients of one server. It reads the server's processor time itself, right
  * before and right after the work.
  *
- * It is driven over IPC (see `call` in servers.ts). Started with the argument `source`, it is instead a server that answers
+ * It is driven over IPC (see ipc.ts). Started with the argument `source`, it is instead a server that answers
  * with ready-made frames: that shows how much the generator itself can take.
  */
 import { createServer, type Socket } from "node:net"
 import { performance } from "node:perf_hooks"
 import { type Client, dial, masked } from "./client.ts"
 import * as Hostile from "./hostile.ts"
+import { obey } from "./ipc.ts"
 import { cpuMicros } from "./proc.ts"
 
 export interface Measured {
@@ -375,12 +376,6 @@ const source = () => {
 if (process.argv[2] === "source") {
   source()
 } else {
-  process.on("message", async ({ id, name, options }: { id: number; name: keyof Operations; options: never }) => {
-    try {
-      process.send!({ id, result: await operations[name](options) })
-    } catch (error) {
-      process.send!({ id, error: String(error) })
-    }
-  })
+  obey(operations)
 }
 process.on("disconnect", () => process.exit())

@@ -87,6 +87,14 @@ const method =
 - The 1,000 deadlines carry a number each. Setting them ends when the room's answer arrives, firing them begins when they are due
   and ends when the last handler has run. Many to few is the room of 100,000 to the one of 100, in the same round.
 - What the journal is compared with is the same room without one.
+- Each client of the figure Client is a process of its own in Node, and CPU is that process's own. All of them talk to the same Dormouse,
+  in rooms of their own, and do the same with each message: \`JSON.parse\` or \`JSON.stringify\` by hand, the schemas of the room
+  in \`RoomClient\`. Without a word of ndjson a message is a frame, for whoever is compared; the rows with ndjson say what the
+  subprotocol gives. It is the same \`ws\` below all but the last of them, and without compression, for which Node's own \`WebSocket\` asks.
+- What a client hears as it comes is as fast as the room says it, and mostly reads of a few messages. To hear what waits, the
+  process is halted until everything has been said: nothing but the client is at work then.
+- The figure Back cuts each connection by a TCP reset, six seconds after it was made, through a proxy before the room. \`ws\` comes back by
+  a line of hand-written code, at once and again; the others as they do where nobody says otherwise.
 - Memory is anonymous resident memory, freshly connected; the evaluation of a bundle is processor time to compile and run its top level.`
 
 const missing =

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import type { Operations } from "./generator.ts"
+import { drive, type Driven } from "./ipc.ts"
 import { cpuMicros } from "./proc.ts"
 import * as Workerd from "./workerd.ts"
 
@@ -78,7 +79,9 @@ export const versions = (): Record<string, string> => {
     workerd: versionIn(join(root, "workerd")),
     esbuild: versionIn(join(root, "esbuild")),
     effect: versionIn(join(root, "effect")),
-    node: process.versions.node
+    node: process.versions.node,
+    ws: versionIn(join(root, "ws")),
+    partysocket: versionIn(join(root, "partysocket"))
   }
   for (const name of ["partyserver", "agents", "crossws"]) {
     const folder = join(peers, "node_modules", name)
@@ -156,51 +159,27 @@ const serve = async (modules: Record<string, string>, durable: boolean): Promise
 }
 
 /** A process that loads a server. */
-export interface Generator {
-  readonly call: <Name extends keyof Operations>(
-    name: Name,
-    options: Parameters<Operations[Name]>[0]
-  ) => ReturnType<Operations[Name]>
-  readonly close: () => Promise<void>
-}
+export type Generator = Driven<Operations>
 
 export interface Target extends Generator {
   readonly subject: Subject
   readonly pid: number
+  readonly port: number
   /** Another process that loads the same server: what it is busy with does not delay what this one measures. */
   readonly another: () => Generator
 }
 
 const generator = join(import.meta.dirname, "generator.ts")
 
-const generate = (subject: Subject, server: Workerd.Server): Generator => {
-  const child = Workerd.owned(fork(generator, [String(server.port), String(server.pid)]))
-  const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
-  let last = 0
-  child.on("message", ({ error, id, result }: { id: number; result: never; error?: string }) => {
-    const { reject, resolve } = waiting.get(id)!
-    waiting.delete(id)
-    if (error === undefined) resolve(result)
-    else reject(new Error(`${subject.title}: ${error}`))
-  })
-  child.once("exit", () => {
-    for (const { reject } of waiting.values()) reject(new Error(`${subject.title}: the load generator died`))
-  })
-  return {
-    call: (name, options) =>
-      new Promise((resolve, reject) => {
-        waiting.set(++last, { resolve, reject })
-        child.send({ id: last, name, options })
-      }) as ReturnType<Operations[typeof name]>,
-    close: () => Workerd.gone(child)
-  }
-}
+const generate = (subject: Subject, server: Workerd.Server): Generator =>
+  drive(subject.title, generator, [String(server.port), String(server.pid)])
 
 const load = (subject: Subject, server: Workerd.Server): Target => {
   const { call, close } = generate(subject, server)
   return {
     subject,
     pid: server.pid,
+    port: server.port,
     call,
     another: () => generate(subject, server),
     close: async () => {

@@ -18,7 +18,7 @@ export interface Summary {
 
 /** Whom a figure's subjects are compared with. */
 const baseOf = (figure: string): string =>
-  ({ journal: "dormouse", limits: "dormouse", against: "other" })[figure] ?? "floor"
+  ({ journal: "dormouse", limits: "dormouse", against: "other", client: "ws", back: "ws" })[figure] ?? "floor"
 
 export const median = (values: ReadonlyArray<number>): number => {
   const sorted = values.toSorted((a, b) => a - b)
@@ -172,6 +172,17 @@ export const check = (summaries: ReadonlyArray<Summary>): ReadonlyArray<Check> =
     }
   }
 
+  for (const setting of ["received, as they come", "received, when all wait", "sent"]) {
+    for (const [line, subject] of [["plain", "RoomClient"], ["ndjson", "RoomClient, ndjson"]] as const) {
+      atMost(
+        "client",
+        `${setting}, ${line}: CPU a message to that of ws with JSON`,
+        ratio("client", setting, "CPU µs", subject),
+        1.3
+      )
+    }
+  }
+
   atMost("against", "round trip to that of the other build", ratio("against", "1 sockets", "ms", "this"), 1.02)
   atMost("memory", "an idle connection to the floor's", ratio("memory", "", "KiB", "dormouse"), 1.05)
   for (
@@ -194,6 +205,13 @@ export const title = (subject: string): string =>
       journal: "Dormouse, with a journal",
       guarded: "Dormouse, behind doors",
       "guarded ndjson": "Dormouse, behind doors, ndjson",
+      ws: "ws",
+      partysocket: "partysocket",
+      RoomClient: "RoomClient over ws, plain",
+      connect: "connect over ws, plain",
+      "ws, ndjson": "ws, ndjson by hand",
+      "RoomClient, ndjson": "RoomClient over ws, ndjson",
+      "RoomClient, platform": "RoomClient over Node's WebSocket, ndjson",
       other: "the other build",
       this: "this one"
     })[subject] ?? "ready-made frames"

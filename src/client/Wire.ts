@@ -158,6 +158,9 @@ const message = (decoded: Result.Result<unknown, Said>): Incoming =>
 
 const reason = ({ message }: Said) => message
 
+const isWithin = (frame: Protocol.Frame, bytes: number) =>
+  typeof frame === "string" ? Limits.isWithin(frame, bytes) : frame.length <= bytes
+
 const bytesOf = (data: unknown) => data instanceof ArrayBuffer ? new Uint8Array(data) : data
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
