@@ -44,14 +44,12 @@ export const make = (room: Room.Any, awaits: (id: string) => boolean): Wire => {
     ...wire,
     frameBytes: Math.min(messageBytes, Limits.client.messageBytes),
     // A longer one would close the connection, for good.
-    write: (message, id) =>
-      Result.flatMap(
-        write(message, id),
-        (frame) =>
-          (typeof frame === "string" ? Limits.isWithin(frame, messageBytes) : frame.length <= messageBytes)
-            ? Result.succeed(frame)
-            : Result.fail(`It has more than ${messageBytes} bytes.`)
-      )
+    write: (message, id) => {
+      const frame = write(message, id)
+      return Result.isFailure(frame) || isWithin(frame.success, messageBytes)
+        ? frame
+        : Result.fail(`It has more than ${messageBytes} bytes.`)
+    }
   }
 }
 
