@@ -105,13 +105,15 @@ export const make = <R = never>(
       call?.settle(outcome)
     }
 
-    // Whoever hears of a failure may call again: that is none of those that fail.
+    // Whoever hears of a failure may call again at once, and that is none of those that fail.
     const fail = (error: RpcClientError, concerns: (call: Call) => boolean) => {
-      for (const [requestId, call] of [...calls].filter(([, call]) => concerns(call))) {
-        write({ _tag: "Interrupt", requestId })
+      const failed = [...calls].filter(([, call]) => concerns(call))
+      for (const [requestId, call] of failed) {
+        calls.delete(requestId)
         call.arrived.splice(1)
-        settle(requestId, Effect.fail(error))
+        write({ _tag: "Interrupt", requestId })
       }
+      for (const [, call] of failed) call.settle(Effect.fail(error))
     }
 
     const end = ({ code, reason }: Pick<CloseCode.Close, "code" | "reason">) => {
