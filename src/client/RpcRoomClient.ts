@@ -33,7 +33,6 @@ import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import type * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import * as CloseCode from "../domain/CloseCode.ts"
-import * as Limits from "../domain/Limits.ts"
 import * as Protocol from "../services/Protocol.ts"
 import * as Reconnection from "./Reconnection.ts"
 import * as RoomClientError from "./RoomClientError.ts"
@@ -45,8 +44,8 @@ export interface Options<R = never> extends Reconnection.Options<R> {
   /** Is told how the client stands to the room, as it changes. It may not throw. */
   readonly onStatus?: ((status: Status.Status) => void) | undefined
   /**
-   * How many bytes may wait in the socket while the network takes nothing: 1,048,576, unless given. A call that does not
-   * fit fails with a `SocketWriteError`, whose cause is `QueueFull`. Nothing of it has left.
+   * How many bytes, more or less, may wait in the socket while the network takes nothing: 1,048,576, unless given. A call
+   * that does not fit fails with a `SocketWriteError`, whose cause is `QueueFull`. Nothing of it has left.
    */
   readonly bufferBytes?: number | undefined
   /**
@@ -84,19 +83,29 @@ export const make = <R = never>(
     let socket: Transport.Socket | undefined
     let ended: RpcClientError | undefined
 
-    const write = (message: RpcMessage.FromClientEncoded) => {
-      if (socket?.readyState === Transport.OPEN) socket.send(encode(message))
+    // Says whether it has left.
+    const put = (frame: string): boolean => {
+      if (socket?.readyState !== Transport.OPEN) return false
+      try {
+        socket.send(frame)
+        return true
+      } catch {
+        // A code with which the client comes back.
+        socket.close(CloseCode.silent, "A frame could not be sent.")
+        socket = undefined
+        return false
+      }
     }
 
+    const write = (message: RpcMessage.FromClientEncoded) => put(encode(message))
+
     const transmit = (call: Call) => {
-      if (call.frame === undefined || socket?.readyState !== Transport.OPEN) return
-      socket.send(call.frame)
-      call.frame = undefined
+      if (call.frame !== undefined && put(call.frame)) call.frame = undefined
     }
 
     const isFull = (frame: string) => {
       const before = socket?.bufferedAmount ?? 0
-      return before > 0 && before + Limits.utf8Bytes(frame) > bufferBytes
+      return before > 0 && before + frame.length > bufferBytes
     }
 
     const settle = (id: string | number, outcome: Effect.Effect<void, RpcClientError>) => {

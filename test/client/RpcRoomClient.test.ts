@@ -47,7 +47,7 @@ const build = Effect.fnUntraced(function*(options: Partial<RpcRoomClient.Options
   const protocols: Array<ReadonlyArray<string>> = []
   const statuses: Array<Status.Status> = []
   let hear: (event: Transport.Events["message"]) => void
-  const wire = { waits: 0 }
+  const wire = { waits: 0, throws: false }
   const transport: Transport.Transport = (url, offered) => {
     protocols.push(offered)
     const socket = room.network.transport(url, offered)
@@ -55,6 +55,7 @@ const build = Effect.fnUntraced(function*(options: Partial<RpcRoomClient.Options
     Object.defineProperty(socket, "bufferedAmount", { get: () => wire.waits })
     return Object.assign(socket, {
       send: (data: string | Uint8Array<ArrayBuffer>) => {
+        if (wire.throws) throw new Error("broken")
         frames.push(String(data))
         send(data)
       },
@@ -280,6 +281,13 @@ it.effect("a call that the network does not take fails at once (CC-5, CC-14)", (
     assert.strictEqual(frames.length, before)
     wire.waits = 0
     assert.lengthOf(yield* calls.Echo({ text: "x".repeat(2_000) }), 2_000)
+
+    // What a socket throws at has not left.
+    wire.throws = true
+    const waits = yield* begin(calls.Echo({ text: "a" }))
+    wire.throws = false
+    yield* pass(1_000)
+    assert.strictEqual(yield* Fiber.join(waits), "a")
   }))
 
 it.effect("an id that is in use fails the second call alone; what nobody waits for succeeds as it begins (CC-14)", () =>
