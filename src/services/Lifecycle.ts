@@ -191,12 +191,12 @@ export const make = (
       // A connection that has left needs no answer.
     }).pipe(Effect.result)
 
-  const malformed = (socket: Sockets.Socket, rejection: Protocol.Rejection) =>
+  const malformed = (socket: Sockets.Socket, frame: Protocol.Received, rejection: Protocol.Rejection) =>
     Effect.suspend(() =>
       assembly.registry.strike(socket) < assembly.limits.malformedFrames
-        ? complain(socket, rejection)
+        ? turnDown(socket, frame, rejection)
         : Effect.andThen(
-          complain(socket, rejection),
+          turnDown(socket, frame, rejection),
           letGo(assembly, socket, CloseCode.malformed, "Too many frames in a row are no messages.")
         )
     )
@@ -226,7 +226,7 @@ export const make = (
   const receive = (
     socket: Sockets.Socket,
     frame: Protocol.Received,
-    reject: (rejection: Protocol.Rejection) => Effect.Effect<unknown>,
+    reject: (frame: Protocol.Received, rejection: Protocol.Rejection) => Effect.Effect<unknown>,
     isWhole: boolean
   ): Effect.Effect<unknown> =>
     Effect.catchCause(
@@ -236,7 +236,7 @@ export const make = (
         if (Result.isFailure(decoded)) {
           const other = door?.other(socket, frame)
           return other === undefined
-            ? reject(about(frame, decoded.failure))
+            ? reject(frame, decoded.failure)
             : unlessRefused(socket, [frame], other, Effect.void)
         }
         if (isWhole) registry.absolve(socket)
@@ -285,14 +285,14 @@ export const make = (
         socket,
         lines?.length ? lines : [frame],
         door?.messages(socket, frame, lines?.length || 1),
-        lines === undefined ? malformed(socket, tooManyLines(frameLines)) : handleLines(socket, lines)
+        lines === undefined ? malformed(socket, frame, tooManyLines(frameLines)) : handleLines(socket, lines)
       )
     }
     return unlessRefused(
       socket,
       [frame],
       door?.messages(socket, frame, 1),
-      receive(socket, frame, (rejection) => malformed(socket, rejection), true)
+      receive(socket, frame, (frame, rejection) => malformed(socket, frame, rejection), true)
     )
   }
 
@@ -315,10 +315,12 @@ export const make = (
   // A frame is answered once, even if many of its lines are wrong.
   const handleLines = Effect.fnUntraced(function*(socket: Sockets.Socket, lines: ReadonlyArray<string>) {
     let isMalformed = false
-    const reject = (rejection: Protocol.Rejection) => {
-      if (isMalformed) return rejection.id === undefined ? Effect.void : complain(socket, rejection)
+    const reject = (line: Protocol.Received, rejection: Protocol.Rejection) => {
+      if (isMalformed) {
+        return assembly.room.wire || idOf(line) !== undefined ? turnDown(socket, line, rejection) : Effect.void
+      }
       isMalformed = true
-      return malformed(socket, rejection)
+      return malformed(socket, line, rejection)
     }
     const each = (line: string) =>
       Effect.suspend(() => expelled.has(socket) ? Effect.void : receive(socket, line, reject, false))

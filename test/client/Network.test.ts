@@ -1,7 +1,7 @@
 /**
  * The client over TCP, against a server in Node.
  */
-import { it } from "@effect/vitest"
+import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -15,6 +15,7 @@ import type * as Room from "../../src/services/Room.ts"
 import type * as RoomRuntime from "../../src/services/RoomRuntime.ts"
 import { suite } from "../contract/client.ts"
 import * as Proxy from "./proxy.ts"
+import * as RpcStorm from "./rpcStorm.ts"
 import { storms } from "./storm.ts"
 
 /** Serves rooms in Node on a free port. */
@@ -57,3 +58,22 @@ storms(
   [1, 2],
   Effect.map(serve(Chat, ChatLive), (port) => ({ port, path: "/room", patience: 30, sleep: Effect.void }))
 )
+
+for (const seed of [1, 2]) {
+  it.live(
+    `each call to an RPC room ends once, and none runs twice, in 1,000 steps, seed ${seed} (CC-14)`,
+    () =>
+      Effect.gen(function*() {
+        const works = RpcStorm.make()
+        const port = yield* serve(works.room, works.live)
+        const result = yield* RpcStorm.run({ ...works, port }, seed, 1_000)
+        // It was a storm.
+        assert.isAbove(result.connections, 5)
+        assert.isAbove(result.answered, 100)
+        assert.isAbove(result.interrupted, 10)
+        assert.isAbove(result.cut, 10)
+        assert.isAbove(result.heard, 100)
+      }),
+    30_000
+  )
+}

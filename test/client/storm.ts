@@ -24,8 +24,8 @@ export interface Place {
   readonly sleep: Effect.Effect<void>
 }
 
-// The same steps for the same seed.
-const randomOf = (seed: number) => () => {
+/** The same steps for the same seed. */
+export const randomOf = (seed: number) => () => {
   seed = (seed + 0x6d2b79f5) | 0
   let it = Math.imul(seed ^ (seed >>> 15), 1 | seed)
   it = (it + Math.imul(it ^ (it >>> 7), 61 | it)) ^ it

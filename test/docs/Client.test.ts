@@ -3,47 +3,23 @@
  */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { afterEach, vi } from "vitest"
 import WebSocket from "ws"
 import { Chat, Say } from "../../src/Chat.ts"
 import { ChatLive } from "../../src/ChatLive.ts"
-import { connect, type Connection } from "../../src/client/Connect.ts"
+import { connect } from "../../src/client/Connect.ts"
 import * as RoomClient from "../../src/client/RoomClient.ts"
 import * as Transport from "../../src/client/Transport.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as Room from "../../src/services/Room.ts"
 import { pass } from "../client/world.ts"
+import { inMemory, page, until } from "./page.ts"
 
 afterEach(() => vi.unstubAllGlobals())
-
-/** What a page has, on the network of a room. */
-const page = ({ network }: Pick<MemoryRoom.MemoryRoom<typeof Chat>, "network">) => {
-  vi.stubGlobal("location", { href: "https://chat.example/" })
-  vi.stubGlobal("WebSocket", function(url: string, protocols: ReadonlyArray<string>) {
-    return network.transport(url, protocols)
-  })
-  vi.stubGlobal("fetch", async () => new Response("a.token"))
-}
-
-const inMemory = <A>(use: (room: MemoryRoom.MemoryRoom<typeof Chat>) => Promise<A>) => async () => {
-  const scope = Scope.makeUnsafe()
-  const room = await Effect.runPromise(Effect.provideService(MemoryRoom.make(Chat, ChatLive), Scope.Scope, scope))
-  try {
-    return await use(room)
-  } finally {
-    await Effect.runPromise(Scope.close(scope, Exit.void))
-  }
-}
-
-const until = async (condition: () => boolean) => {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2))
-}
 
 it.effect("RoomClient's example talks (EX-2, CC-1)", () =>
   Effect.gen(function*() {
@@ -151,34 +127,6 @@ it(
     await room.close()
 
     assert.includeMembers(shown, ["Welcome", "Said"])
-  })
-)
-
-it(
-  "the hook gives a component its room (EX-2, CC-11)",
-  inMemory(async (memory) => {
-    page(memory)
-    // As React has them, for one component that never renders again.
-    const useState = <A>(make: () => A) => [make()] as const
-    const effects: Array<() => () => void> = []
-    const useEffect = (effect: () => () => void, _dependencies: ReadonlyArray<unknown>) => void effects.push(effect)
-    const useSyncExternalStore = <A>(subscribe: (changed: () => void) => () => void, get: () => A) => {
-      subscribe(() => {})()
-      return get()
-    }
-
-    const useRoom = (make: () => Connection<typeof Chat>) => {
-      const [room] = useState(make)
-      useEffect(() => () => void room.close(), [room])
-      const status = useSyncExternalStore(room.subscribe, () => room.status)
-      return { room, status }
-    }
-
-    const { room, status } = useRoom(() => connect(Chat, { url: "/rooms/lobby" }))
-    assert.strictEqual(status._tag, "Connecting")
-    await until(() => room.status._tag === "Connected")
-    for (const effect of effects) effect()()
-    await until(() => room.status._tag === "Closed")
   })
 )
 

@@ -300,6 +300,12 @@ export const contract = (name: string, makeWorld: Effect.Effect<World, never, Sc
               yield* connection.send(frame)
               assert.deepStrictEqual(error(yield* connection.rest), ["InvalidMessage"], frame)
             }
+            // Who waits for the answer to a request is told of it.
+            const keys = Object.fromEntries(Array.from({ length: 1_001 }, (_, key) => [`${key}`, key]))
+            yield* connection.send(request(1, "Echo", keys))
+            const [refused] = yield* connection.rest
+            assert.deepInclude(refused, { _tag: "Exit", requestId: 1 })
+            assert.include(JSON.stringify(refused), "A message has at most 32 levels and 1000 keys.")
             yield* sleep
             for (const _tag of ["Ack", "Interrupt"]) {
               yield* connection.send(JSON.stringify({ _tag, requestId: "unknown" }))
