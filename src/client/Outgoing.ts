@@ -6,7 +6,7 @@
  * what has left since the last ping that was answered is what a connection that breaks off leaves in doubt.
  */
 import * as Effect from "effect/Effect"
-import type * as CloseCode from "../domain/CloseCode.ts"
+import * as CloseCode from "../domain/CloseCode.ts"
 import * as Limits from "../domain/Limits.ts"
 import type * as Protocol from "../services/Protocol.ts"
 import * as RoomClientError from "./RoomClientError.ts"
@@ -73,7 +73,8 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
       socket!.send(frame)
       return true
     } catch {
-      socket!.close()
+      // With a code that brings it back.
+      socket!.close(CloseCode.silent)
       socket = undefined
       return false
     }

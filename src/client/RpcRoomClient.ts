@@ -33,6 +33,7 @@ import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import type * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import * as CloseCode from "../domain/CloseCode.ts"
+import * as Limits from "../domain/Limits.ts"
 import * as Protocol from "../services/Protocol.ts"
 import * as Reconnection from "./Reconnection.ts"
 import * as RoomClientError from "./RoomClientError.ts"
@@ -48,6 +49,11 @@ export interface Options<R = never> extends Reconnection.Options<R> {
    * that does not fit fails with a `SocketWriteError`, whose cause is `QueueFull`. Nothing of it has left.
    */
   readonly bufferBytes?: number | undefined
+  /**
+   * How many bytes the frame of a call may have, as in the room's limits: 65,536, unless given. The room closes a connection
+   * for more. Such a call fails with a `SocketWriteError`, whose cause is `InvalidMessage`.
+   */
+  readonly messageBytes?: number | undefined
   /**
    * How many chunks may wait for the reader of one stream: 4,096, unless given. A stream with more fails with an
    * `RpcClientDefect`, whose cause is `Overrun`.
@@ -74,7 +80,13 @@ const encode = (message: RpcMessage.FromClientEncoded | RpcMessage.FromServerEnc
 
 /** Makes the protocol of the stock client. */
 export const make = <R = never>(
-  { bufferBytes = 1_048_576, onStatus = constVoid, streamChunks = 4_096, ...options }: Options<R>
+  {
+    bufferBytes = 1_048_576,
+    messageBytes = Limits.client.messageBytes,
+    onStatus = constVoid,
+    streamChunks = 4_096,
+    ...options
+  }: Options<R>
 ): Effect.Effect<RpcClient.Protocol["Service"], never, R | Scope.Scope> =>
   RpcClient.Protocol.make(Effect.fnUntraced(function*(respond) {
     const fork = Effect.runForkWith(yield* Effect.context<never>())
@@ -205,7 +217,12 @@ export const make = <R = never>(
         const { id } = message
         if (calls.has(id)) return Effect.fail(defect(`A request with the id ${id} is under way`, undefined))
         const frame = encode(message)
-        if (isFull(frame)) return Effect.fail(full())
+        if (!Limits.isWithin(frame, messageBytes)) {
+          return Effect.fail(
+            unwritten(new RoomClientError.InvalidMessage({ detail: `It has more than ${messageBytes} bytes.` }))
+          )
+        }
+        if (isFull(frame)) return Effect.fail(unwritten(new RoomClientError.QueueFull()))
         return Effect.callback<void, RpcClientError>((settle) => {
           const call: Call = { client, settle, frame, isAnswered: false, arrived: [] }
           calls.set(id, call)
@@ -249,5 +266,5 @@ const closed = (code: number, closeReason: string) => failure(new Socket.SocketC
 
 const defect = (message: string, cause: unknown) => failure(new RpcClientDefect({ message, cause }))
 
-const full = () =>
-  failure(new Socket.SocketWriteError({ cause: RoomClientError.make(new RoomClientError.QueueFull()) }))
+const unwritten = (reason: RoomClientError.RoomClientError["reason"]) =>
+  failure(new Socket.SocketWriteError({ cause: RoomClientError.make(reason) }))

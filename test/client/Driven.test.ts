@@ -171,7 +171,7 @@ it.effect("a socket that throws is given up, and what was said leaves with the n
       const waiting = yield* Effect.forEach(["a", "b"], (text) => start(room.send(say(text))))
       room.last().isBroken = true
       room.last().open(protocol)
-      assert.lengthOf(room.last().closes, 1)
+      assert.deepStrictEqual(room.last().closes, [[CloseCode.silent]])
       yield* start(room.send(say("c")))
       room.last().end()
       yield* pass(1_000)

@@ -290,6 +290,19 @@ it.effect("a call that the network does not take fails at once (CC-5, CC-14)", (
     assert.strictEqual(yield* Fiber.join(waits), "a")
   }))
 
+it.effect("a call that the room would close the connection for fails, and has not left (CC-1, CC-14)", () =>
+  Effect.gen(function*() {
+    for (const messageBytes of [undefined, 70_000]) {
+      const { calls, frames } = yield* build({ messageBytes })
+      const before = frames.length
+      const { reason } = yield* Effect.flip(calls.Echo({ text: "é".repeat(35_000) }))
+      assert.strictEqual(reason._tag, "SocketWriteError")
+      assert.include(String(reason.cause), `It has more than ${messageBytes ?? 65_536} bytes`)
+      assert.strictEqual(frames.length, before)
+      assert.lengthOf(yield* calls.Echo({ text: "x".repeat(65_000) }), 65_000)
+    }
+  }))
+
 it.effect("an id that is in use fails the second call alone; what nobody waits for succeeds as it begins (CC-14)", () =>
   Effect.gen(function*() {
     const { calls, network, protocol } = yield* build()
