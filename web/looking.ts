@@ -131,6 +131,10 @@ export const causes = (wakes: Inspection.Inspection["wakes"] | undefined): Reado
     wakes?.by.find((wakes) => wakes.cause === cause) ?? { cause, count: 0 }
   )
 
+/** What was said, or is kept, as it is: what turns the direction of a text is written out, as in JSON. */
+export const legible = (text: string) =>
+  text.replaceAll(/\p{Bidi_Control}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
 /** Enough of an id to tell it from others. */
 export const brief = (id: string) => id.slice(0, 8)
 

@@ -8,7 +8,6 @@ import * as Looking from "./looking.ts"
 import * as Rows from "./rows.ts"
 
 const dated = new Intl.DateTimeFormat(undefined, {
-  year: "numeric",
   month: "short",
   day: "numeric",
   hour: "2-digit",
@@ -29,18 +28,28 @@ const rowOf = (head: HTMLTableCellElement, ...cells: ReadonlyArray<Node>) => {
 
 const nothing = () => create("span", "none", "–")
 
-/** What a client or a room has chosen turns no writing but its own. */
+/** What a client has chosen turns no writing but its own. */
 const foreign = (text: string) => create("bdi", "", text)
 
 const listOf = (texts: ReadonlyArray<string>) =>
-  texts.flatMap((text, n) => n === 0 ? [foreign(text)] : [", ", foreign(text)])
+  create("span", "fit", ...texts.flatMap((text, index) => [index === 0 ? "" : ", ", foreign(text)]))
+
+/** What a room keeps. What is long scrolls. */
+const kept = (text: string) => {
+  const made = create("code", "body", Looking.legible(text))
+  if (text.length > 160) {
+    made.classList.add("long")
+    made.tabIndex = 0
+  }
+  return made
+}
 
 const deadlineRow = ({ at, due, error, failures, key, name }: Inspection.Deadline) =>
   rowOf(
     create("th", "", name),
-    cell(create("code", "body", key)),
+    cell(kept(key)),
     cell(when(due ?? at), due === undefined ? " (set aside)" : ""),
-    cell(failures === 0 ? "none" : `${failures}: `, failures === 0 ? "" : foreign(error ?? ""))
+    failures === 0 ? cell("none") : cell(`${failures}: `, kept(error ?? ""))
   )
 
 const wakesRow = ({ cause, count, last }: Looking.Woken) =>
@@ -55,7 +64,7 @@ const underWay = ({ arriving, asking, leaving }: Inspection.Inspection["busy"]) 
 
 /** Makes what shows a room. What has not changed is not touched. */
 export const make = (look: Look.Look) => {
-  const report = element("report")
+  const [listed, report] = [element("listed"), element("report")]
 
   const button = (text: string, label: string, act: () => Promise<Look.Answer>) => {
     const made = create("button", "small", text)
@@ -77,7 +86,7 @@ export const make = (look: Look.Look) => {
     const who = create(
       "th",
       "",
-      user === undefined ? create("span", "none", "anonymous") : foreign(user),
+      user === undefined ? create("span", "none", "anonymous") : listOf([user]),
       " ",
       create("code", "", brief)
     )
@@ -89,10 +98,10 @@ export const make = (look: Look.Look) => {
     }
     return rowOf(
       who,
-      labels.length === 0 ? cell(nothing()) : cell(...listOf(labels)),
+      cell(labels.length === 0 ? nothing() : listOf(labels)),
       cell(since === undefined ? nothing() : when(since)),
       cell(waiting === undefined ? nothing() : Looking.bytes(waiting)),
-      cell(state === undefined ? nothing() : create("code", "body", state.text ?? Looking.bytes(state.bytes))),
+      cell(state === undefined ? nothing() : kept(state.text ?? Looking.bytes(state.bytes))),
       cell(protocol),
       cell(acts)
     )
@@ -122,7 +131,8 @@ export const make = (look: Look.Look) => {
 
   /** Shows the room, of whose events so many were missed. */
   return (room: Inspection.Inspection, missed: number) => {
-    element("listed").textContent = Looking.listed(room, missed)
+    const all = Looking.listed(room, missed)
+    if (listed.textContent !== all) listed.textContent = all
     if (room === shown) return
     const { alarm, at, awake, busy } = room
     const values = {

@@ -55,7 +55,7 @@ const entryOf = (event: Inspection.Event) => {
   const parts = text.map((part) => typeof part === "string" ? part : create("bdi", "", part.who))
   const entry = create("li", "", exactTime(event.at), create("strong", "", event._tag), create("span", "", ...parts))
   entry.dataset.event = event._tag
-  if (body !== undefined && body !== "") entry.append(create("code", "body", body))
+  if (body !== undefined && body !== "") entry.append(create("code", "body", Looking.legible(body)))
   return entry
 }
 
