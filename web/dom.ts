@@ -90,7 +90,7 @@ export const exactTime = (at: number) => time(at, long)
 
 /** The time of the next attempt, in words. */
 export const nextAttempt = (until: number) =>
-  `next try at ${long.format(until)}, in ${Math.max(0, Math.ceil((until - Date.now()) / 1_000))} s`
+  `next attempt at ${long.format(until)}, in ${Math.max(0, Math.ceil((until - Date.now()) / 1_000))} s`
 
 /** A path segment and a subprotocol have fewer characters than a text. */
 export const segment = encodeURIComponent

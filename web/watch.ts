@@ -116,7 +116,6 @@ export const begin = (
   }
 
   const showAll = perFrame(() => {
-    if (isOver) return
     const entries = document.createDocumentFragment()
     for (const item of passed.slice(-kept)) {
       entries.append(
@@ -148,7 +147,6 @@ export const begin = (
   }
 
   const onMessage = (message: Inspection.Inspection | Inspection.Events) => {
-    if (isOver) return
     stirredAt = Date.now()
     if (message._tag === "Inspection") {
       room = message

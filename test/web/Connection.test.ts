@@ -57,7 +57,7 @@ describeInBrowser("the page without a connection", () => {
     await offline.click()
     assert.strictEqual(await offline.getAttribute("aria-pressed"), "true")
     await shows(page, "#status", "You are offline")
-    await page.getByText(/^next try at .+, in \d+ s$/).waitFor()
+    await page.getByText(/^next attempt at .+, in \d+ s$/).waitFor()
     await say(page, "one")
     await say(page, "two")
     assert.deepStrictEqual(await fates(page), ["waiting", "waiting"])
