@@ -6,8 +6,8 @@
  * beyond that, nothing is done for an event unless somebody looks. With the rooms of an `InspectorRoom` below it, what
  * passes is sent there while somebody does. That keeps the object awake no longer than a call takes.
  *
- * What is shown is of the room's clients: whoever may look sees what they say. A frame that
- * brings a token is left out.
+ * What is shown is of the room's clients: whoever may look sees what they say. A frame in which
+ * something is called `…token` or `…authorization` is told of without its text.
  *
  * **Example** (a room that can be looked at)
  *
