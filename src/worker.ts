@@ -50,7 +50,8 @@ let enter: Entrance.Enter | undefined
 
 const route = async (request: Request, env: Env): Promise<Response> => {
   const { pathname } = new URL(request.url)
-  const isInspector = /^\/inspect(?:\.html)?(?:\/|$)/.test(pathname)
+  const inspector = inspectorPath.exec(decoded(pathname))
+  const isInspector = inspector !== null
   if (isInspector || pathname === "/openapi.json" || pathname.startsWith("/api/")) {
     api ??= Api.make(env)
     if (api !== undefined && !isInspector) return api(request)
@@ -64,8 +65,8 @@ const route = async (request: Request, env: Env): Promise<Response> => {
   if (isInspector && api === undefined) return notFound()
   if (room === undefined) {
     // One page inspects every room: it reads from its address which.
-    const page = isInspector ? new Request(new URL("/inspect", request.url), request) : request
-    const asset = await env.ASSETS.fetch(page)
+    const page = isInspector && inspector[1] === undefined ? new URL("/inspect", request.url) : request.url
+    const asset = await env.ASSETS.fetch(new Request(page, request))
     return asset.status === 404 ? notFound() : asset
   }
   const name = RoomName.fromPathSegment(room)
@@ -73,6 +74,18 @@ const route = async (request: Request, env: Env): Promise<Response> => {
   enter ??= Entrance.make(env)
   const entered = await enter(request, name)
   return entered instanceof Response ? entered : env.CHAT.getByName(name).fetch(entered)
+}
+
+// The inspector's page, and its files.
+const inspectorPath = /^\/+inspect(?:(\.js|\.css)|(?:\.html)?(?:\/.*)?)$/s
+
+// The assets take a path for what it means.
+const decoded = (pathname: string) => {
+  try {
+    return decodeURIComponent(pathname)
+  } catch {
+    return pathname
+  }
 }
 
 // It is what its type says, whatever it looks like.

@@ -29,15 +29,28 @@ export const complain = (input: HTMLElement, problem: string) => {
   else input.setAttribute("aria-invalid", "true")
 }
 
+/** What a button does, and not again before it is done. It keeps the focus meanwhile, which `disabled` would take. */
+export const once = (button: HTMLElement, act: () => Promise<void>) => async () => {
+  if (button.ariaDisabled !== null) return
+  button.ariaDisabled = "true"
+  await act()
+  button.ariaDisabled = null
+}
+
 /** A list that follows its end, unless somebody reads further up. `latest` leads back there. */
 export const follow = (log: HTMLElement, latest: HTMLElement, kept: number) => {
   const isAtEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 48
-  const toEnd = () => {
-    log.scrollTop = log.scrollHeight
+  // A button that goes takes no focus with it.
+  const reached = () => {
+    if (document.activeElement === latest) log.focus()
     latest.hidden = true
   }
+  const toEnd = () => {
+    log.scrollTop = log.scrollHeight
+    reached()
+  }
   log.addEventListener("scroll", () => {
-    if (isAtEnd()) latest.hidden = true
+    if (isAtEnd()) reached()
   }, { passive: true })
   // The keyboard of a phone takes half of the window away.
   new ResizeObserver(() => {
@@ -46,7 +59,7 @@ export const follow = (log: HTMLElement, latest: HTMLElement, kept: number) => {
   latest.addEventListener("click", toEnd)
   return {
     toEnd,
-    append: (list: HTMLElement, entry: HTMLElement, always = false) => {
+    append: (list: HTMLElement, entry: HTMLElement | DocumentFragment, always = false) => {
       const follows = always || isAtEnd()
       list.append(entry)
       while (list.childElementCount > kept) list.firstElementChild?.remove()

@@ -7,8 +7,28 @@ import { InspectorRoom } from "../src/inspector/InspectorRoom.ts"
 import type * as Room from "../src/services/Room.ts"
 import { segment } from "./dom.ts"
 
-/** What the API has answered: what was asked for, or in words why not. */
-export type Answer = { readonly value: any } | { readonly problem: string; readonly status: number }
+/** Why the API has not done what was asked for, in words; the status is 0 where it did not answer. */
+export interface Problem {
+  readonly problem: string
+  readonly status: number
+}
+
+/** What the API has answered. */
+export type Answer = { readonly value: any } | Problem
+
+/** Whether it says the same the next time: what is wrong is the token or the room. */
+export const isFinal = ({ status }: Problem) => status === 400 || status === 401 || status === 403 || status === 404
+
+/** What is wrong with a token that is given, as far as one can see. */
+export const tokenProblem = (token: string) => {
+  // No header carries anything else.
+  const wrong = [...token].findIndex((character) => !/[ -~]/.test(character))
+  return token === ""
+    ? "Which token?"
+    : wrong < 0
+    ? ""
+    : `A token is plain ASCII. Character ${wrong + 1} of this is not.`
+}
 
 export const make = (room: string, token: string) => {
   const base = `/api/rooms/${segment(room)}`
@@ -31,9 +51,12 @@ export const make = (room: string, token: string) => {
   const query = (parameters: Readonly<Record<string, string>>) => `?${new URLSearchParams(parameters)}`
   const reason = { reason: "Disconnected by the inspector." }
   return {
-    /** The room as it is now, for oneself; this wakes it. */
-    inspect: () => ask("GET", "/inspection"),
-    /** The same, for everybody who looks, and after it what passes. */
+    /** Whether one may look; this wakes nothing. The token is looked at before the method, which is none. */
+    mayLook: async (): Promise<Answer> => {
+      const answer = await ask("OPTIONS", "/inspection")
+      return "problem" in answer && answer.status === 405 ? { value: undefined } : answer
+    },
+    /** The room as it is now, for everybody who looks, and after it what passes; this wakes it. */
     look: () => ask("POST", "/inspection"),
     /** Closes a connection. */
     disconnect: (id: string) => ask("DELETE", `/connections/${segment(id)}${query(reason)}`),

@@ -29,9 +29,6 @@ const Refresh = Schema.fromJsonString(Schema.TaggedStruct("Refresh", { token: Sc
 
 const decode = /* @__PURE__ */ Schema.decodeUnknownOption(Refresh)
 
-/** Whether a text is a frame that brings a new token. */
-export const isRefresh = (text: string): boolean => Option.isSome(decode(text))
-
 /** What is answered to a new token. */
 export const Refreshed = /* @__PURE__ */ Schema.TaggedStruct("Refreshed", {
   /** In milliseconds since 1970. Without it, the token does not expire. */

@@ -198,8 +198,7 @@ const make = Effect.fnUntraced(function*(given: RoomLimits.Options) {
     }),
     messages,
     silence: ({ labels, user }) => rule({ user, labels }, assembly.name).speak ? undefined : mayNotSpeak,
-    other: (socket, frame) => expiry.refresh(socket, frame),
-    isSecret: Expiry.isRefresh
+    other: (socket, frame) => expiry.refresh(socket, frame)
   }
   assembly.keepers = [...assembly.keepers, {
     entering,

@@ -102,8 +102,6 @@ export interface Door {
     socket: Sockets.Socket,
     frame: Protocol.Received
   ) => Effect.Effect<Protocol.Rejection | undefined, unknown> | undefined
-  /** Whether a text carries what nobody but the door may see, like a token. */
-  readonly isSecret: (text: string) => boolean
 }
 
 /** What hears of every connection, beside the room's handlers. */

@@ -88,6 +88,23 @@ it.effect("one sending is under way at a time, and at most 256 events wait for i
     )
   }))
 
+it.effect("an inspection that still waits when another one comes is out of date (IN-4)", () =>
+  Effect.gen(function*() {
+    const { feed, sent, world } = yield* make
+    const answer = yield* Deferred.make<Outbox.Delivery>()
+    world.answer = Deferred.await(answer)
+    yield* feed.look(inspection)
+    yield* macrotasks
+    yield* feed.look(inspection)
+    feed.add(alarm(1))
+    yield* feed.look({ ...inspection, at: 2 })
+    world.answer = Effect.succeed(reached)
+    yield* Deferred.succeed(answer, reached)
+    yield* macrotasks
+    assert.deepStrictEqual(summary(sent), ["Inspection", [[1], 0], "Inspection"])
+    assert.deepInclude(sent.at(-1), { at: 2 })
+  }))
+
 it.effect("it ends when nobody is reached, but not for who has begun to look meanwhile (IN-5)", () =>
   Effect.gen(function*() {
     const { feed, kept, sent, world } = yield* make

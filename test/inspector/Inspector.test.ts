@@ -9,6 +9,7 @@ import * as Audience from "../../src/domain/Audience.ts"
 import type * as Inspection from "../../src/inspector/Inspection.ts"
 import * as Inspector from "../../src/inspector/Inspector.ts"
 import * as InspectorRoom from "../../src/inspector/InspectorRoom.ts"
+import * as InspectorRoutes from "../../src/inspector/InspectorRoutes.ts"
 import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
 import * as Alarm from "../../src/services/Alarm.ts"
@@ -95,6 +96,33 @@ it.effect("whoever looks at a room that ends looks at it when it starts anew (IN
     yield* room.connect()
     assert.deepStrictEqual((yield* events).map(({ _tag }) => _tag), ["Woke", "Entered"])
     assert.deepStrictEqual(countsOf(yield* Inspector.inspect(rooms, "it")), { connect: 1 })
+  }))
+
+it.effect("no token is shown, wherever it stands in a frame, nor what was meant to be one (IN-6)", () =>
+  Effect.gen(function*() {
+    const ticker = yield* looked(Ticker.room, Layer.merge(TickerLive, Inspector.layer))
+    const glass = yield* looked(Glass, GlassLive)
+    const request = { _tag: "Request", id: "1", tag: "Add", payload: { by: 1 } }
+    const frames = [
+      [ticker, JSON.stringify({ ...request, headers: [["authorization", "Bearer hunter2"]] })],
+      [ticker, JSON.stringify({ ...request, headers: [["x-Access-Token", "hunter2"]] })],
+      [glass, `{"_tag":"Refresh","token":["hunter2"]}`],
+      [glass, `[{"_tag":"Refresh","token" : "hunter2"}]`],
+      [glass, `{"_tag":"refresh","\\u0074oken":"hunter2"}`],
+      [glass, `{"_tag":"Refresh","accessToken":"hunter2`]
+    ] as const
+    yield* Inspector.look(ticker.rooms, "it")
+    yield* Inspector.look(glass.rooms, "it")
+    for (const [{ events, room }, frame] of frames) {
+      const ada = yield* room.connect()
+      yield* ada.sendFrame(frame)
+      const received = (yield* events).find(({ _tag }) => _tag === "Received")
+      assert.deepInclude(received, { body: { bytes: frame.length } })
+    }
+    // What only speaks of one is shown.
+    const ada = yield* glass.room.connect()
+    yield* ada.send({ say: `the "token": hunter2` })
+    assert.include(JSON.stringify(yield* glass.events), "hunter2")
   }))
 
 it.effect("what leaves by an outbox of the room's own is seen (IN-4)", () =>
@@ -221,4 +249,35 @@ it.effect("a door finds beside a socket what it has left there (IN-1)", () =>
     assert.isArray(yield* room.run(beside))
     yield* room.evict
     assert.isArray(yield* room.run(beside))
+  }))
+
+it.effect("who looks at a room is not told of the token that let them look (IN-8)", () =>
+  Effect.gen(function*() {
+    const seen: Array<Headers> = []
+    const audience = Layer.succeed(
+      Rooms.key(InspectorRoom.InspectorRoom),
+      // SAFETY: nothing else is asked of it.
+      {
+        get: () => ({ fetch: ({ headers }: Request) => Effect.sync(() => (seen.push(headers), new Response())) })
+      } as unknown as Rooms.Always<typeof InspectorRoom.InspectorRoom>
+    )
+    const authorized: Array<string | null> = []
+    const answer = yield* InspectorRoutes.make(Glass, {
+      authorize: ({ headers }) => Effect.sync(() => authorized.push(headers.get("authorization")))
+    }).pipe(Effect.provide(Layer.merge(audience, MemoryRooms.layer(Glass, GlassLive).pipe(Layer.provide(audience)))))
+    const offered = [
+      { "sec-websocket-protocol": "bearer, a%2Ftoken, plain" },
+      { "authorization": "Bearer a/token", "sec-websocket-protocol": "plain" }
+    ]
+    for (const headers of offered) {
+      yield* answer(
+        new Request("http://it/api/rooms/it/inspection", { headers: { ...headers, "upgrade": "websocket" } })
+      )!
+    }
+    assert.deepStrictEqual(authorized, ["Bearer a/token", "Bearer a/token"])
+    for (const headers of seen) {
+      assert.strictEqual(headers.get("sec-websocket-protocol"), "plain")
+      assert.notInclude(JSON.stringify([...headers]), "a/token")
+    }
+    assert.strictEqual(seen.length, 2)
   }))

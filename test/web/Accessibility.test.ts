@@ -23,7 +23,7 @@ describeInBrowser("both pages", () => {
   }
 
   for (const colorScheme of ["light", "dark"] as const) {
-    for (const width of [360, 1280]) {
+    for (const width of [320, 1280]) {
       it(`axe finds nothing, in ${colorScheme}, ${width} pixels wide (PG-12)`, async () => {
         const options = { colorScheme, viewport: { width, height: 800 }, reducedMotion: "reduce" } as const
         await using ada = await visit(options)
@@ -48,6 +48,19 @@ describeInBrowser("both pages", () => {
         await shows(ada.page, "#status", "You are offline")
         await say(ada.page, "later")
         assert.deepStrictEqual(await violations(ada.page), [])
+        // Nothing covers anything, and the name of the room is there.
+        assert.isTrue(
+          await ada.page.evaluate(`{
+            const [next, again] = ["next", "again"].map((id) => document.getElementById(id).getBoundingClientRect())
+            next.width > 0 && next.right <= again.left
+          }`)
+        )
+        assert.isTrue(
+          await developer.page.evaluate(`{
+            const { clientWidth, scrollWidth } = document.getElementById("room-name")
+            clientWidth >= 100 && scrollWidth <= clientWidth
+          }`)
+        )
         for (const { page } of [ada, developer]) {
           // Nothing reaches beyond the window, and nothing moves for those who do not want it.
           assert.isTrue(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"))

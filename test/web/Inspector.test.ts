@@ -1,7 +1,7 @@
 /**
  * The inspector's page, in a browser, on the Worker as it is deployed.
  */
-import type { Page, WebSocketRoute } from "playwright-core"
+import type { Page } from "playwright-core"
 import { assert, it, vi } from "vitest"
 import { describeInBrowser, say, sees, shows, useBrowser } from "./browser.ts"
 
@@ -115,53 +115,5 @@ describeInBrowser("the inspector", () => {
     await page.reload()
     assert.strictEqual(await page.getByLabel("Token").inputValue(), "")
     assert.strictEqual(await page.getByLabel("Room").inputValue(), "glass")
-  })
-
-  // A room that the test plays.
-  it("shows users, labels, deadlines and what waits, and disconnects a user (PG-9, PG-10)", async () => {
-    await using developer = await visit()
-    const { page } = developer
-    const routes: Array<WebSocketRoute> = []
-    const asked: Array<string> = []
-    const id = "00000000-0000-4000-8000-000000000001"
-    const at = Date.now()
-    const inspection = {
-      _tag: "Inspection",
-      room: "stage",
-      at,
-      awake: { since: at, cause: "connect" },
-      wakes: { since: at, by: [{ cause: "connect", count: 7, last: at }] },
-      busy: { arriving: 0, asking: 1, leaving: 0 },
-      count: 1,
-      connections: [{ id, user: "ada/1", labels: ["guest", "mod"], protocol: "ndjson", since: at, waiting: 2_048 }],
-      deadlines: [{ name: "tea", key: "kettle", at, due: at, failures: 2, error: "no water" }]
-    }
-    await page.routeWebSocket(/\/inspection$/, (route) => void routes.push(route))
-    await page.route(/\/api\//, async (route) => {
-      const { pathname, searchParams } = new URL(route.request().url())
-      asked.push(`${route.request().method()} ${pathname} ${searchParams.get("user")}`)
-      await route.fulfill({ json: pathname.endsWith("/inspection") ? inspection : { closed: 1 } })
-      if (pathname.endsWith("/inspection")) routes.at(-1)!.send(JSON.stringify(inspection))
-    })
-    await look(page, "stage")
-    for (const cell of ["guest, mod", "2048 bytes", "ndjson", "kettle", "2: no water"]) {
-      await page.getByRole("cell", { name: cell, exact: true }).waitFor()
-    }
-    assert.strictEqual(await wakes(page, "a newcomer"), "7")
-    await shows(page, "#facts", "0 arriving, 1 calls, 0 leaving")
-    const button = page.getByRole("button", { name: "Disconnect the user ada/1" })
-    await button.click()
-    await shows(page, "#report", "1 closed.")
-    assert.deepStrictEqual(asked, [
-      "POST /api/rooms/stage/inspection null",
-      "DELETE /api/rooms/stage/connections ada/1"
-    ])
-    // What passes redraws the table, and leaves the focus where it is.
-    await button.focus()
-    routes[0]!.send(JSON.stringify({ _tag: "Events", missed: 3, events: [{ _tag: "Alarm", at }] }))
-    await passes(page, "Alarm", "has fired")
-    await page.getByText("3 more, of which nobody is told").waitFor()
-    assert.strictEqual(await page.evaluate("document.activeElement.ariaLabel"), "Disconnect the user ada/1")
-    assert.deepStrictEqual(developer.problems, [])
   })
 })

@@ -91,8 +91,24 @@ it("nobody looks without a token that may list, and nothing is told (IN-8)", asy
   }
   assert.strictEqual((await watch(room, ["plain"])).status, 401)
   assert.strictEqual((await watch(room, ["bearer"])).status, 401)
-  assert.strictEqual((await watch(room, ["bearer", "%E0%A4%A", "plain"])).status, 401)
+  for (const token of ["%E0%A4%A", "a%0D%0Ab", "a%E2%86%92"]) {
+    assert.strictEqual((await watch(room, ["bearer", token, "plain"])).status, 401, token)
+  }
   for (const line of worker.logs()) for (const token of [reader, writer, "nobody-knows"]) assert.notInclude(line, token)
+})
+
+it("a page asks whether it may look without waking the room (IN-7, IN-8)", async () => {
+  const room = worker.room()
+  const ada = await worker.join(room, { name: "ada" })
+  await worker.sleep(room)
+  for (const [status, token] of [[405, reader], [401, "another-token-that-none-is"], [403, writer]] as const) {
+    assert.strictEqual((await ask("OPTIONS", pathOf(room), token)).status, status)
+  }
+  // It is this that wakes it.
+  ada.say("hello")
+  await ada.next("Said")
+  const { wakes } = await read(ask("GET", pathOf(room)))
+  assert.deepStrictEqual(wakes.by.map(({ cause }: { cause: string }) => cause).toSorted(), ["connect", "message"])
 })
 
 it("what is wrong is told by a problem (IN-8)", async () => {
@@ -113,5 +129,10 @@ it("one page is there for every room, and takes GET alone (IN-9)", async () => {
     assert.match(String(page.headers["content-type"]), /^text\/html/)
     assert.include(String(page.headers["content-security-policy"]), "script-src 'self'")
     assert.strictEqual((await ask("POST", path, "")).status, 405)
+  }
+  for (const [path, type] of [["/inspect.js", /javascript/], ["/inspect.css", /css/]] as const) {
+    const file = await ask("GET", path, "")
+    assert.strictEqual(file.status, 200, path)
+    assert.match(String(file.headers["content-type"]), type)
   }
 })
