@@ -80,11 +80,15 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
     }
   }
 
-  const left = ({ id, message, settle }: Waiting) => {
-    if (id === undefined) {
-      doubtful.push(message)
-      settle?.(Effect.void)
-    }
+  // Whoever hears of it may speak at once, and that comes behind what is being done.
+  const settle = ({ settle }: Waiting, outcome: Effect.Effect<void, unknown>) => {
+    if (settle !== undefined) queueMicrotask(() => settle(outcome))
+  }
+
+  const left = (item: Waiting) => {
+    if (item.id !== undefined) return
+    doubtful.push(item.message)
+    settle(item, Effect.void)
   }
 
   const flush = () => {
@@ -114,23 +118,18 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
     pings.push(doubtful.length)
   }
 
-  const wait = (item: Waiting) => {
-    waiting.push(item)
-    waitingBytes += bytesOf(item.frame)
-  }
-
   const transmit = (item: Waiting) => {
-    if (!isOpen()) return wait(item)
-    if (joins && typeof item.frame === "string") {
-      const bytes = bytesOf(item.frame)
-      if (turn.length === frameLines || turnBytes + bytes > frameBytes) flush()
+    const joined = joins && typeof item.frame === "string" ? bytesOf(item.frame) : undefined
+    if (joined === undefined || turn.length === frameLines || turnBytes + joined > frameBytes) flush()
+    if (joined !== undefined && isOpen()) {
       if (turn.push(item) === 1) queueMicrotask(flush)
-      turnBytes += bytes + 1
-    } else {
-      flush()
-      if (!put(item.frame)) return wait(item)
+      turnBytes += joined + 1
+    } else if (put(item.frame)) {
       left(item)
       doubt()
+    } else {
+      waiting.push(item)
+      waitingBytes += bytesOf(item.frame)
     }
   }
 
@@ -200,10 +199,11 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
     awaits: (id: string): boolean => confirming.has(id),
     /** The room has answered a message with an id. Says whether somebody waits for that. */
     answer: (id: string, outcome: Effect.Effect<void, unknown>): boolean => {
-      const settle = confirming.get(id)?.settle
+      const item = confirming.get(id)
+      if (item === undefined) return false
       confirming.delete(id)
-      settle?.(outcome)
-      return settle !== undefined
+      settle(item, outcome)
+      return item.settle !== undefined
     },
     /** The connection is gone. What has not left stays. */
     lose: ({ code, reason }: CloseCode.Close) => {
@@ -217,7 +217,7 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
         if (stay.has(item)) continue
         confirming.delete(id)
         if (item.settle === undefined) lost.push(item.message)
-        else item.settle(Effect.fail(RoomClientError.make(new RoomClientError.Unknown({ code, reason }))))
+        settle(item, Effect.fail(RoomClientError.make(new RoomClientError.Unknown({ code, reason }))))
       }
       if (lost.length > 0) unknown(lost)
     },
@@ -225,13 +225,13 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
     end: (error: RoomClientError.RoomClientError) => {
       ended = error
       const lost: Array<unknown> = []
-      for (const { id, message, settle } of waiting.splice(0)) {
-        if (settle === undefined) lost.push(message)
-        else if (id === undefined) settle(Effect.fail(error))
+      for (const item of waiting.splice(0)) {
+        if (item.settle === undefined) lost.push(item.message)
+        else if (item.id === undefined) settle(item, Effect.fail(error))
       }
-      if (lost.length > 0) unknown(lost)
-      for (const { settle } of confirming.values()) settle?.(Effect.fail(error))
+      for (const item of confirming.values()) settle(item, Effect.fail(error))
       confirming.clear()
+      if (lost.length > 0) unknown(lost)
     }
   }
 }

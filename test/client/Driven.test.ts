@@ -252,3 +252,53 @@ it.effect("a drain that is told again and again is obeyed once, and then with pa
     yield* settle
     assert.lengthOf(room.sockets, 4)
   }))
+
+const textsOf = (sent: ReadonlyArray<unknown>) =>
+  [...sent.join("\n").matchAll(/"text":"(.+?)"/g)].map(([, text]) => text)
+
+it.effect("who says it again at once where it is unknown says it once (CC-7)", () =>
+  Effect.gen(function*() {
+    const room = yield* build(Wall)
+    room.last().open()
+    let tries = 0
+    const insist: Effect.Effect<void, unknown> = Effect.suspend(() => {
+      tries++
+      return Effect.catch(room.send(say("a"), { id: "1" }), () => insist)
+    })
+    yield* start(insist)
+    yield* settle
+    room.last().end()
+    yield* settle
+    assert.strictEqual(tries, 2)
+    yield* pass(1_000)
+    room.last().open()
+    yield* settle
+    assert.deepStrictEqual(room.sockets.map(({ sent }) => textsOf(sent)), [["a"], ["a"]])
+  }))
+
+it.effect("whoever speaks as soon as it may comes behind those who waited (CC-5)", () =>
+  Effect.gen(function*() {
+    for (const protocol of ["plain", "ndjson"]) {
+      const room = yield* build(Wall)
+      const waiting = Array.from({ length: 70 }, (_, n) => `${n}`)
+      yield* start(Effect.andThen(room.send(say("first")), room.send(say("next"))))
+      for (const text of waiting) yield* start(room.send(say(text)))
+      room.last().open(protocol)
+      yield* settle
+      assert.deepStrictEqual(textsOf(room.last().sent), ["first", ...waiting, "next"])
+    }
+  }))
+
+it.effect("a socket that fails in the middle of a turn changes no order (CC-5, CC-8)", () =>
+  Effect.gen(function*() {
+    const room = yield* build(Wall)
+    room.last().open()
+    room.last().isBroken = true
+    const texts = Array.from({ length: 70 }, (_, n) => `${n}`)
+    for (const text of texts) yield* start(room.send(say(text)))
+    room.last().end()
+    yield* pass(1_000)
+    room.last().open()
+    yield* settle
+    assert.deepStrictEqual(textsOf(room.last().sent), texts)
+  }))
