@@ -23,9 +23,12 @@
  * const live = RpcRoomClient.layer({ url: "wss://example.com/counters/hall" })
  * ```
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as RpcClient from "effect/rpc/RpcClient"
 import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
 import * as RpcMessage from "effect/rpc/RpcMessage"
@@ -49,6 +52,11 @@ export interface Options<R = never> extends Reconnection.Options<R> {
    * that does not fit fails with a `SocketWriteError`, whose cause is `QueueFull`. Nothing of it has left.
    */
   readonly bufferBytes?: number | undefined
+  /**
+   * How many calls may wait for a connection: 100, unless given. One more fails like one that the network does not take.
+   * A room runs 128 of a connection at once.
+   */
+  readonly waitingCalls?: number | undefined
   /**
    * How many bytes the frame of a call may have, as in the room's limits: 65,536, unless given. The room closes a connection
    * for more. Such a call fails with a `SocketWriteError`, whose cause is `InvalidMessage`.
@@ -85,6 +93,7 @@ export const make = <R = never>(
     messageBytes = Limits.client.messageBytes,
     onStatus = constVoid,
     streamChunks = 4_096,
+    waitingCalls = 100,
     ...options
   }: Options<R>
 ): Effect.Effect<RpcClient.Protocol["Service"], never, R | Scope.Scope> =>
@@ -116,7 +125,12 @@ export const make = <R = never>(
     }
 
     const isFull = (frame: string) => {
-      const before = socket?.bufferedAmount ?? 0
+      if (socket?.readyState !== Transport.OPEN) {
+        let waiting = 0
+        for (const call of calls.values()) if (call.frame !== undefined) waiting++
+        return waiting >= waitingCalls
+      }
+      const before = socket.bufferedAmount ?? 0
       return before > 0 && before + frame.length > bufferBytes
     }
 
@@ -149,7 +163,11 @@ export const make = <R = never>(
       if (call.arrived.push(response) > 1) return
       fork(Effect.whileLoop({
         while: () => call.arrived.length > 0,
-        body: () => respond(call.client, call.arrived[0]!),
+        body: () =>
+          Effect.catchCause(
+            respond(call.client, call.arrived[0]!),
+            (cause) => Effect.sync(() => call.settle(Effect.fail(defect("The server sent what is no message", cause))))
+          ),
         step: () => void call.arrived.shift()
       }))
     }
@@ -163,16 +181,22 @@ export const make = <R = never>(
           // What comes for a call that has ended comes too late.
           const call = calls.get(response.requestId)
           if (call === undefined) return
-          if (response._tag === "Exit") settle(response.requestId, Effect.void)
-          else if (call.arrived.length > streamChunks) {
+          const failCall = (error: RpcClientError) => fail(error, (other) => other === call)
+          if (response._tag === "Exit") {
+            if (!Predicate.isObject(response.exit)) {
+              return failCall(defect("The server sent an exit that is none", response))
+            }
+            settle(response.requestId, Effect.void)
+          } else if (call.arrived.length > streamChunks) {
             const overrun = new RoomClientError.Overrun({ limit: streamChunks })
-            return fail(defect(overrun.message, RoomClientError.make(overrun)), (other) => other === call)
+            return failCall(defect(overrun.message, RoomClientError.make(overrun)))
           }
           call.isAnswered = true
           return deliver(call, response)
         }
         case "Error": {
-          const rejected = new RoomClientError.Rejected({ code: `${response.code}`, detail: `${response.message}` })
+          const { code, message } = response
+          const rejected = new RoomClientError.Rejected({ code: textOf(code), detail: textOf(message) })
           return fail(defect(rejected.message, RoomClientError.make(rejected)), hasLeft(false))
         }
         case "Defect":
@@ -209,7 +233,13 @@ export const make = <R = never>(
       },
       status: onStatus
     })
-    yield* Effect.forkScoped(Effect.map(run, end))
+    yield* Effect.forkScoped(Effect.onExitPrimitive(run, (exit) => {
+      if (Exit.isSuccess(exit)) end(exit.value)
+      else if (!Cause.hasInterruptsOnly(exit.cause)) {
+        end({ code: CloseCode.abnormal, reason: String(Cause.squash(exit.cause)) })
+      }
+      return undefined
+    }))
 
     const request = (client: number, message: RpcMessage.RequestEncoded) =>
       Effect.suspend((): Effect.Effect<void, RpcClientError> => {
@@ -228,7 +258,9 @@ export const make = <R = never>(
           calls.set(id, call)
           transmit(call)
           return Effect.sync(() => {
-            if (calls.get(id) === call) calls.delete(id)
+            if (calls.get(id) !== call) return
+            calls.delete(id)
+            if (call.frame === undefined) write({ _tag: "Interrupt", requestId: id })
           })
         })
       })
@@ -237,7 +269,10 @@ export const make = <R = never>(
       // That of a request lasts until it has ended, so that it can fail by itself.
       send: (client, message) =>
         message._tag === "Request" ? request(client, message) : Effect.sync(() => {
-          if (message._tag === "Interrupt") settle(message.requestId, Effect.void)
+          if (message._tag !== "Interrupt") return void write(message)
+          // The room need not hear of what has ended.
+          if (!calls.has(message.requestId)) return
+          settle(message.requestId, Effect.void)
           write(message)
         }),
       supportsAck: true,
@@ -256,6 +291,8 @@ interface Rejected {
   readonly code: unknown
   readonly message: unknown
 }
+
+const textOf = (value: unknown) => typeof value === "string" ? value : ""
 
 const hasLeft = (evenIfAnswered: boolean) => ({ frame, isAnswered }: Call) =>
   frame === undefined && (evenIfAnswered || !isAnswered)

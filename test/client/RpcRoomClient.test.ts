@@ -23,6 +23,7 @@ import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as RpcRoom from "../../src/rpc/RpcRoom.ts"
 import { collect } from "../contract/client.ts"
 import { Calls, Ticker, TickerLive } from "../rpc/Ticker.ts"
+import * as Driven from "./DrivenSocket.ts"
 import { pass, settle } from "./world.ts"
 
 const read = (cause: Cause.Cause<unknown>) => {
@@ -301,6 +302,88 @@ it.effect("a call that the room would close the connection for fails, and has no
       assert.strictEqual(frames.length, before)
       assert.lengthOf(yield* calls.Echo({ text: "x".repeat(65_000) }), 65_000)
     }
+  }))
+
+const driven = Effect.fnUntraced(function*(options: Partial<RpcRoomClient.Options> = {}) {
+  const network = Driven.make()
+  const statuses: Array<Status.Status> = []
+  const protocol = yield* RpcRoomClient.make({
+    url: "ws://x/",
+    reconnect: Schedule.spaced(1_000),
+    onStatus: (status) => statuses.push(status),
+    ...options
+  }).pipe(Effect.provideService(Transport.Transport, network.transport))
+  const calls = yield* Effect.provideService(RpcClient.make(Calls), RpcClient.Protocol, protocol)
+  yield* settle
+  const idOf = (frame: unknown) => JSON.parse(String(frame)).id as string
+  return { ...network, calls, protocol, statuses, lastId: () => idOf(network.last().sent.at(-1)) }
+})
+
+it.effect("a schedule that dies ends the calls, and tells why (CC-2, CC-14)", () =>
+  Effect.gen(function*() {
+    const reconnect = Schedule.modifyDelay(Schedule.forever, () => Effect.die(new Error("no schedule")))
+    const { calls, last, statuses } = yield* driven({ reconnect })
+    last().end()
+    yield* settle
+    assert.deepInclude(statuses.at(-1), { _tag: "Closed", code: 1006, reason: "Error: no schedule" })
+    const { reason } = yield* Effect.flip(calls.Echo({ text: "a" }))
+    assert.strictEqual(reason._tag, "SocketCloseError")
+  }))
+
+it.effect("a frame of which nothing can be made ends what it is about, and throws nowhere (CC-14)", () =>
+  Effect.gen(function*() {
+    const { calls, last, lastId } = yield* driven()
+    last().open("")
+    const refused = yield* begin(calls.Echo({ text: "a" }))
+    last().frame(`{"_tag":"Error","code":{"toString":1,"valueOf":1},"message":[]}`)
+    yield* settle
+    assert.strictEqual(reasonOf(refused)._tag, "RpcClientDefect")
+    const makes = [
+      () => calls.Echo({ text: "a" }),
+      () => calls.Echo({ text: "a" }, { discard: true }),
+      () => Stream.runDrain(calls.Watch({ topic: "t" }))
+    ]
+    for (const make of makes) {
+      for (const exit of [undefined, null, 3]) {
+        const other = yield* begin(calls.Echo({ text: "other" }))
+        const call = yield* begin<unknown, unknown>(make())
+        last().frame(JSON.stringify({ _tag: "Exit", requestId: lastId(), exit }))
+        yield* settle
+        assert.isDefined(call.pollUnsafe(), `${exit}`)
+        assert.isUndefined(other.pollUnsafe())
+        yield* Fiber.interrupt(other)
+      }
+    }
+  }))
+
+it.effect("without a connection that takes it, 100 calls wait, and one more fails at once (CC-5, CC-14)", () =>
+  Effect.gen(function*() {
+    const { calls, last } = yield* driven({ waitingCalls: 3 })
+    last().open("")
+    last().readyState = 2
+    last().bufferedAmount = 2_000_000
+    const waiting = yield* Effect.forEach(["a", "b", "c"], (text) => begin(calls.Echo({ text })))
+    const { reason } = yield* Effect.flip(calls.Echo({ text: "d" }))
+    assert.include(String(reason.cause), "Too much waits")
+    last().end()
+    yield* pass(1_000)
+    last().open("")
+    assert.lengthOf(last().sent, 3)
+    assert.isTrue(waiting.every((fiber) => fiber.pollUnsafe() === undefined))
+  }))
+
+it.effect("when a client of the protocol goes, the room is told to interrupt what it had begun (CC-14)", () =>
+  Effect.gen(function*() {
+    const { last, protocol } = yield* driven()
+    last().open("")
+    yield* Effect.scoped(Effect.gen(function*() {
+      const calls = yield* Effect.provideService(RpcClient.make(Calls), RpcClient.Protocol, protocol)
+      yield* Effect.forkScoped(Stream.runDrain(calls.Watch({ topic: "t" })), { startImmediately: true })
+      yield* settle
+    }))
+    yield* settle
+    const tags = last().sent.map((frame) => JSON.parse(String(frame))._tag)
+    assert.deepStrictEqual(tags.filter((tag) => tag === "Interrupt"), ["Interrupt"])
   }))
 
 it.effect("an id that is in use fails the second call alone; what nobody waits for succeeds as it begins (CC-14)", () =>
