@@ -62,7 +62,7 @@ export const make = Effect.fnUntraced(function*<A, E>(limit: number, overrun: E)
       for (const queue of queues) Queue.failCauseUnsafe(queue, ended)
       queues.clear()
     },
-    count: () => queues.size - (unclaimed === undefined ? 0 : 1)
+    count: () => queues.size - (unclaimed !== undefined && queues.has(unclaimed) ? 1 : 0)
   }
 })
 

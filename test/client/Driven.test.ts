@@ -6,13 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as RoomClient from "../../src/client/RoomClient.ts"
-import * as Transport from "../../src/client/Transport.ts"
+import * as Stream from "effect/Stream"
 import * as CloseCode from "../../src/domain/CloseCode.ts"
 import * as Room from "../../src/services/Room.ts"
-import { collect } from "../contract/client.ts"
 import * as Driven from "./DrivenSocket.ts"
-import { pass, settle } from "./world.ts"
+import { pass, settle, start } from "./world.ts"
 
 class Full extends Schema.TaggedError<Full>()("Full", { limit: Schema.Int }) {}
 
@@ -20,43 +18,19 @@ const Note = Schema.Struct({ text: Schema.String })
 
 const Wall = Room.make("wall", { receive: Note, send: Note, error: Full })
 
-const build = Effect.fnUntraced(function*<R extends Room.Any>(
-  room: R,
-  options: Partial<RoomClient.Options> = {}
-) {
-  const network = Driven.make()
-  const client = yield* RoomClient.make(room, { url: "ws://x/", reconnect: Schedule.spaced(1_000), ...options }).pipe(
-    Effect.provideService(Transport.Transport, network.transport)
-  )
-  const messages = yield* collect(client.messages)
-  const troubles = yield* collect(client.troubles)
-  const statuses = yield* collect(client.statuses)
-  yield* settle
-  return {
-    ...network,
-    ...client,
-    heard: messages.all,
-    listening: messages.fiber,
-    trouble: troubles.all,
-    was: statuses.all
-  }
-})
-
 const say = (text: string) => ({ text })
-
-/** Runs it in the background, from now on. */
-const start = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkScoped(effect, { startImmediately: true })
 
 const errorOf = <A, E>(fiber: Fiber.Fiber<A, E>) => Effect.flip(Fiber.join(fiber))
 
 it.effect("what is interrupted in its turn has not left, on this connection and on the next (CC-5)", () =>
   Effect.gen(function*() {
-    const room = yield* build(Wall)
+    const room = yield* Driven.enter(Wall)
     room.last().open()
     yield* Fiber.interrupt(yield* start(room.send(say("a"), { id: "1" })))
     yield* settle
     assert.deepStrictEqual(room.last().sent, [])
     const second = yield* start(room.send(say("b"), { id: "1" }))
+    assert.isUndefined(second.pollUnsafe())
     room.last().readyState = 2
     yield* Fiber.interrupt(second)
     room.last().end()
@@ -65,11 +39,12 @@ it.effect("what is interrupted in its turn has not left, on this connection and 
     yield* start(room.send(say("c"), { id: "1" }))
     yield* settle
     assert.deepStrictEqual(room.sockets.map(({ sent }) => sent), [[], [`{"text":"c","$id":"1"}`]])
+    assert.deepStrictEqual(room.trouble, [])
   }))
 
 it.effect("the id of a message that has left is taken until the room has answered it (CC-7)", () =>
   Effect.gen(function*() {
-    const room = yield* build(Wall)
+    const room = yield* Driven.enter(Wall)
     room.last().open()
     const first = yield* start(room.send(say("a"), { id: "1" }))
     yield* settle
@@ -96,7 +71,9 @@ it.effect("the id of a message that has left is taken until the room has answere
 
 it.effect("an answer is an answer, also to a room whose own messages may look like one (CC-7, PL-7)", () =>
   Effect.gen(function*() {
-    const room = yield* build(Room.make("any", { receive: Note, send: Schema.Record(Schema.String, Schema.String) }))
+    const room = yield* Driven.enter(
+      Room.make("any", { receive: Note, send: Schema.Record(Schema.String, Schema.String) })
+    )
     room.last().open()
     const handled = yield* start(room.send(say("a"), { id: "1" }))
     const refused = yield* start(room.send(say("b"), { id: "2" }))
@@ -117,7 +94,7 @@ it.effect("a schema that throws costs one line, and nothing leaves (CC-1)", () =
       return true
     })
     const Fussy = Schema.Struct({ text: Schema.String.check(fussy) })
-    const room = yield* build(Room.make("fussy", { receive: Fussy, send: Fussy }))
+    const room = yield* Driven.enter(Room.make("fussy", { receive: Fussy, send: Fussy }))
     room.last().open()
     const handled = yield* start(room.send(say("a"), { id: "1" }))
     yield* settle
@@ -140,7 +117,7 @@ it.effect("what the room would close the connection for does not leave (CC-1)", 
         [Room.make("large", { ...shared, limits: { messageBytes: 100_000 } }), 99_989, 100_000]
       ] as const
     ) {
-      const room = yield* build(definition)
+      const room = yield* Driven.enter(definition)
       room.last().open()
       yield* room.send(say("x".repeat(fits)))
       for (const text of ["x".repeat(fits + 1), "é".repeat(most / 2)]) {
@@ -154,7 +131,7 @@ it.effect("what the room would close the connection for does not leave (CC-1)", 
 
 it.effect("whoever keeps up hears a frame that has more messages than may wait (CC-1)", () =>
   Effect.gen(function*() {
-    const room = yield* build(Wall, { listenerMessages: 4 })
+    const room = yield* Driven.enter(Wall, { listenerMessages: 4 })
     room.last().open()
     for (let frame = 0; frame < 3; frame++) {
       room.last().frame(Array.from({ length: 9 }, () => `{"text":"a"}`).join("\n"))
@@ -164,10 +141,25 @@ it.effect("whoever keeps up hears a frame that has more messages than may wait (
     assert.isUndefined(room.listening.pollUnsafe())
   }))
 
+it.effect("a listener that is too far behind with what went wrong fails, and the others go on (CC-1)", () =>
+  Effect.gen(function*() {
+    const room = yield* Driven.enter(Wall, { listenerMessages: 2 })
+    const slow = yield* start(Stream.runForEach(room.troubles, () => Effect.sleep(1)))
+    room.last().open()
+    for (let frame = 0; frame < 4; frame++) {
+      room.last().frame("no JSON")
+      yield* settle
+    }
+    yield* pass(4)
+    const { reason } = yield* errorOf(slow)
+    assert.strictEqual(reason._tag, "Overrun")
+    assert.lengthOf(room.trouble, 4)
+  }))
+
 it.effect("a socket that throws is given up, and what was said leaves with the next, in order (CC-5, CC-12)", () =>
   Effect.gen(function*() {
     for (const protocol of ["ndjson", ""]) {
-      const room = yield* build(Wall)
+      const room = yield* Driven.enter(Wall)
       const waiting = yield* Effect.forEach(["a", "b"], (text) => start(room.send(say(text))))
       room.last().isBroken = true
       room.last().open(protocol)
@@ -206,7 +198,7 @@ it.effect("a token that interrupts itself, hangs, or cannot be sent is an attemp
     ]
     let attempt = 0
     const token = Effect.suspend(() => tokens[attempt++]?.[0] ?? Effect.succeed("good"))
-    const room = yield* build(Wall, { token })
+    const room = yield* Driven.enter(Wall, { token })
     for (const [, takes] of tokens) {
       yield* pass(takes)
       const status = yield* room.status
@@ -223,7 +215,7 @@ it.effect("a token that interrupts itself, hangs, or cannot be sent is an attemp
 it.effect("a schedule that dies ends the client, which tells why (CC-2)", () =>
   Effect.gen(function*() {
     const reconnect = Schedule.modifyDelay(Schedule.forever, () => Effect.die(new Error("no schedule")))
-    const room = yield* build(Wall, { reconnect })
+    const room = yield* Driven.enter(Wall, { reconnect })
     room.last().end()
     yield* settle
     assert.deepInclude(yield* room.status, { _tag: "Closed", code: 1006, reason: "Error: no schedule" })
@@ -233,7 +225,7 @@ it.effect("a schedule that dies ends the client, which tells why (CC-2)", () =>
 
 it.effect("a drain that is told again and again is obeyed once, and then with pauses (CC-2)", () =>
   Effect.gen(function*() {
-    const room = yield* build(Wall)
+    const room = yield* Driven.enter(Wall)
     const drained = Effect.gen(function*() {
       room.last().open()
       room.last().end(CloseCode.drain, CloseCode.drainReason(0))

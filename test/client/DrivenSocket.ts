@@ -1,7 +1,13 @@
 /**
  * Sockets that a test drives by hand, for what no sound network and no sound server does.
  */
-import type * as Transport from "../../src/client/Transport.ts"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as RoomClient from "../../src/client/RoomClient.ts"
+import * as Transport from "../../src/client/Transport.ts"
+import type * as Room from "../../src/services/Room.ts"
+import { collect } from "../contract/client.ts"
+import { settle } from "./world.ts"
 
 /** A socket without a network. */
 export class DrivenSocket implements Transport.Socket {
@@ -71,3 +77,18 @@ export const make = () => {
   }
   return { transport, sockets, offered, last: () => sockets.at(-1)! }
 }
+
+/** A client of a room on such sockets, with all that it hears. It comes back after a second. */
+export const enter = Effect.fnUntraced(function*<R extends Room.Any>(
+  room: R,
+  options: Partial<RoomClient.Options> = {}
+) {
+  const network = make()
+  const client = yield* RoomClient.make(room, { url: "ws://x/", reconnect: Schedule.spaced(1_000), ...options }).pipe(
+    Effect.provideService(Transport.Transport, network.transport)
+  )
+  const messages = yield* collect(client.messages)
+  const troubles = yield* collect(client.troubles)
+  yield* settle
+  return { ...network, ...client, heard: messages.all, listening: messages.fiber, trouble: troubles.all }
+})

@@ -338,7 +338,7 @@ it.effect("a full queue fails at once: by messages, by bytes, and without a queu
       const [queue, fit, text] of [
         [undefined, 100, "a"],
         [{ messages: 2 }, 2, "a"],
-        [{ bytes: 40 }, 2, "é"],
+        [{ bytes: 50 }, 2, "é"],
         [false, 0, "a"]
       ] as const
     ) {

@@ -26,6 +26,7 @@ interface Pair {
   readonly ends: readonly [net.Socket, net.Socket]
   isSilent: boolean
   cutsInside: boolean
+  isCut: boolean
 }
 
 /** Listens on a free port until the scope closes, in front of another. */
@@ -42,12 +43,12 @@ export const make = Effect.fnUntraced(function*(target: number): Effect.fn.Retur
   const pass = (pair: Pair, from: net.Socket, to: net.Socket) => {
     let last = Promise.resolve()
     from.on("data", (bytes) => {
-      if (pair.isSilent) return
+      if (pair.isSilent || pair.isCut) return
       if (pair.cutsInside && bytes.length > 1) {
-        pair.isSilent = true
+        pair.isCut = true
         last = last.then(() => {
-          // What was written before arrives.
-          if (!to.destroyed) to.write(bytes.subarray(0, bytes.length >> 1))
+          // What was written before arrives: no network leaves out bytes and goes on.
+          if (!to.destroyed && !pair.isSilent) to.write(bytes.subarray(0, bytes.length >> 1))
           setTimeout(() => end(pair), 1)
         })
         return
@@ -69,7 +70,7 @@ export const make = Effect.fnUntraced(function*(target: number): Effect.fn.Retur
     }
     const upstream = net.connect(target, "127.0.0.1")
     for (const socket of [client, upstream]) socket.setNoDelay(true)
-    const pair: Pair = { ends: [client, upstream], isSilent: false, cutsInside: false }
+    const pair: Pair = { ends: [client, upstream], isSilent: false, cutsInside: false, isCut: false }
     pairs.add(pair)
     pass(pair, client, upstream)
     pass(pair, upstream, client)

@@ -14,6 +14,9 @@ export const settle = Effect.andThen(TestClock.adjust(0), Effect.replicateEffect
 /** Lets so much time pass, with all that happens in it. */
 export const pass = (millis: number) => Effect.andThen(Effect.andThen(settle, TestClock.adjust(millis)), settle)
 
+/** Runs it in the background, from now on. */
+export const start = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkScoped(effect, { startImmediately: true })
+
 /** Runs clients on the network of a room. */
 export const on = ({ network }: Pick<MemoryRoom.MemoryRoom<any>, "network">) =>
   Effect.provideService(Transport.Transport, network.transport)
