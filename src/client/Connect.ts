@@ -17,13 +17,11 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Room from "../services/Room.ts"
 import * as RoomClient from "./RoomClient.ts"
-import type { RoomClientError } from "./RoomClientError.ts"
 import type * as Status from "./Status.ts"
 import * as Transport from "./Transport.ts"
 
@@ -71,31 +69,26 @@ export const connect = <R extends Room.Any>(
 ): Connection<R> => {
   const scope = Scope.makeUnsafe()
   const inScope = Effect.provideService(Scope.Scope, scope)
-  const making = RoomClient.make(room, { ...options, url: asked(url), query: asked(query), token: asked(token) })
+  const listeners = new Set<{ readonly listener: () => void }>()
+  const told = (status: Status.Status) => {
+    if (onStatus !== undefined) call(onStatus, status)
+    for (const { listener } of listeners) call(listener, undefined)
+  }
+  // Told at once: where nobody sees a page its timers are late, and so is whoever waits for a turn.
+  const making = RoomClient.make(room, { ...options, url: asked(url), query: asked(query), token: asked(token) }, {
+    onMessage: onMessage && ((message) => call(onMessage, message)),
+    onTrouble: onTrouble && ((trouble) => call(onTrouble, trouble)),
+    onStatus: told
+  })
   // It waits for nothing, so it is done when this returns.
   const made = Effect.runFork(
     inScope(transport === undefined ? making : Effect.provideService(making, Transport.Transport, transport))
   ).pollUnsafe()
   if (made === undefined || Exit.isFailure(made)) throw new Error("The client cannot be made", { cause: made?.cause })
   const client = made.value
-  const listeners = new Set<{ readonly listener: () => void }>()
-
-  // It ends with the stream, which ends with the client. Who has overrun is told so, and hears on.
-  const hear = <A>(stream: Stream.Stream<A, RoomClientError>, listener: (value: A) => void) => {
-    const hearing = Stream.runForEach(stream, (value) => Effect.sync(() => call(listener, value)))
-    return Effect.runFork(Effect.ignore(Effect.retry(hearing, {
-      while: (error) => {
-        if (error.reason._tag === "Overrun") fault(error)
-        return error.reason._tag === "Overrun"
-      }
-    })))
-  }
-  const hearing = hear(client.statuses, (status) => {
-    if (onStatus !== undefined) call(onStatus, status)
-    for (const { listener } of listeners) call(listener, undefined)
-  })
-  if (onMessage !== undefined) hear(client.messages, onMessage)
-  if (onTrouble !== undefined) hear(client.troubles, onTrouble)
+  // Whoever is told of it has the connection by then.
+  const first = Effect.runSync(client.status)
+  queueMicrotask(() => told(first))
 
   return {
     send: async (message, { id, signal } = {}) => {
@@ -117,26 +110,21 @@ export const connect = <R extends Room.Any>(
       return () => listeners.delete(entry)
     },
     wake: () => Effect.runFork(client.wake),
-    // Who is told of the status has been told of the last.
-    close: () => Effect.runPromise(Effect.asVoid(Effect.andThen(Scope.close(scope, Exit.void), Fiber.await(hearing)))),
+    close: () => Effect.runPromise(Scope.close(scope, Exit.void)),
     [Symbol.asyncIterator]: () => Stream.toAsyncIterable(client.messages)[Symbol.asyncIterator]()
   }
 }
 
-// A function of the app that throws harms nobody else.
+// A function of the app that throws harms nobody else. The platform tells of it, as it does of a listener of an event.
 const call = <A>(listener: (value: A) => void, value: A) => {
   try {
     listener(value)
   } catch (error) {
-    fault(error)
+    queueMicrotask(() => {
+      throw error
+    })
   }
 }
-
-// The platform tells of it, as it does of a listener of an event that throws.
-const fault = (error: unknown) =>
-  queueMicrotask(() => {
-    throw error
-  })
 
 // Where it throws, the attempt has failed.
 const asked = <A>(given: Given<A>) =>

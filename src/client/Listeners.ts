@@ -8,10 +8,8 @@ import * as Stream from "effect/Stream"
 
 /** What is told, and who hears it. */
 export interface Listeners<A, E> {
-  /** Tells everybody who listens. */
+  /** Tells everybody who listens. Nothing after the end. */
   readonly tell: (value: A) => void
-  /** Lets go who is too far behind. It is for the time before a frame: nobody is slow who is told much at once. */
-  readonly shed: () => void
   /** Listens. The first who does also hears what was told before. */
   readonly stream: Stream.Stream<A, E>
   /** Ends all streams, those of who comes later too. */
@@ -20,24 +18,42 @@ export interface Listeners<A, E> {
   readonly count: () => number
 }
 
-/** Makes it. Who is `limit` behind hears those, and then fails. */
-export const make = Effect.fnUntraced(function*<A, E>(limit: number, overrun: E): Effect.fn.Return<Listeners<A, E>> {
+/**
+ * Makes it. Who is `limit` behind when a turn begins hears those, and then fails: nobody is slow who is told much at once.
+ * A callback is told at once, and is then the first who listens; it may not throw.
+ */
+export const make = Effect.fnUntraced(function*<A, E>(
+  limit: number,
+  overrun: E,
+  callback?: (value: A) => void
+): Effect.fn.Return<Listeners<A, E>> {
   const queue = Queue.unbounded<A, E | Cause.Done>()
   const first = yield* queue
-  const queues = new Set([first])
-  let unclaimed: typeof first | undefined = first
+  let unclaimed = callback === undefined ? first : undefined
+  const queues = new Set(unclaimed && [unclaimed])
   let ended: Cause.Cause<E | Cause.Done> | undefined
+  let isTold = false
+
+  // Once a turn.
+  const shed = () => {
+    if (isTold) return
+    isTold = true
+    queueMicrotask(() => {
+      isTold = false
+    })
+    for (const queue of queues) {
+      if (Queue.sizeUnsafe(queue) < limit) continue
+      queues.delete(queue)
+      Queue.failCauseUnsafe(queue, Cause.fail(overrun))
+    }
+  }
 
   return {
     tell: (value) => {
+      if (ended !== undefined) return
+      shed()
       for (const queue of queues) Queue.offerUnsafe(queue, value)
-    },
-    shed: () => {
-      for (const queue of queues) {
-        if (Queue.sizeUnsafe(queue) < limit) continue
-        queues.delete(queue)
-        Queue.failCauseUnsafe(queue, Cause.fail(overrun))
-      }
+      callback?.(value)
     },
     stream: Stream.unwrap(Effect.map(
       Effect.acquireRelease(
@@ -75,8 +91,8 @@ export interface Latest<A> {
   readonly end: () => void
 }
 
-/** Makes it. */
-export const latest = <A>(initial: A): Latest<A> => {
+/** Makes it. A callback is told at once, and may not throw. */
+export const latest = <A>(initial: A, callback?: (value: A) => void): Latest<A> => {
   const queues = new Set<Queue.Queue<A, Cause.Done>>()
   let current = initial
   let isOver = false
@@ -85,6 +101,7 @@ export const latest = <A>(initial: A): Latest<A> => {
     tell: (value) => {
       current = value
       for (const queue of queues) Queue.offerUnsafe(queue, value)
+      callback?.(value)
     },
     stream: Stream.unwrap(Effect.map(
       Effect.acquireRelease(

@@ -156,15 +156,24 @@ export const make = Effect.fnUntraced(function*<R>(
       return { code: CloseCode.silent, reason: "The server did not answer.", wasClean: false }
     })
 
+    // Says whether the socket takes it.
+    const ping = (request: string): boolean => {
+      if (socket.readyState !== Transport.OPEN) return true
+      try {
+        socket.send(request)
+        rider.pinged()
+        return true
+      } catch {
+        return false
+      }
+    }
+
     // Says whether the connection lives. A page that was frozen has heard nothing, and that says nothing: it asks once more.
     const ask = Effect.fnUntraced(function*(request: string) {
       for (let asked = 0; asked < 2; asked++) {
         const at = clock.currentTimeMillisUnsafe()
         heard = false
-        if (socket.readyState === Transport.OPEN) {
-          socket.send(request)
-          rider.pinged()
-        }
+        if (!ping(request)) return false
         yield* Effect.sleep(answerWithin)
         if (heard) return true
         if (clock.currentTimeMillisUnsafe() - at <= 2 * answerWithin) return false

@@ -88,6 +88,17 @@ export interface Service<R extends Room.Any> {
   readonly wake: Effect.Effect<void>
 }
 
+/**
+ * Who is told in the turn in which something happens, without a stream. None of these may throw.
+ *
+ * @internal
+ */
+export interface Callbacks<R extends Room.Any> {
+  readonly onMessage?: ((message: Room.Send<R>) => void) | undefined
+  readonly onTrouble?: ((trouble: Trouble<R>) => void) | undefined
+  readonly onStatus?: ((status: Status.Status) => void) | undefined
+}
+
 /** Marks the client of one room among those of others. */
 export interface RoomClient<in out Name extends string> {
   readonly _client: (name: Name) => Name
@@ -106,12 +117,21 @@ export const layer = <R extends Room.Any, RX = never>(
 /** The same as an effect. */
 export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
   room: R,
-  { bufferBytes = 1_048_576, listenerMessages = 4_096, queue = {}, ...options }: Options<RX>
+  { bufferBytes = 1_048_576, listenerMessages = 4_096, queue = {}, ...options }: Options<RX>,
+  callbacks: Callbacks<R> = {}
 ): Effect.fn.Return<Service<R>, never, RX | Scope.Scope> {
   const wire = Wire.make(room, (id) => outgoing.awaits(id))
   const overrun = RoomClientError.make(new RoomClientError.Overrun({ limit: listenerMessages }))
-  const messages = yield* Listeners.make<Room.Send<R>, RoomClientError.RoomClientError>(listenerMessages, overrun)
-  const troubles = yield* Listeners.make<Trouble<R>, RoomClientError.RoomClientError>(listenerMessages, overrun)
+  const messages = yield* Listeners.make<Room.Send<R>, RoomClientError.RoomClientError>(
+    listenerMessages,
+    overrun,
+    callbacks.onMessage
+  )
+  const troubles = yield* Listeners.make<Trouble<R>, RoomClientError.RoomClientError>(
+    listenerMessages,
+    overrun,
+    callbacks.onTrouble
+  )
   const outgoing = Outgoing.make({
     bounds: queue === false
       ? { messages: 0, bytes: 0 }
@@ -122,7 +142,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
     // SAFETY: they were given to `send`.
     unknown: (messages) => troubles.tell({ _tag: "Unknown", messages: messages as ReadonlyArray<Room.Receive<R>> })
   })
-  const status = Listeners.latest<Status.Status>({ _tag: "Connecting" })
+  const status = Listeners.latest<Status.Status>({ _tag: "Connecting" }, callbacks.onStatus)
 
   const take = (incoming: Wire.Incoming): void => {
     switch (incoming._tag) {
@@ -166,8 +186,6 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
     opened: (socket) => outgoing.open(socket, wire.joins(socket.protocol ?? "")),
     frame: (data) => {
       if (outgoing.hear(response !== undefined && data === response)) return
-      messages.shed()
-      troubles.shed()
       wire.read(data, take)
     },
     pinged: outgoing.ping,

@@ -127,10 +127,12 @@ const json = (room: Room.Any, awaits: (id: string) => boolean): Omit<Wire, "fram
 }
 
 const binary = ({ receive, send }: NonNullable<Room.Any["bytes"]>) => {
+  const is = Schema.is(receive)
+  const fits = safely((message) => Result.succeed(is(message)))
   const encode = safely(Schema.encodeUnknownResult(receive))
   const decode = safely(Schema.decodeUnknownResult(send))
   return {
-    isMessage: Schema.is(receive),
+    isMessage: (message: unknown) => Result.getOrElse(fits(message), () => false),
     encode: (message: unknown) =>
       // SAFETY: `Room.make` takes only schemas that encode to bytes.
       Result.mapError(encode(message) as Result.Result<Protocol.Frame, Said>, reason),
@@ -139,13 +141,13 @@ const binary = ({ receive, send }: NonNullable<Room.Any["bytes"]>) => {
 }
 
 // A schema of the room may throw, which is a failure like others.
-const safely = (code: (value: unknown) => Result.Result<unknown, Said>) => (value: unknown) => {
+const safely = <A>(code: (value: unknown) => Result.Result<A, Said>) => (value: unknown): Result.Result<A, Said> => {
   try {
     return code(value)
   } catch (error) {
     // Effect wraps what it did not expect of a schema.
     const cause = error instanceof Error ? error.cause : undefined
-    return Result.fail<Said>({ message: String(Cause.isCause(cause) ? Cause.squash(cause) : error) })
+    return Result.fail({ message: String(Cause.isCause(cause) ? Cause.squash(cause) : error) })
   }
 }
 

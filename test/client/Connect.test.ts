@@ -164,32 +164,43 @@ it("status is what it is, also at once after the end; who subscribes twice is to
   assert.strictEqual(changes, before + 1)
 })
 
-it("callbacks that are overrun are told so, and hear on (CC-11)", async () => {
-  const thrown: Array<unknown> = []
-  const others = process.rawListeners("uncaughtException")
-  process.removeAllListeners("uncaughtException").on("uncaughtException", (error) => thrown.push(error))
-  try {
-    const network = Driven.make()
-    const heard: Array<string> = []
-    const client = connect(Wall, {
-      url: "ws://x/",
-      transport: network.transport,
-      listenerMessages: 2,
-      onMessage: ({ text }) => heard.push(text)
-    })
-    await until(() => network.sockets.length === 1)
-    network.last().open()
-    for (let n = 1; n <= 4; n++) network.last().frame(`{"text":"${n}"}`)
-    await until(() => thrown.length === 1)
-    network.last().frame(`{"text":"5"}`)
-    await until(() => heard.length === 3)
-    assert.deepStrictEqual(heard, ["1", "2", "5"])
-    assert.deepInclude(thrown[0], { _tag: "RoomClientError" })
-    await client.close()
-  } finally {
-    process.removeAllListeners("uncaughtException")
-    for (const listener of others) process.on("uncaughtException", listener as never)
+it("callbacks are called in the turn of a frame, however many it has, and not after the end (CC-11)", async () => {
+  const network = Driven.make()
+  const heard: Array<string> = []
+  const client = connect(Wall, {
+    url: "ws://x/",
+    transport: network.transport,
+    listenerMessages: 2,
+    onMessage: ({ text }) => {
+      heard.push(text)
+      if (text === "last") void client.close()
+    }
+  })
+  await until(() => network.sockets.length === 1)
+  network.last().open()
+  for (let n = 1; n <= 9; n++) network.last().frame(`{"text":"${n}"}`)
+  assert.lengthOf(heard, 9)
+  network.last().frame(`{"text":"last"}\n{"text":"late"}`)
+  assert.strictEqual(client.status._tag, "Closed")
+  await client.close()
+  assert.deepStrictEqual(heard.slice(9), ["last"])
+})
+
+it("an iterator that keeps up hears all that comes in one turn (CC-1, CC-11)", async () => {
+  const network = Driven.make()
+  const client = connect(Wall, { url: "ws://x/", transport: network.transport, listenerMessages: 2 })
+  await until(() => network.sockets.length === 1)
+  network.last().open()
+  const heard: Array<string> = []
+  const hearing = (async () => {
+    for await (const { text } of client) if (heard.push(text) === 18) break
+  })()
+  for (let turn = 0; turn < 2; turn++) {
+    for (let n = 0; n < 9; n++) network.last().frame(`{"text":"${n}"}`)
+    await until(() => heard.length === 9 * (turn + 1))
   }
+  await hearing
+  await client.close()
 })
 
 it("an address that throws is an attempt that failed (CC-3)", async () => {

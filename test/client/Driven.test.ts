@@ -6,9 +6,13 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
 import * as Stream from "effect/Stream"
+import * as RoomClient from "../../src/client/RoomClient.ts"
+import * as Transport from "../../src/client/Transport.ts"
 import * as CloseCode from "../../src/domain/CloseCode.ts"
 import * as Room from "../../src/services/Room.ts"
+import { collect } from "../contract/client.ts"
 import * as Driven from "./DrivenSocket.ts"
 import { pass, settle, start } from "./world.ts"
 
@@ -250,7 +254,7 @@ const textsOf = (sent: ReadonlyArray<unknown>) =>
 
 it.effect("who says it again at once where it is unknown says it once (CC-7)", () =>
   Effect.gen(function*() {
-    const room = yield* build(Wall)
+    const room = yield* Driven.enter(Wall)
     room.last().open()
     let tries = 0
     const insist: Effect.Effect<void, unknown> = Effect.suspend(() => {
@@ -271,7 +275,7 @@ it.effect("who says it again at once where it is unknown says it once (CC-7)", (
 it.effect("whoever speaks as soon as it may comes behind those who waited (CC-5)", () =>
   Effect.gen(function*() {
     for (const protocol of ["plain", "ndjson"]) {
-      const room = yield* build(Wall)
+      const room = yield* Driven.enter(Wall)
       const waiting = Array.from({ length: 70 }, (_, n) => `${n}`)
       yield* start(Effect.andThen(room.send(say("first")), room.send(say("next"))))
       for (const text of waiting) yield* start(room.send(say(text)))
@@ -283,7 +287,7 @@ it.effect("whoever speaks as soon as it may comes behind those who waited (CC-5)
 
 it.effect("a socket that fails in the middle of a turn changes no order (CC-5, CC-8)", () =>
   Effect.gen(function*() {
-    const room = yield* build(Wall)
+    const room = yield* Driven.enter(Wall)
     room.last().open()
     room.last().isBroken = true
     const texts = Array.from({ length: 70 }, (_, n) => `${n}`)
@@ -293,4 +297,54 @@ it.effect("a socket that fails in the middle of a turn changes no order (CC-5, C
     room.last().open()
     yield* settle
     assert.deepStrictEqual(textsOf(room.last().sent), texts)
+  }))
+
+it.effect("troubles that nobody hears are bounded, also where no frame comes (CC-1)", () =>
+  Effect.gen(function*() {
+    const network = Driven.make()
+    const client = yield* RoomClient.make(Wall, { url: "ws://x/", reconnect: Schedule.spaced(1), listenerMessages: 3 })
+      .pipe(Effect.provideService(Transport.Transport, network.transport))
+    yield* settle
+    for (let n = 0; n < 9; n++) {
+      network.last().open()
+      yield* client.send(say("a"))
+      yield* settle
+      network.last().end()
+      yield* pass(1)
+    }
+    const heard = yield* collect(client.troubles)
+    yield* settle
+    assert.lengthOf(heard.all, 3)
+  }))
+
+it.effect("a ping that a socket throws at gives the connection up (CC-4)", () =>
+  Effect.gen(function*() {
+    const room = yield* Driven.enter(Wall)
+    room.last().open()
+    yield* settle
+    room.last().isBroken = true
+    yield* pass(25_000)
+    assert.deepInclude(yield* room.status, { _tag: "Waiting", code: 4000 })
+    assert.deepStrictEqual(room.sockets[0]!.closes.map(([code]) => code), [4000])
+  }))
+
+it.effect("a schema of bytes that throws is a message that does not fit (CC-1)", () =>
+  Effect.gen(function*() {
+    const Throwing = Schema.Struct({ text: Schema.String }).check(Schema.makeFilter(() => {
+      throw new Error("I cannot look at this")
+    }))
+    const Bytes = Schema.Uint8Array.pipe(Schema.decodeTo(Throwing, {
+      decode: SchemaGetter.transform(() => ({ text: "" })),
+      encode: SchemaGetter.transform(() => new Uint8Array(1))
+    }))
+    const room = yield* Driven.enter(
+      Room.make("bytes", {
+        receive: Schema.Struct({ n: Schema.Int }),
+        send: Note,
+        bytes: { receive: Bytes, send: Bytes }
+      })
+    )
+    room.last().open()
+    const error = yield* Effect.flip(room.send({ text: "a" }))
+    assert.strictEqual(error.reason._tag, "InvalidMessage")
   }))

@@ -23,7 +23,7 @@ it(
     const useRoom = (name: string) => {
       const [room, setRoom] = useState<Connection<typeof Chat>>()
       useEffect(() => {
-        const room = connect(Chat, { url: `/rooms/${name}` })
+        const room = connect(Chat, { url: `/rooms/${encodeURIComponent(name)}` })
         setRoom(room)
         return () => void room.close()
       }, [name])
