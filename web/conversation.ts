@@ -3,7 +3,7 @@
  * told yet.
  */
 import { element, follow, make as create, time } from "./dom.ts"
-import { hue } from "./names.ts"
+import { hue, initial, visible } from "./names.ts"
 
 /** A remark of the page; `who` are the parts of it that people have typed. */
 export interface Note {
@@ -40,6 +40,9 @@ const kept = 500
 /** One's own, on whichever connection. */
 export const myself = ""
 
+// Whichever way it is written, it turns nothing but itself.
+const isolated = (text: string, className = "") => create("bdi", className, visible(text))
+
 const words: Readonly<Record<Fate, string>> = { waiting: "waiting", sending: "sending…", sent: "sent" }
 
 export const make = () => {
@@ -56,10 +59,12 @@ export const make = () => {
     const entry = create("li", isMine ? "said mine" : "said")
     entry.dataset.from = from
     entry.style.setProperty("--hue", hue(name))
-    const meta = create("p", "meta", create("span", "who", isMine ? "You" : name), " ", time(at))
-    const avatar = create("span", "avatar", [...name][0]?.toUpperCase() ?? "")
+    const meta = create("p", "meta", isolated(isMine ? "You" : name, "who"), " ", time(at))
+    const avatar = create("span", "avatar", initial(name))
     avatar.ariaHidden = "true"
-    entry.append(avatar, create("div", "bubble", meta, create("p", "text", text)))
+    const what = create("p", "text", text)
+    what.dir = "auto"
+    entry.append(avatar, create("div", "bubble", meta, what))
     return { entry, meta }
   }
 
@@ -75,7 +80,7 @@ export const make = () => {
 
   const show = (entry: Entry) => {
     if (entry._tag === "Said") return tell(said(entry).entry)
-    const parts = entry.parts.map((part) => typeof part === "string" ? part : create("strong", "", part.who))
+    const parts = entry.parts.map((part) => typeof part === "string" ? part : create("strong", "", isolated(part.who)))
     return tell(create("li", entry.isError === true ? "note error" : "note", ...parts))
   }
 

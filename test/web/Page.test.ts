@@ -93,6 +93,49 @@ describeInBrowser("the page", () => {
     assert.deepStrictEqual([...ada.problems, ...mallory.problems], [])
   })
 
+  it("lets no name turn or empty the words of the page (PG-2)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    await enter(page, "turned", "Ada")
+    const names = ["\u202Eenod.", "\u200B\u2060"]
+    for (const name of names) {
+      await using mallory = await visit()
+      await mallory.page.goto(address("/?room=turned"))
+      await mallory.page.evaluate(
+        `new Promise((resolve) => {
+          const socket = new WebSocket("/rooms/turned?name=" + encodeURIComponent(${JSON.stringify(name)}))
+          socket.onmessage = ({ data }) => {
+            const { _tag } = JSON.parse(data)
+            if (_tag === "Welcome") socket.send(JSON.stringify({ _tag: "Say", text: "whoami" }))
+            if (_tag === "Said") { socket.close(1000); resolve() }
+          }
+        })`
+      )
+      await sees(page, " left.")
+    }
+    await vi.waitFor(async () => assert.strictEqual(await page.getByText(" left.").count(), 2))
+    // Where the words of the page begin, and where the name ends.
+    const ends = await page.evaluate<Array<[name: number, words: number]>>(`
+      [...document.querySelectorAll(".note")].filter((note) => note.textContent.endsWith(" left.")).map((note) => {
+        const range = document.createRange()
+        range.selectNodeContents(note.lastChild)
+        return [note.firstElementChild.getBoundingClientRect().right, range.getBoundingClientRect().left]
+      })
+    `)
+    for (const [name, words] of ends) assert.isAtMost(name, words + 1)
+    assert.deepStrictEqual(await page.getByText(" left.").allTextContents(), [
+      `${names[0]} left.`,
+      "(invisible) left."
+    ])
+    assert.deepStrictEqual(await page.locator(".said .who").allTextContents(), [names[0], "(invisible)"])
+    assert.strictEqual(await page.locator(".said .avatar").first().textContent(), "E")
+
+    await page.getByRole("button", { name: "Leave" }).click()
+    await page.getByLabel("Your name").fill("\u200B")
+    await page.getByRole("button", { name: "Join the room" }).click()
+    await page.getByText("Nobody can see this name.").waitFor()
+  })
+
   it("works under its policy, and the browser refuses what that forbids (PG-4)", async () => {
     await using ada = await visit()
     const { page, problems } = ada
@@ -183,6 +226,27 @@ describeInBrowser("the page", () => {
     assert.deepStrictEqual(ada.problems, [])
   })
 
+  it("says what is wrong with a name or a room in its address (PG-8)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    const noName = "A name has at most 64 characters."
+    const noRoom = "A room’s name has 1 to 128 letters A–Z, digits or the characters . _ ~ -"
+    for (
+      const [query, focus, problems] of [
+        ["room=a/b&name=Ada", "room", ["", noRoom]],
+        ["room=..", "name", ["", noRoom]],
+        [`room=fine&name=${"x".repeat(65)}`, "name", [noName, ""]],
+        [`room=..&name=${"x".repeat(65)}`, "name", [noName, noRoom]]
+      ] as const
+    ) {
+      await page.goto(address(`/?${query}`))
+      await vi.waitFor(async () => {
+        assert.deepStrictEqual(await page.locator("#lobby .field .problem").allTextContents(), [...problems], query)
+      })
+      assert.strictEqual(await page.evaluate("document.activeElement.id"), focus, query)
+    }
+  })
+
   // A room that the test plays, and a clock that it turns.
   const visitStage = async () => {
     const visitor = await visit()
@@ -268,6 +332,40 @@ describeInBrowser("the page", () => {
     await page.clock.runFor(500)
     await sees(page, "You are back as Ada.")
     assert.lengthOf(routes, 2)
+  })
+
+  it("keeps what waits and what is being typed where the browser has no room for what was said (PG-8)", async () => {
+    await using ada = await visitStage()
+    const { frames, page, routes } = ada
+    const connection = "00000000-0000-4000-8000-999999999999"
+    for (let at = 0; at < 40; at++) {
+      // In JSON each of these characters is six.
+      const text = `${at}: ${"\u0001".repeat(4_000)}`
+      routes[0]!.send(JSON.stringify({ _tag: "Said", connection, name: "Mallory", text }))
+    }
+    await vi.waitFor(async () => assert.strictEqual(await page.locator(".said").count(), 40))
+    // Of 5 MiB, there is room for 300,000 characters more.
+    await page.evaluate(`
+      let left = "x".repeat(5 * 1024 * 1024)
+      while (left.length > 0) {
+        try { sessionStorage.setItem("other", (sessionStorage.getItem("other") ?? "") + left) } catch {}
+        left = left.slice(left.length / 2 + 1)
+      }
+      sessionStorage.setItem("other", sessionStorage.getItem("other").slice(300_000))
+    `)
+    await page.getByRole("button", { name: "Offline" }).click()
+    await shows(page, "#status", "You are offline")
+    await say(page, "I wait")
+    await page.getByLabel("Message").fill("half a sen")
+
+    await page.reload()
+    await sees(page, "You are back as Ada.")
+    await vi.waitFor(() => assert.include(frames.at(-1), "I wait"))
+    assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
+    await sees(page, "What was said before is gone: the browser has no room for it.")
+    const kept = await page.locator("#entries .said .text").allTextContents()
+    assert.isAtLeast(kept.length, 5)
+    assert.isTrue(kept.at(-1)!.startsWith("39: "))
   })
 
   it("shows what the room could not take, and what may not have arrived", async () => {
