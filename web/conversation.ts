@@ -37,6 +37,9 @@ export interface Mine {
 
 const kept = 500
 
+// Who goes on speaking after that is shown with the time again.
+const pause = 300_000
+
 /** One's own, on whichever connection. */
 export const myself = ""
 
@@ -58,6 +61,7 @@ export const make = () => {
     const isMine = from === myself
     const entry = create("li", isMine ? "said mine" : "said")
     entry.dataset.from = from
+    entry.dataset.at = String(at)
     entry.style.setProperty("--hue", hue(name))
     const meta = create("p", "meta", isolated(isMine ? "You" : name, "who"), " ", time(at))
     const avatar = create("span", "avatar", initial(name))
@@ -68,25 +72,27 @@ export const make = () => {
     return { entry, meta }
   }
 
-  const tell = (entry: HTMLElement, isMine = false) => {
-    const { lastElementChild: previous } = entries
+  // As it stands below another.
+  const below = (previous: Element | null, entry: HTMLElement) => {
     const continues = entry.dataset.from !== undefined && previous instanceof HTMLElement &&
-      previous.dataset.from === entry.dataset.from
+      previous.dataset.from === entry.dataset.from && Number(entry.dataset.at) - Number(previous.dataset.at) < pause
     if (continues) entry.classList.add("continued")
     // Who goes on need not be named again. Of one's own it is said whether it was sent.
     if (continues && entry.dataset.from !== myself) entry.querySelector(".meta")?.classList.add("unseen")
-    append(entries, entry, isMine)
+    return entry
   }
 
+  const tell = (entry: HTMLElement, isMine = false) => append(entries, below(entries.lastElementChild, entry), isMine)
+
   const show = (entry: Entry) => {
-    if (entry._tag === "Said") return tell(said(entry).entry)
+    if (entry._tag === "Said") return said(entry).entry
     const parts = entry.parts.map((part) => typeof part === "string" ? part : create("strong", "", isolated(part.who)))
-    return tell(create("li", entry.isError === true ? "note error" : "note", ...parts))
+    return create("li", entry.isError === true ? "note error" : "note", ...parts)
   }
 
   const add = (entry: Entry) => {
     record(entry)
-    show(entry)
+    tell(show(entry))
   }
 
   return {
@@ -101,8 +107,13 @@ export const make = () => {
       entries.replaceChildren()
       typed.replaceChildren()
       latest.hidden = true
-      before.forEach(add)
-      toEnd()
+      // At once: a browser that lays out each of them takes seconds.
+      const all = document.createDocumentFragment()
+      for (const entry of before) {
+        record(entry)
+        all.append(below(all.lastElementChild, show(entry)))
+      }
+      append(entries, all, true)
     },
     /** What one has typed stands below the conversation, until the room has told it. */
     type: (name: string, text: string, first: Fate): Mine => {
