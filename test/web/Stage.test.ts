@@ -188,7 +188,9 @@ describeInBrowser("the page in a room that the test plays", () => {
       await sees(page, "message 509")
       await vi.waitFor(async () => assert.strictEqual(await entries.count(), 500))
       assert.strictEqual(await page.locator("#entries .text").first().textContent(), first)
-      // Which tells that one is back.
+      await page.evaluate("void dispatchEvent(new PageTransitionEvent('pagehide'))")
+      assert.strictEqual(await page.evaluate("JSON.parse(sessionStorage['dormouse.stays'])[0].entries.length"), 500)
+      // Then it is told that one is back.
       await page.reload()
       await sees(page, "You are back as Ada.")
     }
