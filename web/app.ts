@@ -6,6 +6,7 @@ import { complain, element } from "./dom.ts"
 import * as Memory from "./memory.ts"
 import { nameProblem, roomProblem, textProblem } from "./names.ts"
 import * as Stay from "./stay.ts"
+import * as Unfinished from "./unfinished.ts"
 
 const [lobby, chat, sayForm] = [element("lobby"), element("chat"), element("say")]
 const [nameInput, roomInput] = [element<HTMLInputElement>("name"), element<HTMLInputElement>("room")]
@@ -31,18 +32,43 @@ const join = (room: string, name: string) => {
   history.replaceState({ name }, "", url)
   lobby.hidden = true
   chat.hidden = false
-  textInput.value = Memory.recall(room, name)?.draft ?? ""
+  const before = Memory.recall({ room, name })
+  textInput.value = before?.draft ?? ""
   setOffline(false)
-  stay = Stay.enter(conversation, { room, name }, (text, why) => {
-    if (textInput.value === "") textInput.value = text
-    complain(textInput, why)
+  stay = Stay.enter(conversation, { room, name }, before, {
+    refused: (text, why) => {
+      textInput.value = textInput.value === "" ? text : `${text}\n${textInput.value}`
+      complain(textInput, why)
+    },
+    turnedAway: (why) => {
+      leave()
+      complain(roomInput, why)
+      roomInput.focus()
+    }
   })
   conversation.toEnd()
   textInput.focus()
 }
 
-element("join").addEventListener("submit", (event) => {
-  event.preventDefault()
+const showLobby = () => {
+  chat.hidden = true
+  lobby.hidden = false
+  Unfinished.show(join, () => nameInput.focus())
+}
+
+/** What was said stays behind; what was typed and is not told yet is kept. */
+const leave = () => {
+  if (stay === undefined) return
+  Memory.keep({ ...stay.kept(), entries: [], draft: textInput.value })
+  stay.leave()
+  stay = undefined
+  textInput.value = ""
+  complain(textInput, "")
+  history.replaceState(null, "")
+  showLobby()
+}
+
+const tryToJoin = () => {
   const name = nameInput.value.trim()
   const room = roomInput.value.trim()
   complain(nameInput, nameProblem(name))
@@ -50,6 +76,11 @@ element("join").addEventListener("submit", (event) => {
   const wrong = [nameInput, roomInput].find((input) => input.ariaInvalid === "true")
   if (wrong) wrong.focus()
   else join(room, name)
+}
+
+element("join").addEventListener("submit", (event) => {
+  event.preventDefault()
+  tryToJoin()
 })
 
 const submitText = () => {
@@ -83,7 +114,9 @@ element("again").addEventListener("click", () => {
   textInput.focus()
 })
 
-element("cut").addEventListener("click", () => {
+element("cut").addEventListener("click", ({ currentTarget }) => {
+  // SAFETY: it is the button.
+  if ((currentTarget as HTMLElement).ariaDisabled === "true") return
   stay?.cut()
   textInput.focus()
 })
@@ -91,34 +124,30 @@ element("cut").addEventListener("click", () => {
 offline.addEventListener("click", () => setOffline(offline.ariaPressed !== "true"))
 
 element("leave").addEventListener("click", () => {
-  stay?.leave()
-  stay = undefined
-  textInput.value = ""
-  complain(textInput, "")
-  history.replaceState(null, "")
-  chat.hidden = true
-  lobby.hidden = false
+  leave()
   nameInput.focus()
 })
 
-addEventListener("pagehide", () => stay?.keep(textInput.value))
+// Once: what is kept then is the next page's of this tab. If that is a page that was only frozen, it begins anew with it.
+addEventListener("pagehide", () => {
+  if (stay !== undefined) Memory.keep({ ...stay.kept(), draft: textInput.value })
+  Memory.store()
+}, { once: true })
 
-// A page that was only frozen has it all.
 addEventListener("pageshow", ({ persisted }) => {
-  if (persisted) Memory.forget()
+  if (persisted) location.reload()
 })
 
 const { searchParams } = new URL(location.href)
 // SAFETY: this page alone writes the state of its history.
 const kept = (history.state as { readonly name: string } | null)?.name
-nameInput.value = searchParams.get("name") ?? kept ?? Memory.get("name")
-roomInput.value = searchParams.get("room") ?? (Memory.get("room") || "lobby")
+const [givenName, givenRoom] = [searchParams.get("name") ?? kept, searchParams.get("room")]
+nameInput.value = givenName ?? Memory.get("name")
+roomInput.value = givenRoom ?? (Memory.get("room") || "lobby")
+showLobby()
 
-const named = (searchParams.get("name") ?? kept)?.trim()
-if (named !== undefined && roomProblem(roomInput.value) === "" && nameProblem(named) === "") {
-  join(roomInput.value, named)
-} else if (nameInput.value === "") {
-  nameInput.focus()
-} else {
-  roomInput.focus()
+if (givenName !== undefined) tryToJoin()
+else {
+  if (givenRoom !== null) complain(roomInput, roomProblem(givenRoom.trim()))
+  ;(nameInput.value === "" ? nameInput : roomInput).focus()
 }

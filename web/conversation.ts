@@ -3,7 +3,7 @@
  * told yet.
  */
 import { element, follow, make as create, time } from "./dom.ts"
-import { hue } from "./names.ts"
+import { hue, initial, visible } from "./names.ts"
 
 /** A remark of the page; `who` are the parts of it that people have typed. */
 export interface Note {
@@ -37,8 +37,14 @@ export interface Mine {
 
 const kept = 500
 
+// Who goes on speaking after that is shown with the time again.
+const pause = 300_000
+
 /** One's own, on whichever connection. */
 export const myself = ""
+
+// Whichever way it is written, it turns nothing but itself.
+const isolated = (text: string, className = "") => create("bdi", className, visible(text))
 
 const words: Readonly<Record<Fate, string>> = { waiting: "waiting", sending: "sending…", sent: "sent" }
 
@@ -55,33 +61,38 @@ export const make = () => {
     const isMine = from === myself
     const entry = create("li", isMine ? "said mine" : "said")
     entry.dataset.from = from
+    entry.dataset.at = String(at)
     entry.style.setProperty("--hue", hue(name))
-    const meta = create("p", "meta", create("span", "who", isMine ? "You" : name), " ", time(at))
-    const avatar = create("span", "avatar", [...name][0]?.toUpperCase() ?? "")
+    const meta = create("p", "meta", isolated(isMine ? "You" : name, "who"), " ", time(at))
+    const avatar = create("span", "avatar", initial(name))
     avatar.ariaHidden = "true"
-    entry.append(avatar, create("div", "bubble", meta, create("p", "text", text)))
+    const what = create("p", "text", text)
+    what.dir = "auto"
+    entry.append(avatar, create("div", "bubble", meta, what))
     return { entry, meta }
   }
 
-  const tell = (entry: HTMLElement, isMine = false) => {
-    const { lastElementChild: previous } = entries
+  // As it stands below another.
+  const below = (previous: Element | null, entry: HTMLElement) => {
     const continues = entry.dataset.from !== undefined && previous instanceof HTMLElement &&
-      previous.dataset.from === entry.dataset.from
+      previous.dataset.from === entry.dataset.from && Number(entry.dataset.at) - Number(previous.dataset.at) < pause
     if (continues) entry.classList.add("continued")
     // Who goes on need not be named again. Of one's own it is said whether it was sent.
     if (continues && entry.dataset.from !== myself) entry.querySelector(".meta")?.classList.add("unseen")
-    append(entries, entry, isMine)
+    return entry
   }
 
+  const tell = (entry: HTMLElement, isMine = false) => append(entries, below(entries.lastElementChild, entry), isMine)
+
   const show = (entry: Entry) => {
-    if (entry._tag === "Said") return tell(said(entry).entry)
-    const parts = entry.parts.map((part) => typeof part === "string" ? part : create("strong", "", part.who))
-    return tell(create("li", entry.isError === true ? "note error" : "note", ...parts))
+    if (entry._tag === "Said") return said(entry).entry
+    const parts = entry.parts.map((part) => typeof part === "string" ? part : create("strong", "", isolated(part.who)))
+    return create("li", entry.isError === true ? "note error" : "note", ...parts)
   }
 
   const add = (entry: Entry) => {
     record(entry)
-    show(entry)
+    tell(show(entry))
   }
 
   return {
@@ -96,8 +107,13 @@ export const make = () => {
       entries.replaceChildren()
       typed.replaceChildren()
       latest.hidden = true
-      before.forEach(add)
-      toEnd()
+      // At once: a browser that lays out each of them takes seconds.
+      const all = document.createDocumentFragment()
+      for (const entry of before) {
+        record(entry)
+        all.append(below(all.lastElementChild, show(entry)))
+      }
+      append(entries, all, true)
     },
     /** What one has typed stands below the conversation, until the room has told it. */
     type: (name: string, text: string, first: Fate): Mine => {

@@ -6,9 +6,19 @@ import * as RoomName from "../src/domain/RoomName.ts"
 /** What people count as one: an emoji is not two. */
 const characters = (text: string) => [...text].length
 
+const canBeSeen = (text: string) => /[^\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/u.test(text)
+
+/** What somebody has typed, and where nothing of it can be seen, that. */
+export const visible = (text: string) => canBeSeen(text) ? text : "(invisible)"
+
+/** What stands for a name: its first character that can be seen. */
+export const initial = (name: string) => [...name].find(canBeSeen)?.toUpperCase() ?? "?"
+
 export const nameProblem = (name: string) =>
   name === ""
     ? "Tell the others what to call you."
+    : !canBeSeen(name)
+    ? "Nobody can see this name."
     : characters(name) > 64
     ? "A name has at most 64 characters."
     : ""

@@ -9,7 +9,8 @@ import type * as Status from "../src/client/Status.ts"
 import type * as Room from "../src/services/Room.ts"
 import * as Conversation from "./conversation.ts"
 import { element, nextAttempt, segment } from "./dom.ts"
-import * as Memory from "./memory.ts"
+import * as Door from "./door.ts"
+import type * as Memory from "./memory.ts"
 import * as Network from "./network.ts"
 
 // The runtime puts a room to sleep when nothing has happened in it for this long.
@@ -29,17 +30,25 @@ const farewell = (code: number) => {
   }
 }
 
-/** How the connection stands, in a word for the style and one for people. */
-const describe = (status: Status.Status, isOffline: boolean): readonly [state: string, text: string] => {
+/** How the connection stands, in a word for the style and one for people. `why` it is none, if the door has told. */
+const describe = (
+  status: Status.Status,
+  { hasBeen, isOffline, why }: {
+    readonly hasBeen: boolean
+    readonly isOffline: boolean
+    readonly why: string | undefined
+  }
+): readonly [state: string, text: string] => {
   switch (status._tag) {
     case "Connecting":
       return ["connecting", "Connecting…"]
     case "Connected":
       return ["open", "Connected"]
     case "Waiting":
-      return ["waiting", isOffline ? "You are offline" : "Connection lost, trying again…"]
+      if (isOffline) return ["waiting", "You are offline"]
+      return ["waiting", why ?? (hasBeen ? "Connection lost, trying again…" : "No connection yet, trying again…")]
     case "Closed":
-      return ["closed", `Closed by the room${status.reason && `: ${status.reason}`}`]
+      return ["closed", why ?? `Closed by the room${status.reason && `: ${status.reason}`}`]
   }
 }
 
@@ -49,31 +58,40 @@ export interface Stay {
   readonly reconnect: () => void
   readonly cut: () => void
   readonly offline: (value: boolean) => void
-  readonly keep: (draft: string) => void
+  /** What is left of it. */
+  readonly kept: () => Omit<Memory.Kept, "draft">
   readonly leave: () => void
+}
+
+/** Who hears of what one can do something about. */
+export interface Listener {
+  /** What was typed cannot be said. */
+  readonly refused: (text: string, why: string) => void
+  /** One is not let in, and will not be. */
+  readonly turnedAway: (why: string) => void
 }
 
 export const enter = (
   conversation: Conversation.Conversation,
   { name, room }: { readonly room: string; readonly name: string },
-  refused: (text: string, why: string) => void
+  before: Memory.Kept | undefined,
+  { refused, turnedAway }: Listener
 ): Stay => {
   const [chat, state, count, next] = [element("chat"), element("status"), element("count"), element("next")]
-  const [again, cut] = [element("again"), element<HTMLButtonElement>("cut")]
+  const [again, cut, field] = [element("again"), element("cut"), element("text")]
   const network = Network.make()
-  const before = Memory.recall(room, name)
-  // A copy of this tab must not send it again.
-  Memory.forget()
+  const address = `/rooms/${segment(room)}`
   let me: string | undefined
-  let hasBeen = before !== undefined
+  let hasBeen = before !== undefined && before.entries.length > 0
+  // Whether the attempt has made a connection, and if not, why.
+  let isIn = false
+  let why: string | undefined
   let isOver = false
   let drowsy: ReturnType<typeof setTimeout> | undefined
   let unread = 0
   let saying = 0
   // What one has typed and the room has not told yet, in order.
   const typed = new Set<Conversation.Mine>()
-  // Who went without a word may come back.
-  const lost = new Set<string>()
 
   const title = () => {
     document.title = `${unread > 0 ? `(${unread}) ` : ""}${room} · Dormouse`
@@ -101,10 +119,9 @@ export const enter = (
         hasBeen = true
         return counted(message.connections)
       case "Joined":
-        conversation.note({ who: message.name }, lost.delete(message.name) ? " is back." : " joined.")
+        conversation.note({ who: message.name }, " joined.")
         return counted(message.connections)
       case "Left":
-        if (message.code === 1006 || message.code === 4000) lost.add(message.name)
         conversation.note({ who: message.name }, farewell(message.code))
         return counted(message.connections)
       case "Said": {
@@ -131,18 +148,36 @@ export const enter = (
 
   const show = () => {
     const { status } = connection
-    const [now, text] = describe(status, network.isOffline())
+    const [now, words] = describe(status, { hasBeen, isOffline: network.isOffline(), why })
     if (state.dataset.state !== now) state.dataset.state = now
     // What is the same is not read out again.
-    if (state.textContent !== text) state.textContent = text
+    if (state.textContent !== words) state.textContent = words
     next.textContent = status._tag === "Waiting" ? nextAttempt(status.until) : ""
-    again.classList.toggle("away", now === "open" || now === "connecting")
-    cut.disabled = now !== "open"
+    // Nobody loses what he stands on.
+    const isOn = document.activeElement === again
+    if (now === "open" && isOn) field.focus()
+    again.classList.toggle("away", now === "open" || now === "connecting" && !isOn)
+    cut.ariaDisabled = String(now !== "open")
+  }
+
+  const ask = async () => {
+    const asked = connection
+    const refusal = await Door.ask(`${address}?${new URLSearchParams({ name })}`)
+    if (isOver || asked !== connection || connection.status._tag === "Connected") return
+    why = refusal?.why
+    if (refusal?.isFinal === true) {
+      if (!hasBeen) return turnedAway(refusal.why)
+      void connection.close()
+    }
+    show()
   }
 
   const onStatus = (status: Status.Status) => {
     if (isOver) return
+    if (status._tag === "Connected") why = undefined
     show()
+    if (status._tag === "Waiting" && !isIn && !network.isOffline()) void ask()
+    isIn = status._tag === "Connected"
     if (status._tag === "Connected") {
       for (const mine of typed) if (mine.fate() === "waiting") mine.become("sending")
     } else count.textContent = ""
@@ -154,7 +189,7 @@ export const enter = (
 
   const open = (): Connection<typeof Chat> =>
     connect(Chat, {
-      url: `/rooms/${segment(room)}`,
+      url: address,
       query: { name },
       transport: network.transport,
       onMessage,
@@ -163,19 +198,27 @@ export const enter = (
     })
 
   const failed = (mine: Conversation.Mine, error: unknown) => {
+    const reason = error instanceof RoomClientError ? error.reason : undefined
+    // What has not left waits for whoever opens the connection again.
+    if (reason?._tag === "Closed" && mine.fate() === "waiting") return
     // What the room has told has arrived, whatever came after.
     if (isOver || !typed.delete(mine)) return
     mine.remove()
-    const reason = error instanceof RoomClientError ? error.reason : undefined
     switch (reason?._tag) {
       case "Rejected":
         return conversation.error(`The room could not take that: ${reason.detail}`)
       case "QueueFull":
         return refused(mine.text, "Too much is waiting already. Your message stays here.")
-      case "Closed":
-        if (mine.fate() === "waiting") return refused(mine.text, "The room is closed. Your message stays here.")
     }
     conversation.error("This may not have arrived: ", { who: mine.text })
+  }
+
+  const send = (mine: Conversation.Mine) => {
+    saying += 1
+    connection.send(new Say({ text: mine.text }), { id: String(saying) }).then(
+      () => mine.become("sent"),
+      (error: unknown) => failed(mine, error)
+    )
   }
 
   const say = (text: string) => {
@@ -183,11 +226,7 @@ export const enter = (
     if (status._tag === "Closed") return "The room is closed. Your message stays here."
     const mine = conversation.type(name, text, status._tag === "Connected" ? "sending" : "waiting")
     typed.add(mine)
-    saying += 1
-    connection.send(new Say({ text }), { id: String(saying) }).then(
-      () => mine.become("sent"),
-      (error: unknown) => failed(mine, error)
-    )
+    send(mine)
     return ""
   }
 
@@ -210,8 +249,10 @@ export const enter = (
   return {
     say,
     reconnect: () => {
-      if (connection.status._tag === "Closed") connection = open()
-      else connection.wake()
+      if (connection.status._tag === "Closed") {
+        connection = open()
+        typed.forEach(send)
+      } else connection.wake()
       show()
     },
     cut: network.cut,
@@ -220,17 +261,10 @@ export const enter = (
       if (!value) connection.wake()
       show()
     },
-    keep: (draft) => {
+    kept: () => {
       const texts = (fate: Conversation.Fate) =>
         [...typed].filter((mine) => mine.fate() === fate).map(({ text }) => text)
-      Memory.keep({
-        room,
-        name,
-        draft,
-        entries: conversation.told(),
-        waiting: texts("waiting"),
-        doubtful: texts("sending")
-      })
+      return { room, name, entries: conversation.told(), waiting: texts("waiting"), doubtful: texts("sending") }
     },
     leave: () => {
       isOver = true
@@ -238,7 +272,6 @@ export const enter = (
       clearTimeout(drowsy)
       clearInterval(ticking)
       document.removeEventListener("visibilitychange", onVisibility)
-      Memory.forget()
       document.title = "Dormouse"
       chat.classList.remove("asleep")
     }

@@ -94,4 +94,70 @@ describeInBrowser("both pages", () => {
     await page.keyboard.press("Space")
     await shows(page, "#status", "You are offline")
   })
+
+  it("nobody loses the place where he is when the connection comes and goes (PG-12)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    const focus = () => page.evaluate("document.activeElement.id")
+    // What has had the focus, in each frame.
+    await page.addInitScript(`
+      const seen = globalThis.seen = new Set()
+      const look = () => { seen.add(document.activeElement?.id); requestAnimationFrame(look) }
+      addEventListener("DOMContentLoaded", look)
+    `)
+    await page.goto(address("/?room=focus&name=Ada"))
+    await sees(page, "You joined as ")
+    await page.locator("#cut").focus()
+    await page.evaluate("seen.clear()")
+    await page.context().setOffline(true)
+    await page.keyboard.press("Enter")
+    await shows(page, "#status", "You are offline")
+    assert.strictEqual(await focus(), "text")
+    await page.locator("#cut").focus()
+    await page.keyboard.press("Enter")
+    assert.strictEqual(await focus(), "cut")
+
+    await page.locator("#again").focus()
+    await page.evaluate("seen.clear()")
+    // Some attempts later it stands there still.
+    await page.waitForTimeout(3_000)
+    assert.deepStrictEqual(await page.evaluate("[...seen]"), ["again"])
+    await page.context().setOffline(false)
+    await shows(page, "#status", "Connected")
+    assert.strictEqual(await focus(), "text")
+
+    // It is the other side that ends it.
+    await page.locator("#cut").focus()
+    await page.evaluate("seen.clear()")
+    const drained = await fetch(address("/api/rooms/focus/drain"), {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify({ over: 1_000 })
+    })
+    assert.isTrue(drained.ok)
+    await page.getByText("You are back as ").nth(1).waitFor()
+    assert.deepStrictEqual(await page.evaluate("[...seen]"), ["cut"])
+  })
+
+  for (const [width, height] of [[568, 320], [320, 256], [640, 400], [844, 390]] as const) {
+    it(`the conversation can be read in a window of ${width} by ${height} pixels, whatever is typed (PG-12)`, async () => {
+      await using ada = await visit({ viewport: { width, height } })
+      const { page } = ada
+      await page.goto(address(`/?room=small-${width}&name=Ada`))
+      await sees(page, "You joined as ")
+      await say(page, "hello")
+      await page.locator("#entries [data-fate=sent]").waitFor()
+      await page.getByLabel("Message").fill("a\nb\nc\nd\ne\nf\ng")
+      const [log, said, field] = await Promise.all(
+        ["#log", "#entries .mine", "#text"].map((part) => page.locator(part).boundingBox())
+      )
+      assert.isAtLeast(log!.height, 100)
+      for (const box of [said!, field!]) {
+        assert.isAtLeast(box.y, Math.max(0, box === said ? log!.y : 0))
+        assert.isAtMost(box.y + box.height, height + 2)
+      }
+      assert.isTrue(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+      assert.deepStrictEqual(await violations(page), [])
+    })
+  }
 })

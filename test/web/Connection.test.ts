@@ -37,12 +37,102 @@ describeInBrowser("the page without a connection", () => {
     await brian.page.getByRole("button", { name: "Cut the connection" }).click()
     await sees(ada.page, "Brian lost the connection.")
     await sees(brian.page, "You are back as Brian.")
-    await sees(ada.page, "Brian is back.")
+    await vi.waitFor(async () => assert.strictEqual(await ada.page.getByText("Brian joined.").count(), 2))
     await say(brian.page, "Was I away?")
     await sees(ada.page, "Was I away?")
     await say(ada.page, "Not for long.")
     await sees(brian.page, "Not for long.")
     assert.deepStrictEqual([...ada.problems, ...brian.problems], [])
+  })
+
+  it("takes nobody who has the name of one who is gone for that one (PG-6)", async () => {
+    await using ada = await visit()
+    await using eve = await visit()
+    await enter(ada.page, "namesake", "Ada")
+    await enter(eve.page, "namesake", "Eve")
+    await ada.page.getByRole("button", { name: "Cut the connection" }).click()
+    await sees(eve.page, "Ada lost the connection.")
+    await using other = await visit()
+    await enter(other.page, "namesake", "Ada")
+    await vi.waitFor(async () => assert.strictEqual(await eve.page.getByText("Ada joined.").count(), 2))
+    assert.strictEqual(await eve.page.getByText("is back").count(), 0)
+  })
+
+  // What a room says to who asks why it does not let one in; `undefined` where it lets one in.
+  const standAtDoor = async (page: Page) => {
+    const door: { refusal: { status: number; detail?: string } | undefined } = { refusal: undefined }
+    await page.addInitScript(`{
+      const { WebSocket: Made } = globalThis
+      globalThis.refused = false
+      globalThis.WebSocket = class extends Made {
+        constructor(url, protocols) { super(refused ? url.replace("/rooms/", "/nothing/") : url, protocols) }
+      }
+    }`)
+    await page.route(/\/rooms\//, (route) =>
+      door.refusal === undefined
+        ? route.continue()
+        : route.fulfill({
+          status: door.refusal.status,
+          contentType: "application/problem+json",
+          body: JSON.stringify(door.refusal)
+        }))
+    return {
+      /** From now on, or from when the page is there. */
+      refuse: async (status: number, detail = "") => {
+        door.refusal = { status, detail }
+        await page.evaluate("globalThis.refused = true")
+        await page.addInitScript("globalThis.refused = true")
+      },
+      admit: async () => {
+        door.refusal = undefined
+        await page.evaluate("globalThis.refused = false")
+      }
+    }
+  }
+
+  it("tells why the room does not let one in, and tries again where that may pass (PG-6)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    const door = await standAtDoor(page)
+    await door.refuse(429, "This address connects too often.")
+    await page.goto(address("/?room=door&name=Ada"))
+    await shows(page, "#status", "This address connects too often.")
+    await page.getByText(/^next attempt at .+, in \d+ s$/).waitFor()
+    await say(page, "knock")
+    assert.deepStrictEqual(await fates(page), ["waiting"])
+    await door.admit()
+    await page.getByRole("button", { name: "Try now" }).click()
+    await sees(page, "You joined as Ada.")
+    await shows(page, "#status", "Connected")
+    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["knock"]))
+  })
+
+  it("keeps nobody waiting at a door that stays shut (PG-6, PG-7)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    const door = await standAtDoor(page)
+    await enter(page, "shut", "Ada")
+    await say(page, "inside")
+    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["inside"]))
+    await door.refuse(503, "The room could not be started.")
+    await page.getByRole("button", { name: "Cut the connection" }).click()
+    await shows(page, "#status", "The room could not be started.")
+    await say(page, "one")
+    await say(page, "two")
+
+    await door.refuse(403, "Members only.")
+    await page.locator("#status[data-state=closed]").waitFor()
+    await shows(page, "#status", "Members only.")
+    // What was said stays, and so does what waits; nothing more is taken.
+    assert.deepStrictEqual(await saidOn(page), ["inside"])
+    await say(page, "three")
+    await page.getByText("The room is closed. Your message stays here.").waitFor()
+    assert.strictEqual(await page.getByLabel("Message").inputValue(), "three")
+    assert.deepStrictEqual(await fates(page), ["waiting", "waiting"])
+
+    await door.admit()
+    await page.getByRole("button", { name: "Try now" }).click()
+    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["inside", "one", "two"]))
   })
 
   it("keeps what is typed while offline, and sends it in order, once (PG-7)", async () => {
@@ -71,6 +161,25 @@ describeInBrowser("the page without a connection", () => {
     assert.deepStrictEqual(await page.locator("#entries .fate").allTextContents(), ["sent", "sent"])
     assert.deepStrictEqual(await page.evaluate("shifts"), [])
     assert.deepStrictEqual([...ada.problems, ...brian.problems], [])
+  })
+
+  it("says when the next attempt is in a narrow window, too, beside what tries at once (PG-6)", async () => {
+    await using ada = await visit({ viewport: { width: 320, height: 640 } })
+    const { page } = ada
+    await watchShifts(page)
+    await enter(page, "narrow", "Ada")
+    await page.getByRole("button", { name: "Offline" }).click()
+    await page.getByText(/^next attempt at .+, in \d+ s$/).waitFor()
+    const boxes = await page.evaluate<ReadonlyArray<ReadonlyArray<number>>>(`
+      [
+        ...["next", "again"].map((id) => document.getElementById(id).getBoundingClientRect()),
+        document.querySelector(".bar").getBoundingClientRect()
+      ].map(({ left, right, bottom }) => [left, right, bottom])
+    `)
+    const [next, again, bar] = boxes
+    assert.isAtMost(next![1]!, again![0]!)
+    assert.isAtMost(next![2]!, bar![2]!)
+    assert.deepStrictEqual(await page.evaluate("shifts"), [])
   })
 
   it("does the same where it is the browser that is offline (PG-7)", async () => {
@@ -106,11 +215,87 @@ describeInBrowser("the page without a connection", () => {
     assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
     await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["before", "while away"]))
     // A copy of the tab would copy this, too, and send it again.
-    assert.isNull(await page.evaluate("sessionStorage.getItem('dormouse.stay')"))
+    assert.isNull(await page.evaluate("sessionStorage.getItem('dormouse.stays')"))
     await page.getByRole("button", { name: "Leave" }).click()
     await page.goto(address("/?room=reload&name=Ada"))
     await sees(page, "You joined as Ada.")
     assert.deepStrictEqual(await saidOn(page), [])
     assert.deepStrictEqual(ada.problems, [])
+  })
+
+  it("loses nothing where one visits another room in between (PG-8)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    await enter(page, "first", "Ada")
+    await say(page, "before")
+    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["before"]))
+    await page.getByRole("button", { name: "Offline" }).click()
+    await shows(page, "#status", "You are offline")
+    await say(page, "I wait")
+    await page.getByLabel("Message").fill("half a sen")
+
+    await enter(page, "second", "Ada")
+    assert.deepStrictEqual(await saidOn(page), [])
+    // A copy of the tab would copy this, too, and send it again.
+    assert.isNull(await page.evaluate("sessionStorage.getItem('dormouse.stays')"))
+    await page.goBack()
+    await sees(page, "You are back as Ada.")
+    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["before", "I wait"]))
+    assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
+    // Under another name one is somebody else.
+    await enter(page, "second", "Eve")
+    assert.strictEqual(await page.getByText("You are back").count(), 0)
+  })
+
+  it("says in the lobby what was typed and is not told yet, to take it up again or throw it away (PG-7)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    const unfinished = page.getByRole("region", { name: "Not told yet" })
+    const typeAndLeave = async () => {
+      await page.getByRole("button", { name: "Offline" }).click()
+      await shows(page, "#status", "You are offline")
+      await say(page, "one")
+      await say(page, "two")
+      await page.getByLabel("Message").fill("half a sen")
+      await page.getByRole("button", { name: "Leave" }).click()
+      await unfinished.getByText("left as Ada").waitFor()
+      await unfinished.getByText("2 messages wait, a message is not finished").waitFor()
+    }
+    await enter(page, "left", "Ada")
+    await typeAndLeave()
+    await page.reload()
+    await unfinished.getByRole("button", { name: "Join again" }).click()
+    await sees(page, "You joined as Ada.")
+    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["one", "two"]))
+    assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
+
+    await typeAndLeave()
+    await unfinished.getByRole("button", { name: "Discard" }).click()
+    assert.isTrue(await unfinished.isHidden())
+    assert.strictEqual(await page.evaluate("document.activeElement.id"), "name")
+    await page.getByRole("button", { name: "Join the room" }).click()
+    await sees(page, "You joined as Ada.")
+    assert.strictEqual(await page.getByLabel("Message").inputValue(), "")
+    assert.deepStrictEqual(await fates(page), [])
+  })
+})
+
+describeInBrowser("the page at a Worker that asks for a token", () => {
+  const { address, visit } = useBrowser({ JWT_SECRET: "a secret of more than thirty-two bytes" })
+
+  it("says so, and takes nobody's messages for a room that he was never in (PG-6)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    await page.goto(address("/?room=members&name=Ada"))
+    await page.getByText("This room asks for a token, which this page does not have.").waitFor()
+    assert.isTrue(await page.locator("#lobby").isVisible())
+    assert.isTrue(await page.locator("#chat").isHidden())
+    assert.strictEqual(await page.evaluate("document.activeElement.id"), "room")
+    // Nobody goes on knocking.
+    const asked: Array<string> = []
+    page.on("request", (request) => asked.push(request.url()))
+    page.on("websocket", (socket) => asked.push(socket.url()))
+    await page.waitForTimeout(1_500)
+    assert.deepStrictEqual(asked, [])
   })
 })

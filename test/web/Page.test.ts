@@ -4,7 +4,7 @@
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { Page, WebSocketRoute } from "playwright-core"
+import type { Page } from "playwright-core"
 import { assert, it, vi } from "vitest"
 import { describeInBrowser, say, sees, shows, useBrowser } from "./browser.ts"
 
@@ -91,6 +91,49 @@ describeInBrowser("the page", () => {
       assert.strictEqual(await page.locator("body :is(img, script, a, b)").count(), 0)
     }
     assert.deepStrictEqual([...ada.problems, ...mallory.problems], [])
+  })
+
+  it("lets no name turn or empty the words of the page (PG-2)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    await enter(page, "turned", "Ada")
+    const names = ["\u202Eenod.", "\u200B\u2060"]
+    for (const name of names) {
+      await using mallory = await visit()
+      await mallory.page.goto(address("/?room=turned"))
+      await mallory.page.evaluate(
+        `new Promise((resolve) => {
+          const socket = new WebSocket("/rooms/turned?name=" + encodeURIComponent(${JSON.stringify(name)}))
+          socket.onmessage = ({ data }) => {
+            const { _tag } = JSON.parse(data)
+            if (_tag === "Welcome") socket.send(JSON.stringify({ _tag: "Say", text: "whoami" }))
+            if (_tag === "Said") { socket.close(1000); resolve() }
+          }
+        })`
+      )
+      await sees(page, " left.")
+    }
+    await vi.waitFor(async () => assert.strictEqual(await page.getByText(" left.").count(), 2))
+    // Where the words of the page begin, and where the name ends.
+    const ends = await page.evaluate<Array<[name: number, words: number]>>(`
+      [...document.querySelectorAll(".note")].filter((note) => note.textContent.endsWith(" left.")).map((note) => {
+        const range = document.createRange()
+        range.selectNodeContents(note.lastChild)
+        return [note.firstElementChild.getBoundingClientRect().right, range.getBoundingClientRect().left]
+      })
+    `)
+    for (const [name, words] of ends) assert.isAtMost(name, words + 1)
+    assert.deepStrictEqual(await page.getByText(" left.").allTextContents(), [
+      `${names[0]} left.`,
+      "(invisible) left."
+    ])
+    assert.deepStrictEqual(await page.locator(".said .who").allTextContents(), [names[0], "(invisible)"])
+    assert.strictEqual(await page.locator(".said .avatar").first().textContent(), "E")
+
+    await page.getByRole("button", { name: "Leave" }).click()
+    await page.getByLabel("Your name").fill("\u200B")
+    await page.getByRole("button", { name: "Join the room" }).click()
+    await page.getByText("Nobody can see this name.").waitFor()
   })
 
   it("works under its policy, and the browser refuses what that forbids (PG-4)", async () => {
@@ -183,104 +226,24 @@ describeInBrowser("the page", () => {
     assert.deepStrictEqual(ada.problems, [])
   })
 
-  // A room that the test plays, and a clock that it turns.
-  const visitStage = async () => {
-    const visitor = await visit()
-    const routes: Array<WebSocketRoute> = []
-    const frames: Array<string> = []
-    const stage = { answers: true }
-    await visitor.page.clock.install({ time: 0 })
-    await visitor.page.clock.pauseAt(1_000)
-    await visitor.page.routeWebSocket(/\/rooms\//, (route) => {
-      routes.push(route)
-      route.onMessage((frame) => {
-        frames.push(String(frame))
-        if (frame === "ping" && stage.answers) route.send("pong")
+  it("says what is wrong with a name or a room in its address (PG-8)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    const noName = "A name has at most 64 characters."
+    const noRoom = "A room’s name has 1 to 128 letters A–Z, digits or the characters . _ ~ -"
+    for (
+      const [query, focus, problems] of [
+        ["room=a/b&name=Ada", "room", ["", noRoom]],
+        ["room=..", "name", ["", noRoom]],
+        [`room=fine&name=${"x".repeat(65)}`, "name", [noName, ""]],
+        [`room=..&name=${"x".repeat(65)}`, "name", [noName, noRoom]]
+      ] as const
+    ) {
+      await page.goto(address(`/?${query}`))
+      await vi.waitFor(async () => {
+        assert.deepStrictEqual(await page.locator("#lobby .field .problem").allTextContents(), [...problems], query)
       })
-      if (stage.answers) {
-        const connection = `00000000-0000-4000-8000-${String(routes.length).padStart(12, "0")}`
-        route.send(JSON.stringify({ _tag: "Welcome", connection, name: "Ada", connections: 1 }))
-      }
-    })
-    await enter(visitor.page, "stage", "Ada")
-    return { ...visitor, stage, routes, frames }
-  }
-
-  it("comes back after a close that leaves the door open, and not after one that shuts it", async () => {
-    for (const code of [1000, 4500, 4999]) {
-      await using ada = await visitStage()
-      await ada.routes[0]!.close({ code, reason: "enough" })
-      await shows(ada.page, "#status", "Closed by the room: enough")
-      await ada.page.clock.runFor(120_000)
-      assert.lengthOf(ada.routes, 1, String(code))
+      assert.strictEqual(await page.evaluate("document.activeElement.id"), focus, query)
     }
-    for (const code of [1001, 1012, 4000, 4499]) {
-      await using ada = await visitStage()
-      await ada.routes[0]!.close({ code })
-      await ada.page.getByText("Connection lost, trying again…").waitFor()
-      await ada.page.clock.runFor(500)
-      await sees(ada.page, "You are back as Ada.")
-      assert.lengthOf(ada.routes, 2, String(code))
-    }
-  })
-
-  it("waits longer from one attempt to the next, and no longer once the network is back", async () => {
-    await using ada = await visitStage()
-    const { page, routes } = ada
-    await page.evaluate("Math.random = () => 1 - 2 ** -53")
-    const tries: Array<number> = []
-    for (const most of [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
-      await routes.at(-1)!.close({ code: 1012 })
-      await shows(page, "#status", "Connection lost, trying again…")
-      const before = routes.length
-      await page.clock.runFor(most - 1)
-      tries.push(routes.length - before)
-      await page.clock.runFor(1)
-      await shows(page, "#status", "Connected")
-      tries.push(routes.length - before)
-    }
-    assert.deepStrictEqual(tries, Array.from({ length: 16 }, (_, index) => index % 2))
-
-    await routes.at(-1)!.close({ code: 1012 })
-    await shows(page, "#status", "Connection lost, trying again…")
-    await page.evaluate("dispatchEvent(new Event('online'))")
-    await shows(page, "#status", "Connected")
-    assert.lengthOf(routes, 10)
-  })
-
-  it("pings every 25 seconds and looks for another connection when nothing comes back within 10", async () => {
-    await using ada = await visitStage()
-    const { frames, page, routes, stage } = ada
-    for (const pings of [0, 1, 2]) {
-      await page.clock.runFor(24_999)
-      assert.lengthOf(frames, pings)
-      stage.answers = pings < 2
-      await page.clock.runFor(1)
-      await vi.waitFor(() => assert.lengthOf(frames, pings + 1))
-    }
-    assert.deepStrictEqual(frames, ["ping", "ping", "ping"])
-
-    await page.clock.runFor(9_999)
-    await shows(page, "#status", "Connected")
-    stage.answers = true
-    await page.clock.runFor(1)
-    await shows(page, "#status", "Connection lost, trying again…")
-    await page.clock.runFor(500)
-    await sees(page, "You are back as Ada.")
-    assert.lengthOf(routes, 2)
-  })
-
-  it("shows what the room could not take, and what may not have arrived", async () => {
-    await using ada = await visitStage()
-    const { frames, page, routes } = ada
-    await say(page, "one")
-    await vi.waitFor(() => assert.lengthOf(frames, 1))
-    const { $id: id } = JSON.parse(frames[0]!)
-    routes[0]!.send(JSON.stringify({ _tag: "Error", code: "InvalidMessage", message: "Expected <b>bread</b>", id }))
-    await sees(page, "The room could not take that: Expected <b>bread</b>")
-    await say(page, "two")
-    await routes[0]!.close({ code: 1012 })
-    await sees(page, "This may not have arrived: two")
-    assert.strictEqual(await page.getByText("This may not have arrived").count(), 1)
   })
 })
