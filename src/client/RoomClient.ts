@@ -89,9 +89,8 @@ export interface Service<R extends Room.Any> {
 }
 
 /**
- * Who is told in the turn in which something happens, without a stream. None of these may throw.
- *
- * @internal
+ * Who is told in the turn in which something happens, without a stream: for what stands on a client without Effect. None of
+ * these may throw.
  */
 export interface Callbacks<R extends Room.Any> {
   readonly onMessage?: ((message: Room.Send<R>) => void) | undefined
@@ -114,7 +113,7 @@ export const layer = <R extends Room.Any, RX = never>(
   options: Options<RX>
 ): Layer.Layer<RoomClient<Room.Name<R>>, never, RX> => Layer.effect(key(room), make(room, options))
 
-/** The same as an effect. */
+/** The same as an effect. A callback for messages, or for troubles, is the first who listens. */
 export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
   room: R,
   { bufferBytes = 1_048_576, listenerMessages = 4_096, queue = {}, ...options }: Options<RX>,
