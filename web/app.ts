@@ -24,6 +24,9 @@ const setOffline = (value: boolean) => {
 const join = (room: string, name: string) => {
   Memory.set("room", room)
   Memory.set("name", name)
+  roomInput.value = room
+  nameInput.value = name
+  for (const input of [roomInput, nameInput]) complain(input, "")
   const url = new URL(location.href)
   url.searchParams.set("room", room)
   // Who is given this address is somebody else. One's own name stays in the entry of the history: it outlives a reload,

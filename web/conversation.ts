@@ -117,7 +117,8 @@ export const make = () => {
     },
     /** What one has typed stands below the conversation, until the room has told it. */
     type: (name: string, text: string, first: Fate): Mine => {
-      const { entry, meta } = said({ _tag: "Said", from: myself, name, text, at: Date.now() })
+      const typedNow: Said = { _tag: "Said", from: myself, name, text, at: Date.now() }
+      const { entry, meta } = said(typedNow)
       const shown = create("span", "fate")
       meta.append(" ", shown)
       let now = first
@@ -134,8 +135,8 @@ export const make = () => {
         become,
         settle: () => {
           become("sent")
-          record({ _tag: "Said", from: myself, name, text, at: Date.now() })
-          tell(entry, true)
+          record(typedNow)
+          tell(entry)
         },
         remove: () => entry.remove()
       }

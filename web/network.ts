@@ -18,6 +18,8 @@ export const make = () => {
     transport,
     /** Ends the connection that there is. */
     cut,
+    /** Whether what is said now leaves at once. A connection that is being cut takes no more. */
+    isOpen: () => socket?.readyState === WebSocket.OPEN,
     isOffline: () => isOffline || !navigator.onLine,
     /** Ends it, and lets no new one be made. */
     offline: (value: boolean) => {

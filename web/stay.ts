@@ -180,7 +180,11 @@ export const enter = (
     isIn = status._tag === "Connected"
     if (status._tag === "Connected") {
       for (const mine of typed) if (mine.fate() === "waiting") mine.become("sending")
-    } else count.textContent = ""
+    } else {
+      count.textContent = ""
+      // What had left is told as unknown, in a moment. The rest waits.
+      for (const mine of typed) if (mine.fate() === "sending") mine.become("waiting")
+    }
     if (status._tag === "Waiting" || status._tag === "Closed") {
       clearTimeout(drowsy)
       chat.classList.remove("asleep")
@@ -224,7 +228,7 @@ export const enter = (
   const say = (text: string) => {
     const { status } = connection
     if (status._tag === "Closed") return "The room is closed. Your message stays here."
-    const mine = conversation.type(name, text, status._tag === "Connected" ? "sending" : "waiting")
+    const mine = conversation.type(name, text, network.isOpen() ? "sending" : "waiting")
     typed.add(mine)
     send(mine)
     return ""

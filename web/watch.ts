@@ -86,7 +86,7 @@ export const begin = (
   // Whether the room has answered since the connection is there.
   let isHeard = false
   let retrying: ReturnType<typeof setTimeout> | undefined
-  let passed: Array<Inspection.Event | number> = []
+  let passed: Array<Inspection.Event | string> = []
 
   const stop = () => {
     isOver = true
@@ -119,7 +119,7 @@ export const begin = (
     const entries = document.createDocumentFragment()
     for (const item of passed.slice(-kept)) {
       entries.append(
-        typeof item === "number" ? create("li", "", `${item} more, of which nobody is told`) : entryOf(item)
+        typeof item === "string" ? create("li", "", item) : entryOf(item)
       )
     }
     passed = []
@@ -149,12 +149,13 @@ export const begin = (
   const onMessage = (message: Inspection.Inspection | Inspection.Events) => {
     stirredAt = Date.now()
     if (message._tag === "Inspection") {
+      if (room !== undefined && !isHeard) passed.push("You did not look for a while: what passed then is not here.")
       room = message
       missed = 0
       isHeard = true
       problem.textContent = ""
     } else {
-      if (message.missed > 0) passed.push(message.missed)
+      if (message.missed > 0) passed.push(`${message.missed} more, of which nobody is told`)
       missed += message.missed
       passed.push(...message.events)
       // Nobody sees a page that does not draw.
@@ -191,7 +192,14 @@ export const begin = (
   })
 
   const refresh = element("refresh")
-  refresh.addEventListener("click", once(refresh, ask))
+  refresh.addEventListener(
+    "click",
+    once(refresh, async () => {
+      // The answer comes over the connection. Without one it would wake the object for nothing.
+      if (connection.status._tag === "Connected") await ask()
+      else problem.textContent = "You do not look, so there is no answer."
+    })
+  )
 
   const published = element("published")
   const send = element("send")
@@ -205,6 +213,7 @@ export const begin = (
       return complain(message, `This is no JSON. ${error instanceof Error ? error.message : ""}`)
     }
     const answer = await look.publish(parsed, element<HTMLInputElement>("user").value.trim())
+    if (isOver) return
     if ("problem" in answer) return complain(message, answer.problem)
     const { delivered, failed } = answer.value
     published.textContent = `It has reached ${delivered}${failed > 0 ? `, and failed to reach ${failed}` : ""}.`

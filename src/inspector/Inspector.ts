@@ -321,10 +321,10 @@ const bodyOf = (frame: Protocol.Frame | Protocol.Received, isSecret = false): In
     : { bytes: frame.byteLength }
 
 // A new token for the door, a header of effect/rpc, or what was meant to be one of them: there is no need to read it. Some
-// write letters as `\u0074`.
+// write characters as `\u0074`.
 const bringsToken = (frame: string): boolean =>
-  /"[\w-]*(?:token|authorization)"\s*[:,]/i.test(
-    frame.replaceAll(/\\u00([4-7][\da-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  /"[^"\\]*(?:token|authorization)"\s*:|\[\s*"[^"\\]*(?:token|authorization)"\s*,/i.test(
+    frame.replaceAll(/\\u00([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
   )
 
 // Half of a character is none.

@@ -109,7 +109,11 @@ it.effect("no token is shown, wherever it stands in a frame, nor what was meant 
       [glass, `{"_tag":"Refresh","token":["hunter2"]}`],
       [glass, `[{"_tag":"Refresh","token" : "hunter2"}]`],
       [glass, `{"_tag":"refresh","\\u0074oken":"hunter2"}`],
-      [glass, `{"_tag":"Refresh","accessToken":"hunter2`]
+      [glass, `{"_tag":"Refresh","accessToken":"hunter2`],
+      [glass, `{"auth\\u002dtoken":"hunter2"}`],
+      [glass, `{"$token":"hunter2"}`],
+      [glass, `{"access/token":"hunter2"}`],
+      [glass, `{"my.token":"hunter2"}`]
     ] as const
     yield* Inspector.look(ticker.rooms, "it")
     yield* Inspector.look(glass.rooms, "it")

@@ -163,6 +163,22 @@ describeInBrowser("the page without a connection", () => {
     assert.deepStrictEqual([...ada.problems, ...brian.problems], [])
   })
 
+  it("keeps what is typed in the moment in which the connection goes, too (PG-7, PG-8)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    await enter(page, "going", "Ada")
+    await page.evaluate(`
+      document.getElementById("offline").click()
+      document.getElementById("text").value = "just after"
+      document.getElementById("say").requestSubmit()
+    `)
+    assert.deepStrictEqual(await fates(page), ["waiting"])
+    await shows(page, "#status", "You are offline")
+    await page.reload()
+    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["just after"]))
+    assert.deepStrictEqual(ada.problems, [])
+  })
+
   it("says when the next attempt is in a narrow window, too, beside what tries at once (PG-6)", async () => {
     await using ada = await visit({ viewport: { width: 320, height: 640 } })
     const { page } = ada
@@ -264,8 +280,13 @@ describeInBrowser("the page without a connection", () => {
     await enter(page, "left", "Ada")
     await typeAndLeave()
     await page.reload()
+    await page.getByLabel("Room").fill("a/b")
+    await page.getByRole("button", { name: "Join the room" }).click()
+    await page.locator("#room[aria-invalid=true]").waitFor()
     await unfinished.getByRole("button", { name: "Join again" }).click()
     await sees(page, "You joined as Ada.")
+    assert.strictEqual(await page.locator("#room").inputValue(), "left")
+    assert.isNull(await page.locator("#room").getAttribute("aria-invalid"))
     await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["one", "two"]))
     assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
 

@@ -298,6 +298,48 @@ describeInBrowser("one watch", () => {
     await shows(page, "#status", "You look")
   })
 
+  it("says where it has not looked for a while, and asks nobody meanwhile (PG-9)", async () => {
+    await using developer = await visit()
+    const { page } = developer
+    const { asked, open, pass, shut } = await play(page, roomOf(connection(1)))
+    pass(sent)
+    await sees(page, 1)
+    await shut()
+    await page.locator("#status[data-state=waiting]").waitFor()
+    const before = asked.filter((what) => what === "POST /inspection").length
+    await page.getByRole("button", { name: "Ask anew" }).click()
+    await shows(page, "#refresh-problem", "You do not look, so there is no answer.")
+    assert.strictEqual(asked.filter((what) => what === "POST /inspection").length, before)
+    open()
+    await page.getByRole("button", { name: "Try now" }).click()
+    await shows(page, "#status", "You look")
+    await page.getByText("You did not look for a while: what passed then is not here.").waitFor()
+    await sees(page, 2)
+  })
+
+  it("an answer that comes after the end of a watch is nobody's (PG-10)", async () => {
+    await using developer = await visit()
+    const { page } = developer
+    await play(page, roomOf(connection(1)))
+    let answer = () => {}
+    await page.route(/\/publications$/, async (route) => {
+      await new Promise<void>((resolve) => {
+        answer = resolve
+      })
+      await route.fulfill(refusal(400, "That fits nowhere."))
+    })
+    await page.getByRole("button", { name: "Publish" }).click()
+    await vi.waitFor(() => assert.notStrictEqual(String(answer), String(() => {})))
+    await page.getByRole("button", { name: "Stop" }).click()
+    const answered = page.waitForResponse(/\/publications$/)
+    answer()
+    await answered
+    await enter(page)
+    await shows(page, "#status", "You look")
+    assert.strictEqual(await page.getByText("That fits nowhere.").count(), 0)
+    assert.deepStrictEqual(developer.problems.filter((problem) => !problem.includes("400")), [])
+  })
+
   it("begins with nothing of what another showed (PG-9, PG-10)", async () => {
     await using developer = await visit()
     const { page } = developer
