@@ -40,7 +40,7 @@ const join = (room: string, name: string) => {
   setOffline(false)
   stay = Stay.enter(conversation, { room, name }, before, {
     refused: (text, why) => {
-      textInput.value = textInput.value === "" ? text : `${text}\n${textInput.value}`
+      textInput.value = textInput.value === "" ? text : `${textInput.value}\n${text}`
       complain(textInput, why)
     },
     turnedAway: (why) => {
@@ -135,6 +135,8 @@ element("leave").addEventListener("click", () => {
 addEventListener("pagehide", () => {
   if (stay !== undefined) Memory.keep({ ...stay.kept(), draft: textInput.value })
   Memory.store()
+  // What waits is the next page's to say.
+  stay?.leave()
 }, { once: true })
 
 addEventListener("pageshow", ({ persisted }) => {

@@ -40,31 +40,50 @@ export const once = (button: HTMLElement, act: () => Promise<void>) => async () 
 /** A list that follows its end, unless somebody reads further up. `latest` leads back there. */
 export const follow = (log: HTMLElement, latest: HTMLElement, kept: number) => {
   const isAtEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 48
+  let follows = true
+  let lastTop = 0
+  let isNew = false
+  const follow = (value: boolean) => {
+    follows = value
+    // Who reads further up stays where he is when the oldest go. At the end it is the end that stays.
+    log.style.overflowAnchor = value ? "none" : "auto"
+  }
   // A button that goes takes no focus with it.
   const reached = () => {
     if (document.activeElement === latest) log.focus()
     latest.hidden = true
   }
   const toEnd = () => {
+    follow(true)
     log.scrollTop = log.scrollHeight
+    lastTop = log.scrollTop
     reached()
   }
   log.addEventListener("scroll", () => {
-    if (isAtEnd()) reached()
+    if (isAtEnd()) {
+      follow(true)
+      reached()
+      // What has come since is no reason to stop following. Only somebody who reads scrolls up.
+    } else if (log.scrollTop < lastTop) follow(false)
+    lastTop = log.scrollTop
   }, { passive: true })
-  // The keyboard of a phone takes half of the window away.
-  new ResizeObserver(() => {
-    if (latest.hidden) toEnd()
-  }).observe(log)
+  // Once a frame, however much is said: each look at the height costs a layout. The keyboard of a phone takes half of the
+  // window away, too.
+  const grown = new ResizeObserver(() => {
+    if (follows) toEnd()
+    else if (isNew) latest.hidden = false
+    isNew = false
+  })
+  grown.observe(log)
   latest.addEventListener("click", toEnd)
   return {
     toEnd,
     append: (list: HTMLElement, entry: HTMLElement | DocumentFragment, always = false) => {
-      const follows = always || isAtEnd()
+      if (always) follow(true)
+      grown.observe(list)
       list.append(entry)
       while (list.childElementCount > kept) list.firstElementChild?.remove()
-      if (follows) toEnd()
-      else latest.hidden = false
+      isNew = true
     }
   }
 }

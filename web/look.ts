@@ -30,6 +30,12 @@ export const tokenProblem = (token: string) => {
     : `A token is plain ASCII. Character ${wrong + 1} of this is not.`
 }
 
+/** So many milliseconds an answer may take. */
+const patience = 15_000
+
+// It has fewer characters than a token.
+const subprotocol = (token: string) => segment(token).replaceAll("(", "%28").replaceAll(")", "%29")
+
 export const make = (room: string, token: string) => {
   const base = `/api/rooms/${segment(room)}`
   const ask = async (method: string, path: string, body?: unknown): Promise<Answer> => {
@@ -40,7 +46,8 @@ export const make = (room: string, token: string) => {
           authorization: `Bearer ${token}`,
           ...(body === undefined ? {} : { "content-type": "application/json" })
         },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) })
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(patience)
       })
       const value = await response.json()
       return response.ok ? { value } : { problem: String(value.detail ?? value.title), status: response.status }
@@ -69,8 +76,7 @@ export const make = (room: string, token: string) => {
       onMessage: (message: Room.Send<typeof InspectorRoom>) => void,
       onStatus: (status: Status.Status) => void
     ): Connection<typeof InspectorRoom> =>
-      // A subprotocol has fewer characters than a token.
-      connect(InspectorRoom, { url: `${base}/inspection`, token: segment(token), onMessage, onStatus })
+      connect(InspectorRoom, { url: `${base}/inspection`, token: subprotocol(token), onMessage, onStatus })
   }
 }
 

@@ -31,9 +31,13 @@ export const get = (key: "name" | "room") => attempt(() => localStorage.getItem(
 export const set = (key: "name" | "room", value: string) =>
   attempt(() => localStorage.setItem(`dormouse.${key}`, value))
 
+const isKept = ({ doubtful, draft, entries, name, room, waiting }: Kept) =>
+  [room, name, draft].every((text) => typeof text === "string") &&
+  [entries, waiting, doubtful].every((list) => Array.isArray(list))
+
 const take = (): ReadonlyArray<Kept> => {
-  // SAFETY: this page has written it.
-  const kept = attempt(() => JSON.parse(sessionStorage.getItem(slot) ?? "[]") as ReadonlyArray<Kept>)
+  // SAFETY: an older page may have written it, so its shape is looked at.
+  const kept = attempt(() => (JSON.parse(sessionStorage.getItem(slot) ?? "[]") as ReadonlyArray<Kept>).filter(isKept))
   attempt(() => sessionStorage.removeItem(slot))
   return kept ?? []
 }

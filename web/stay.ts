@@ -8,7 +8,7 @@ import { RoomClientError } from "../src/client/RoomClientError.ts"
 import type * as Status from "../src/client/Status.ts"
 import type * as Room from "../src/services/Room.ts"
 import * as Conversation from "./conversation.ts"
-import { element, nextAttempt, segment } from "./dom.ts"
+import { complain, element, nextAttempt, segment } from "./dom.ts"
 import * as Door from "./door.ts"
 import type * as Memory from "./memory.ts"
 import * as Network from "./network.ts"
@@ -174,7 +174,10 @@ export const enter = (
 
   const onStatus = (status: Status.Status) => {
     if (isOver) return
-    if (status._tag === "Connected") why = undefined
+    if (status._tag === "Connected") {
+      why = undefined
+      complain(field, "")
+    }
     show()
     if (status._tag === "Waiting" && !isIn && !network.isOffline()) void ask()
     isIn = status._tag === "Connected"
@@ -210,6 +213,8 @@ export const enter = (
     mine.remove()
     switch (reason?._tag) {
       case "Rejected":
+        // It was not handled, unless the room has failed at it.
+        if (reason.code !== "Internal") return refused(mine.text, `${reason.detail} Your message stays here.`)
         return conversation.error(`The room could not take that: ${reason.detail}`)
       case "QueueFull":
         return refused(mine.text, "Too much is waiting already. Your message stays here.")

@@ -72,7 +72,7 @@ export const connect = <R extends Room.Any>(
   const listeners = new Set<{ readonly listener: () => void }>()
   const told = (status: Status.Status) => {
     if (onStatus !== undefined) call(onStatus, status)
-    for (const { listener } of listeners) call(listener, undefined)
+    for (const { listener } of new Set(listeners)) call(listener, undefined)
   }
   // Told at once: where nobody sees a page its timers are late, and so is whoever waits for a turn.
   const making = RoomClient.make(room, { ...options, url: asked(url), query: asked(query), token: asked(token) }, {
@@ -88,7 +88,9 @@ export const connect = <R extends Room.Any>(
   const client = made.value
   // Whoever is told of it has the connection by then.
   const first = Effect.runSync(client.status)
-  queueMicrotask(() => told(first))
+  queueMicrotask(() => {
+    if (Effect.runSync(client.status) === first) told(first)
+  })
 
   return {
     send: async (message, { id, signal } = {}) => {

@@ -186,6 +186,21 @@ it("callbacks are called in the turn of a frame, however many it has, and not af
   assert.deepStrictEqual(heard.slice(9), ["last"])
 })
 
+it("what is told last is true, and who subscribes while told is told next time (CC-11)", async () => {
+  const told: Array<string> = []
+  const client = enter({ onStatus: ({ _tag }) => told.push(_tag) })
+  let calls = 0
+  const again = () => {
+    calls += 1
+    if (calls < 100) client.subscribe(again)
+  }
+  client.subscribe(again)
+  await client.close()
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  assert.strictEqual(told.at(-1), "Closed")
+  assert.strictEqual(calls, 1)
+})
+
 it("an iterator that keeps up hears all that comes in one turn (CC-1, CC-11)", async () => {
   const network = Driven.make()
   const client = connect(Wall, { url: "ws://x/", transport: network.transport, listenerMessages: 2 })

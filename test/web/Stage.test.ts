@@ -131,6 +131,26 @@ describeInBrowser("the page in a room that the test plays", () => {
     assert.isTrue(kept.at(-1)!.startsWith("39: "))
   })
 
+  it("lays a burst of messages out by frames, and stays at its end (PG-1)", async () => {
+    await using ada = await visitStage()
+    const { page, tell } = ada
+    const session = await page.context().newCDPSession(page)
+    await session.send("Performance.enable")
+    const layouts = async () =>
+      (await session.send("Performance.getMetrics")).metrics.find(({ name }) => name === "LayoutCount")!.value
+    const before = await layouts()
+    for (let n = 0; n < 400; n++) tell(`burst ${n}`)
+    await sees(page, "burst 399")
+    assert.isBelow(await layouts() - before, 200)
+    await vi.waitFor(async () =>
+      assert.isBelow(
+        await page.evaluate<number>(`log.scrollHeight - log.scrollTop - log.clientHeight`),
+        2
+      )
+    )
+    assert.isTrue(await page.getByRole("button", { name: "New below" }).isHidden())
+  })
+
   it("shows what the room could not take, and what may not have arrived (PG-7)", async () => {
     await using ada = await visitStage()
     const { frames, page, routes } = ada
@@ -138,7 +158,8 @@ describeInBrowser("the page in a room that the test plays", () => {
     await vi.waitFor(() => assert.lengthOf(frames, 1))
     const { $id: id } = JSON.parse(frames[0]!)
     routes[0]!.send(JSON.stringify({ _tag: "Error", code: "InvalidMessage", message: "Expected <b>bread</b>", id }))
-    await sees(page, "The room could not take that: Expected <b>bread</b>")
+    await shows(page, "#text-problem", "Expected <b>bread</b> Your message stays here.")
+    assert.strictEqual(await page.getByLabel("Message").inputValue(), "one")
     await say(page, "two")
     await routes[0]!.close({ code: 1012 })
     await sees(page, "This may not have arrived: two")
@@ -147,11 +168,17 @@ describeInBrowser("the page in a room that the test plays", () => {
 
   it("begins anew, where it was only frozen, with what the tab has kept since (PG-7, PG-8)", async () => {
     await using ada = await visitStage()
-    const { page } = ada
+    const { page, routes } = ada
+    let isClosed = false
+    routes[0]!.onClose(() => {
+      isClosed = true
+    })
     const pass = (event: string) =>
       page.evaluate(`void dispatchEvent(new PageTransitionEvent("${event}", { persisted: true }))`)
     await page.getByLabel("Message").fill("half a sen")
     await pass("pagehide")
+    // What waits is not said by both.
+    await vi.waitFor(() => assert.isTrue(isClosed))
     await Promise.all([page.waitForEvent("load"), pass("pageshow")])
     await sees(page, "You are back as Ada.")
     assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
