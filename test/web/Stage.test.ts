@@ -151,6 +151,32 @@ describeInBrowser("the page in a room that the test plays", () => {
     assert.isTrue(await page.getByRole("button", { name: "New below" }).isHidden())
   })
 
+  it("leaves whoever reads further up where he is when what he has said is told (PG-1)", async () => {
+    await using ada = await visitStage()
+    const { page, routes, tell } = ada
+    for (let n = 0; n < 40; n++) tell(`message ${n}`)
+    await sees(page, "message 39")
+    await say(page, "mine")
+    await page.evaluate("void (log.scrollTop = 0)")
+    await vi.waitFor(async () => assert.strictEqual(await page.evaluate("log.scrollTop"), 0))
+    const connection = "00000000-0000-4000-8000-000000000001"
+    routes[0]!.send(JSON.stringify({ _tag: "Said", connection, name: "Ada", text: "mine" }))
+    await page.locator("#entries .said").getByText("mine", { exact: true }).waitFor()
+    await page.waitForTimeout(200)
+    assert.strictEqual(await page.evaluate("log.scrollTop"), 0)
+  })
+
+  it("works with what another version of it has kept (PG-8)", async () => {
+    for (const kept of ["{}", "[null]", "[{}]", "[{\"room\":\"older\",\"name\":\"Ada\"}]", "no JSON"]) {
+      await using ada = await visit()
+      const { page, problems } = ada
+      await page.addInitScript(`sessionStorage.setItem("dormouse.stays", ${JSON.stringify(kept)})`)
+      await page.goto(address("/?room=older&name=Ada"))
+      await sees(page, "You joined as Ada.")
+      assert.deepStrictEqual(problems, [], kept)
+    }
+  })
+
   it("shows what the room could not take, and what may not have arrived (PG-7)", async () => {
     await using ada = await visitStage()
     const { frames, page, routes } = ada
