@@ -268,7 +268,8 @@ describeInBrowser("the page in a room that the test plays", () => {
     const before = await top()
     tell("message 41")
     await sees(page, "message 41")
-    assert.isAbove(await top(), before)
+    // It follows as the next frame is drawn.
+    await vi.waitFor(async () => assert.isAbove(await top(), before))
   })
 
   it("counts in the title what is said while nobody looks (PG-1)", async () => {
