@@ -32,27 +32,34 @@ export const make = Effect.fnUntraced(function*<A, E>(
   let unclaimed = callback === undefined ? first : undefined
   const queues = new Set(unclaimed && [unclaimed])
   let ended: Cause.Cause<E | Cause.Done> | undefined
-  let isTold = false
+  // Whether somebody was filled in this turn, and may be told more until it ends.
+  let isFilling = false
 
-  // Once a turn.
-  const shed = () => {
-    if (isTold) return
-    isTold = true
+  const filled = () => {
+    isFilling = true
     queueMicrotask(() => {
-      isTold = false
+      isFilling = false
     })
-    for (const queue of queues) {
-      if (Queue.sizeUnsafe(queue) < limit) continue
-      queues.delete(queue)
-      Queue.failCauseUnsafe(queue, Cause.fail(overrun))
-    }
+  }
+
+  const shed = (queue: Queue.Queue<A, E | Cause.Done>) => {
+    queues.delete(queue)
+    Queue.failCauseUnsafe(queue, Cause.fail(overrun))
   }
 
   return {
     tell: (value) => {
       if (ended !== undefined) return
-      shed()
-      for (const queue of queues) Queue.offerUnsafe(queue, value)
+      const isLate = !isFilling
+      for (const queue of queues) {
+        const size = Queue.sizeUnsafe(queue)
+        if (size >= limit && isLate) {
+          shed(queue)
+          continue
+        }
+        Queue.offerUnsafe(queue, value)
+        if (size + 1 >= limit && !isFilling) filled()
+      }
       callback?.(value)
     },
     stream: Stream.unwrap(Effect.map(
