@@ -4,7 +4,7 @@
 import type { Page, WebSocketRoute } from "playwright-core"
 import { assert, it, vi } from "vitest"
 import type * as Inspection from "../../src/inspector/Inspection.ts"
-import { describeInBrowser, shows, useBrowser } from "./browser.ts"
+import { describeInBrowser, isAtEnd, scrollUp, shows, useBrowser } from "./browser.ts"
 
 const at = Date.now()
 
@@ -172,15 +172,12 @@ describeInBrowser("one watch", () => {
       Object.defineProperty(document.getElementById("log"), "scrollHeight", { get() { heights++; return get.call(this) } })
     `)
     for (let n = 0; n < 4; n++) pass(...Array.from({ length: 256 }, () => sent))
+    pass(left(1))
+    await page.locator("[data-event=Left]").waitFor()
     await sees(page, 300)
     // The layout is asked for, and made, at most twice a drawing, and not for each of 1,024 events.
     assert.isBelow(await page.evaluate("heights"), 20)
-    assert.isBelow(
-      await page.evaluate(
-        "{ const log = document.getElementById('log'); log.scrollHeight - log.scrollTop - log.clientHeight }"
-      ),
-      2
-    )
+    await isAtEnd(page)
   })
 
   it("the focus goes on where what had it goes (PG-12)", async () => {
@@ -210,7 +207,7 @@ describeInBrowser("one watch", () => {
     // What leads to the end of the log.
     for (let n = 0; n < 2; n++) pass(...Array.from({ length: 40 }, () => sent))
     await sees(page, 83)
-    await page.evaluate("document.getElementById('log').scrollTop = 0")
+    await scrollUp(page, 0)
     pass(sent)
     await page.getByRole("button", { name: "New below" }).focus()
     await page.keyboard.press("Enter")
@@ -249,9 +246,58 @@ describeInBrowser("one watch", () => {
     const { answers, shut } = await play(page, roomOf())
     answers.set("OPTIONS /inspection", refusal(401, "This takes a bearer token."))
     await shut()
-    await page.getByRole("alert").getByText("This takes a bearer token.").waitFor()
+    await shows(page, "#token-problem", "The server does not know this token. Give one that stands in its API_TOKEN.")
     assert.isFalse(await page.locator("#inspector").isVisible())
     assert.strictEqual(await focused(page), "token")
+  })
+
+  it("blames no room for a server that has no inspector any more, and says what it takes (PG-11)", async () => {
+    await using developer = await visit()
+    const { page } = developer
+    const { answers, shut } = await play(page, roomOf())
+    answers.set("OPTIONS /inspection", refusal(404, "There is nothing here."))
+    await shut()
+    await page.locator("#token-problem").getByText("There is no inspector on this server.").waitFor()
+    await page.locator("#token-problem").getByText("set API_TOKEN").waitFor()
+    assert.strictEqual(await page.locator("#room-problem").textContent(), "")
+    assert.strictEqual(await focused(page), "token")
+  })
+
+  it("waits fifteen seconds for an answer (PG-9)", async () => {
+    await using developer = await visit()
+    const { page } = developer
+    // A second of these is ten milliseconds.
+    await page.addInitScript(`{
+      const { timeout } = AbortSignal
+      AbortSignal.timeout = (millis) => timeout.call(AbortSignal, millis === 15_000 ? 150 : millis)
+    }`)
+    await play(page, roomOf())
+    await page.route(/\/publications$/, () => new Promise(() => {}))
+    await page.getByRole("button", { name: "Publish" }).click()
+    await shows(page, "#message-problem", "The server did not answer.")
+  })
+
+  it("shows no secret of a frame or of a state, and no frame as high as it likes (PG-9, PG-11)", async () => {
+    await using developer = await visit()
+    const { page } = developer
+    const text = JSON.stringify({ relayed: JSON.stringify({ token: "s3cret", to: "Ada" }) })
+    const body = { bytes: text.length, text }
+    const { pass } = await play(page, roomOf(connection(1, { state: body })))
+    pass({ ...sent, body }, {
+      _tag: "Received",
+      at,
+      connection: idOf(1),
+      body: { bytes: 1_000, text: "\n".repeat(1_000) }
+    })
+    await sees(page, 2)
+    await page.locator("#connections").getByText("Ada").waitFor()
+    await page.locator("[data-event=Sent]").getByText("Ada").waitFor()
+    assert.notInclude(await page.locator("#inspector").textContent(), "s3cret")
+    const high = page.locator("[data-event=Received] .body")
+    assert.isBelow((await high.boundingBox())!.height, 200)
+    await high.focus()
+    await page.keyboard.press("End")
+    await vi.waitFor(async () => assert.isAbove(await high.evaluate(({ scrollTop }) => scrollTop), 0))
   })
 
   it("tells why a room does not answer, and asks again (PG-9, PG-11)", async () => {
