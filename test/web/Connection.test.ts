@@ -107,6 +107,37 @@ describeInBrowser("the page without a connection", () => {
     await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["knock"]))
   })
 
+  it("asks the door seldom, and again with every attempt that one makes oneself (PG-6)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    const door = await standAtDoor(page)
+    await page.goto(address("/"))
+    await door.refuse(429, "This address connects too often.")
+    await page.addInitScript("Math.random = () => 0.001")
+    let [attempts, questions] = [0, 0]
+    page.on("websocket", () => {
+      attempts += 1
+    })
+    page.on("request", (request) => {
+      if (request.url().includes("/rooms/")) questions += 1
+    })
+    await page.goto(address("/?room=seldom&name=Ada"))
+    await shows(page, "#status", "This address connects too often.")
+    await vi.waitFor(() => assert.isAtLeast(attempts, 12), 10_000)
+    // After the first, the second, the fourth and the eighth.
+    const atMost = Math.floor(Math.log2(attempts)) + 1
+    assert.isAtMost(questions, atMost)
+    assert.isAtLeast(questions, 3)
+    // From now on there are as good as no others than one's own.
+    await page.evaluate("Math.random = () => 0.999")
+    for (let own = 0; own < 2; own++) {
+      await page.getByText(/^next attempt at .+, in (?:2\d|30) s$/).waitFor()
+      const before = questions
+      await page.getByRole("button", { name: "Try now" }).click()
+      await vi.waitFor(() => assert.strictEqual(questions, before + 1))
+    }
+  })
+
   it("keeps nobody waiting at a door that stays shut (PG-6, PG-7)", async () => {
     await using ada = await visit()
     const { page } = ada
@@ -121,6 +152,7 @@ describeInBrowser("the page without a connection", () => {
     await say(page, "two")
 
     await door.refuse(403, "Members only.")
+    await page.getByRole("button", { name: "Try now" }).click()
     await page.locator("#status[data-state=closed]").waitFor()
     await shows(page, "#status", "Members only.")
     // What was said stays, and so does what waits; nothing more is taken.
@@ -230,8 +262,6 @@ describeInBrowser("the page without a connection", () => {
     await sees(page, "You are back as Ada.")
     assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
     await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["before", "while away"]))
-    // A copy of the tab would copy this, too, and send it again.
-    assert.isNull(await page.evaluate("sessionStorage.getItem('dormouse.stays')"))
     await page.getByRole("button", { name: "Leave" }).click()
     await page.goto(address("/?room=reload&name=Ada"))
     await sees(page, "You joined as Ada.")
@@ -252,8 +282,6 @@ describeInBrowser("the page without a connection", () => {
 
     await enter(page, "second", "Ada")
     assert.deepStrictEqual(await saidOn(page), [])
-    // A copy of the tab would copy this, too, and send it again.
-    assert.isNull(await page.evaluate("sessionStorage.getItem('dormouse.stays')"))
     await page.goBack()
     await sees(page, "You are back as Ada.")
     await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["before", "I wait"]))
@@ -294,6 +322,7 @@ describeInBrowser("the page without a connection", () => {
     await unfinished.getByRole("button", { name: "Discard" }).click()
     assert.isTrue(await unfinished.isHidden())
     assert.strictEqual(await page.evaluate("document.activeElement.id"), "name")
+    assert.strictEqual(await page.evaluate("sessionStorage['dormouse.unsaid']"), "[]")
     await page.getByRole("button", { name: "Join the room" }).click()
     await sees(page, "You joined as Ada.")
     assert.strictEqual(await page.getByLabel("Message").inputValue(), "")
