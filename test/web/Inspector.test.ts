@@ -2,8 +2,8 @@
  * The inspector's page, in a browser, on the Worker as it is deployed.
  */
 import type { Page } from "playwright-core"
-import { assert, it, vi } from "vitest"
-import { describeInBrowser, say, sees, shows, useBrowser } from "./browser.ts"
+import { assert, it } from "vitest"
+import { describeInBrowser, say, sees, shows, until, useBrowser } from "./browser.ts"
 
 // It has brackets and other characters that stand in no subprotocol.
 const token = "a (token)/that=may+everything"
@@ -44,7 +44,7 @@ describeInBrowser("the inspector", () => {
     await passes(page, "Sent", "to everybody, reached 1")
     await using brian = await visit()
     await enter(brian.page, "glass", "Brian")
-    await vi.waitFor(async () => assert.strictEqual(await page.locator("#connections tr").count(), 2))
+    await until(async () => assert.strictEqual(await page.locator("#connections tr").count(), 2))
 
     // The runtime would take ten seconds: it is the page that waits for them.
     await sleep("glass")
@@ -63,7 +63,7 @@ describeInBrowser("the inspector", () => {
 
     await brian.page.getByRole("button", { name: "Leave" }).click()
     await passes(page, "Left", "by the client, 1000")
-    await vi.waitFor(async () => assert.strictEqual(await page.locator("#connections tr").count(), 1))
+    await until(async () => assert.strictEqual(await page.locator("#connections tr").count(), 1))
     assert.deepStrictEqual([...ada.problems, ...brian.problems, ...developer.problems], [])
   })
 

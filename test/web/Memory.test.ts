@@ -1,8 +1,8 @@
 /**
  * What a tab keeps of its stays, over a reload, and where it is killed or copied.
  */
-import { assert, it, vi } from "vitest"
-import { describeInBrowser, say, sees, shows } from "./browser.ts"
+import { assert, it } from "vitest"
+import { describeInBrowser, say, sees, shows, until } from "./browser.ts"
 import { show, stored, useStage } from "./stage.ts"
 
 describeInBrowser("what a tab keeps", () => {
@@ -13,7 +13,7 @@ describeInBrowser("what a tab keeps", () => {
     const { frames, page, tell } = ada
     // In JSON each of these characters is six.
     for (let at = 0; at < 40; at++) tell(`${at}: ${"\u0001".repeat(4_000)}`)
-    await vi.waitFor(async () => assert.strictEqual(await page.locator(".said").count(), 40))
+    await until(async () => assert.strictEqual(await page.locator(".said").count(), 40))
     // Of 5 MiB, there is room for 300,000 characters more.
     const fillUp = (left: number) =>
       page.evaluate(`
@@ -36,7 +36,7 @@ describeInBrowser("what a tab keeps", () => {
 
     await page.reload()
     await sees(page, "You are back as Ada.")
-    await vi.waitFor(() => assert.include(frames.at(-1), "I wait"))
+    await until(() => assert.include(frames.at(-1), "I wait"))
     assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
     await sees(page, "What was said before is gone: the browser has no room for it.")
     const kept = await page.locator("#entries .said .text").allTextContents()
@@ -70,7 +70,7 @@ describeInBrowser("what a tab keeps", () => {
     await pass("pagehide")
     assert.notProperty(await stored(page), "dormouse.page")
     // What waits is not said by both.
-    await vi.waitFor(() => assert.isTrue(isClosed))
+    await until(() => assert.isTrue(isClosed))
     await Promise.all([page.waitForEvent("load"), pass("pageshow")])
     await sees(page, "You are back as Ada.")
     assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
@@ -90,7 +90,7 @@ describeInBrowser("what a tab keeps", () => {
     const entries = page.locator("#entries > li")
     for (const first of ["message 10", "message 11"]) {
       await sees(page, "message 509")
-      await vi.waitFor(async () => assert.strictEqual(await entries.count(), 500))
+      await until(async () => assert.strictEqual(await entries.count(), 500))
       assert.strictEqual(await page.locator("#entries .text").first().textContent(), first)
       await page.evaluate("void dispatchEvent(new PageTransitionEvent('pagehide'))")
       assert.strictEqual(await page.evaluate("JSON.parse(sessionStorage['dormouse.said'])[0].entries.length"), 500)
@@ -133,7 +133,7 @@ describeInBrowser("what a tab keeps", () => {
     const restored = await open(page, again)
     await sees(restored.page, "You are back as Ada.")
     await sees(restored.page, "heard")
-    await vi.waitFor(() => assert.deepStrictEqual(restored.said(), ["I wait"]))
+    await until(() => assert.deepStrictEqual(restored.said(), ["I wait"]))
     assert.strictEqual(await restored.page.getByLabel("Message").inputValue(), "half a sen")
   })
 
@@ -145,7 +145,7 @@ describeInBrowser("what a tab keeps", () => {
     await shows(page, "#status", "You are offline")
     await say(page, "one")
     await offline.click()
-    await vi.waitFor(() => assert.deepStrictEqual(said(), ["one"]))
+    await until(() => assert.deepStrictEqual(said(), ["one"]))
     const sent = await stored(page)
     handle("one")
     await page.locator("#entries [data-fate=sent]").waitFor()
@@ -160,7 +160,7 @@ describeInBrowser("what a tab keeps", () => {
     assert.strictEqual(await sure.page.getByText("one", { exact: true }).count(), 0)
     // What waits would leave before it.
     await say(sure.page, "two")
-    await vi.waitFor(() => assert.deepStrictEqual(sure.said(), ["two"]))
+    await until(() => assert.deepStrictEqual(sure.said(), ["two"]))
     assert.deepStrictEqual(doubting.said(), [])
   })
 
@@ -177,11 +177,11 @@ describeInBrowser("what a tab keeps", () => {
     await sees(copy.page, "You joined as Ada.")
     assert.strictEqual(await copy.page.getByLabel("Message").inputValue(), "")
     await say(copy.page, "from the copy")
-    await vi.waitFor(() => assert.deepStrictEqual(copy.said(), ["from the copy"]))
+    await until(() => assert.deepStrictEqual(copy.said(), ["from the copy"]))
     await copy.page.getByRole("button", { name: "Leave" }).click()
     await copy.page.getByRole("button", { name: "Join the room" }).waitFor()
     await offline.click()
-    await vi.waitFor(() => assert.deepStrictEqual(said(), ["I wait"]))
+    await until(() => assert.deepStrictEqual(said(), ["I wait"]))
   })
 
   it("writes nothing for what is heard, and little for what is typed (PG-8)", async () => {

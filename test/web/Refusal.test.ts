@@ -1,8 +1,8 @@
 /**
  * What the inspector's page says of what goes wrong, and what it does not show.
  */
-import { assert, it, vi } from "vitest"
-import { describeInBrowser, shows } from "./browser.ts"
+import { assert, it } from "vitest"
+import { describeInBrowser, shows, until } from "./browser.ts"
 import { at, connection, enter, focused, idOf, passed, refusal, roomOf, sent, useWatch } from "./watch.ts"
 
 describeInBrowser("a watch that is refused", () => {
@@ -100,7 +100,7 @@ describeInBrowser("a watch that is refused", () => {
     assert.isBelow((await high.boundingBox())!.height, 200)
     await high.focus()
     await page.keyboard.press("End")
-    await vi.waitFor(async () => assert.isAbove(await high.evaluate(({ scrollTop }) => scrollTop), 0))
+    await until(async () => assert.isAbove(await high.evaluate(({ scrollTop }) => scrollTop), 0))
   })
 
   it("an answer that comes after the end of a watch is nobody's (PG-10)", async () => {
@@ -115,7 +115,7 @@ describeInBrowser("a watch that is refused", () => {
       await route.fulfill(refusal(400, "That fits nowhere."))
     })
     await page.getByRole("button", { name: "Publish" }).click()
-    await vi.waitFor(() => assert.notStrictEqual(String(answer), String(() => {})))
+    await until(() => assert.notStrictEqual(String(answer), String(() => {})))
     await page.getByRole("button", { name: "Stop" }).click()
     const answered = page.waitForResponse(/\/publications$/)
     answer()

@@ -1,8 +1,8 @@
 /**
  * The page, in a room that the test plays.
  */
-import { assert, it, vi } from "vitest"
-import { describeInBrowser, isAtEnd, say, scrollUp, sees, shows } from "./browser.ts"
+import { assert, it } from "vitest"
+import { describeInBrowser, isAtEnd, say, scrollUp, sees, shows, until } from "./browser.ts"
 import { show, useStage } from "./stage.ts"
 
 describeInBrowser("the page in a room that the test plays", () => {
@@ -58,7 +58,7 @@ describeInBrowser("the page in a room that the test plays", () => {
       assert.lengthOf(frames, pings)
       stage.answers = pings < 2
       await page.clock.runFor(1)
-      await vi.waitFor(() => assert.lengthOf(frames, pings + 1))
+      await until(() => assert.lengthOf(frames, pings + 1))
     }
     assert.deepStrictEqual(frames, ["ping", "ping", "ping"])
 
@@ -106,7 +106,7 @@ describeInBrowser("the page in a room that the test plays", () => {
     await using ada = await visitStage()
     const { frames, page, routes } = ada
     await say(page, "one")
-    await vi.waitFor(() => assert.lengthOf(frames, 1))
+    await until(() => assert.lengthOf(frames, 1))
     const { $id: id } = JSON.parse(frames[0]!)
     routes[0]!.send(JSON.stringify({ _tag: "Error", code: "InvalidMessage", message: "Expected <b>bread</b>", id }))
     await shows(page, "#text-problem", "Expected <b>bread</b> Your message stays here.")
@@ -129,7 +129,7 @@ describeInBrowser("the page in a room that the test plays", () => {
       `)
       assert.strictEqual(await page.getByLabel("Message").inputValue(), isComposing ? "にほ" : "")
     }
-    await vi.waitFor(() => assert.lengthOf(frames, 1))
+    await until(() => assert.lengthOf(frames, 1))
   })
 
   it("leaves whoever reads further up where he is, and leads back (PG-1)", async () => {
@@ -161,7 +161,7 @@ describeInBrowser("the page in a room that the test plays", () => {
     await show(page, "hidden")
     tell("one")
     tell("two")
-    await vi.waitFor(async () => assert.strictEqual(await page.title(), "(2) stage · Dormouse"))
+    await until(async () => assert.strictEqual(await page.title(), "(2) stage · Dormouse"))
     await show(page, "visible")
     assert.strictEqual(await page.title(), "stage · Dormouse")
     tell("three")
@@ -169,7 +169,7 @@ describeInBrowser("the page in a room that the test plays", () => {
     assert.strictEqual(await page.title(), "stage · Dormouse")
     await show(page, "hidden")
     tell("four")
-    await vi.waitFor(async () => assert.strictEqual(await page.title(), "(1) stage · Dormouse"))
+    await until(async () => assert.strictEqual(await page.title(), "(1) stage · Dormouse"))
   })
 
   it("shows who goes on after five minutes with the time again (PG-1)", async () => {
@@ -199,7 +199,7 @@ describeInBrowser("the page in a room that the test plays", () => {
     await page.keyboard.press("Tab")
     assert.isTrue(await text.evaluate((text) => text === text.ownerDocument.activeElement))
     await page.keyboard.press("End")
-    await vi.waitFor(async () => assert.isAbove(await text.evaluate(({ scrollTop }) => scrollTop), 1_000))
+    await until(async () => assert.isAbove(await text.evaluate(({ scrollTop }) => scrollTop), 1_000))
     assert.strictEqual((await text.boundingBox())!.height, height)
     // It is no stop on the way for whoever says little.
     assert.strictEqual(await page.locator(".said .text[tabindex]").count(), 1)
@@ -210,7 +210,7 @@ describeInBrowser("the page in a room that the test plays", () => {
     const { handle, page, said } = ada
     const time = () => page.locator(".mine time").getAttribute("datetime")
     await say(page, "mine")
-    await vi.waitFor(() => assert.deepStrictEqual(said(), ["mine"]))
+    await until(() => assert.deepStrictEqual(said(), ["mine"]))
     const typedAt = await time()
     // The room takes its time.
     await page.clock.fastForward(5_000)
@@ -230,7 +230,7 @@ describeInBrowser("the page in a room that the test plays", () => {
     await shows(page, "#text-problem", "The room is closed. Your message stays here.")
     await page.getByRole("button", { name: "Try now" }).click()
     await shows(page, "#status", "Connected")
-    await vi.waitFor(async () => assert.strictEqual(await page.locator("#text-problem").textContent(), ""))
+    await until(async () => assert.strictEqual(await page.locator("#text-problem").textContent(), ""))
     assert.isNull(await page.getByLabel("Message").getAttribute("aria-invalid"))
   })
 })

@@ -1,8 +1,8 @@
 /**
  * The inspector's page, looking at a room that the test plays.
  */
-import { assert, it, vi } from "vitest"
-import { describeInBrowser, isAtEnd, scrollUp, shows } from "./browser.ts"
+import { assert, it } from "vitest"
+import { describeInBrowser, isAtEnd, scrollUp, shows, until } from "./browser.ts"
 import { at, connection, enter, focused, idOf, left, passed, refusal, roomOf, sent, useWatch } from "./watch.ts"
 
 describeInBrowser("one watch", () => {
@@ -94,7 +94,7 @@ describeInBrowser("one watch", () => {
     const press = async (n: number) => {
       await page.getByRole("button", { name: `Disconnect ${String(n).padStart(8, "0")}` }).focus()
       await page.keyboard.press("Enter")
-      await vi.waitFor(() => assert.include(asked, `DELETE /connections/${idOf(n)}`))
+      await until(() => assert.include(asked, `DELETE /connections/${idOf(n)}`))
       assert.include(await focused(page), "Disconnect")
       pass(left(n))
       await page.getByRole("button", { name: `Disconnect ${String(n).padStart(8, "0")}` }).waitFor({

@@ -77,6 +77,9 @@ export const useBrowser = (secrets: Readonly<Record<string, string>> = {}) => {
   }
 }
 
+/** Waits until it holds, for as long as whatever is slow may take. */
+export const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, 15_000)
+
 /** Says something on the page, as one does with a keyboard. */
 export const say = async (page: Page, text: string) => {
   await page.getByLabel("Message").fill(text)
@@ -92,7 +95,7 @@ export const shows = (page: Page, selector: string, text: string) =>
 
 /** Waits until the log shows its end. It follows as the next frame is drawn. */
 export const isAtEnd = (page: Page) =>
-  vi.waitFor(async () => {
+  until(async () => {
     const rest = await page.locator("#log").evaluate((log) => log.scrollHeight - log.scrollTop - log.clientHeight)
     assert.isBelow(rest, 2)
   })

@@ -2,9 +2,9 @@
  * The inspector's page, looking at a room that the test plays: what passes, and what goes wrong, when it wants.
  */
 import type { Page, WebSocketRoute } from "playwright-core"
-import { assert, vi } from "vitest"
+import { assert } from "vitest"
 import type * as Inspection from "../../src/inspector/Inspection.ts"
-import { shows, useBrowser } from "./browser.ts"
+import { shows, until, useBrowser } from "./browser.ts"
 
 export const at = Date.now()
 
@@ -66,7 +66,7 @@ export const focused = (page: Page) =>
 
 /** Waits until so much has passed. */
 export const passed = (page: Page, count: number) =>
-  vi.waitFor(async () => assert.strictEqual(await page.locator("#events li").count(), count))
+  until(async () => assert.strictEqual(await page.locator("#events li").count(), count))
 
 /** Runs the browser and the Worker, for the tests of one `describe`. */
 export const useWatch = () => {
