@@ -101,7 +101,7 @@ describeInBrowser("the page without a connection", () => {
     await say(page, "knock")
     assert.deepStrictEqual(await fates(page), ["waiting"])
     await door.admit()
-    await page.getByRole("button", { name: "Try now" }).click()
+    // It tries again by itself.
     await sees(page, "You joined as Ada.")
     await shows(page, "#status", "Connected")
     await until(async () => assert.deepStrictEqual(await saidOn(page), ["knock"]))

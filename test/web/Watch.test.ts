@@ -169,7 +169,7 @@ describeInBrowser("one watch", () => {
     await shows(page, "#refresh-problem", "You do not look, so there is no answer.")
     assert.strictEqual(asked.filter((what) => what === "POST /inspection").length, before)
     open()
-    await page.getByRole("button", { name: "Try now" }).click()
+    // It comes back by itself.
     await shows(page, "#status", "You look")
     await page.getByText("You did not look for a while: what passed then is not here.").waitFor()
     await passed(page, 2)
