@@ -62,7 +62,7 @@ const bundles: ReadonlyArray<{
   {
     title: "The page, without the inspector",
     entry: "web/app.ts",
-    beside: ["web/index.html", "web/style.css"],
+    beside: ["web/index.html", "web/theme.css", "web/style.css", "web/chat.css"],
     limit: 60 * KiB,
     without: ["src/services", "src/durable", "src/inspector", "src/doors", "src/http"],
     shared: ["src/services/Room.ts", "src/services/Handlers.ts", "src/services/Protocol.ts"],

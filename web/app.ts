@@ -15,6 +15,18 @@ const offline = element("offline")
 const conversation = Conversation.make()
 
 let stay: Stay.Stay | undefined
+// Whether it was said that what waits is kept nowhere.
+let isWarned = false
+
+const lasting = () => stay && { ...stay.kept(), draft: textInput.value }
+
+/** Writes what is not told yet: a tab may be killed. */
+const remember = () => {
+  const now = lasting()
+  if (Memory.saveUnsaid(now) || isWarned || now === undefined || now.waiting.length === 0) return
+  isWarned = true
+  conversation.note("This browser keeps nothing for the page: what waits is there until the page goes.")
+}
 
 const setOffline = (value: boolean) => {
   offline.ariaPressed = String(value)
@@ -42,13 +54,17 @@ const join = (room: string, name: string) => {
     refused: (text, why) => {
       textInput.value = textInput.value === "" ? text : `${textInput.value}\n${text}`
       complain(textInput, why)
+      remember()
     },
+    changed: remember,
     turnedAway: (why) => {
       leave()
       complain(roomInput, why)
       roomInput.focus()
     }
   })
+  isWarned = false
+  remember()
   conversation.toEnd()
   textInput.focus()
 }
@@ -65,6 +81,7 @@ const leave = () => {
   Memory.keep({ ...stay.kept(), entries: [], draft: textInput.value })
   stay.leave()
   stay = undefined
+  Memory.save()
   textInput.value = ""
   complain(textInput, "")
   history.replaceState(null, "")
@@ -91,7 +108,9 @@ const submitText = () => {
   if (text === "" || stay === undefined) return
   const problem = textProblem(text) || stay.say(text)
   complain(textInput, problem)
-  if (problem === "") textInput.value = ""
+  if (problem !== "") return
+  textInput.value = ""
+  remember()
 }
 
 sayForm.addEventListener("submit", (event) => {
@@ -101,6 +120,14 @@ sayForm.addEventListener("submit", (event) => {
 })
 
 for (const input of [nameInput, roomInput, textInput]) input.addEventListener("input", () => complain(input, ""))
+
+let typing: ReturnType<typeof setTimeout> | undefined
+textInput.addEventListener("input", () => {
+  typing ??= setTimeout(() => {
+    typing = undefined
+    remember()
+  }, 500)
+})
 
 textInput.addEventListener("keydown", (event) => {
   // While a word is being composed, Enter belongs to the input method.
@@ -133,11 +160,18 @@ element("leave").addEventListener("click", () => {
 
 // Once: what is kept then is the next page's of this tab. If that is a page that was only frozen, it begins anew with it.
 addEventListener("pagehide", () => {
-  if (stay !== undefined) Memory.keep({ ...stay.kept(), draft: textInput.value })
-  Memory.store()
+  Memory.save(lasting())
+  Memory.release()
   // What waits is the next page's to say.
   stay?.leave()
+  stay = undefined
+  clearTimeout(typing)
 }, { once: true })
+
+// On a phone this is the last that a page hears of.
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "hidden" && stay !== undefined) Memory.save(lasting())
+})
 
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) location.reload()

@@ -2,7 +2,7 @@
  * What is said in a room, and what is said of it, in order. Below it stands what one has typed and the room has not
  * told yet.
  */
-import { element, follow, make as create, time } from "./dom.ts"
+import { element, follow, make as create, scrolls, time } from "./dom.ts"
 import { hue, initial, visible } from "./names.ts"
 
 /** A remark of the page; `who` are the parts of it that people have typed. */
@@ -46,6 +46,9 @@ export const myself = ""
 // Whichever way it is written, it turns nothing but itself.
 const isolated = (text: string, className = "") => create("bdi", className, visible(text))
 
+// Without a look at the layout: more than a screen of a phone, or nearly.
+const isHigh = (text: string) => text.length > 500 || text.split("\n", 17).length > 16
+
 const words: Readonly<Record<Fate, string>> = { waiting: "waiting", sending: "sending…", sent: "sent" }
 
 export const make = () => {
@@ -68,6 +71,7 @@ export const make = () => {
     avatar.ariaHidden = "true"
     const what = create("p", "text", text)
     what.dir = "auto"
+    if (isHigh(text)) scrolls(what)
     entry.append(avatar, create("div", "bubble", meta, what))
     return { entry, meta }
   }

@@ -22,6 +22,12 @@ export const make = <K extends keyof HTMLElementTagNameMap>(
   return made
 }
 
+/** What is high scrolls in its place, also with the keyboard. */
+export const scrolls = (made: HTMLElement) => {
+  made.classList.add("long")
+  made.tabIndex = 0
+}
+
 /** A field that is wrong, and why; `""` if it is right. */
 export const complain = (input: HTMLElement, problem: string) => {
   element(`${input.id}-problem`).textContent = problem

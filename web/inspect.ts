@@ -28,7 +28,7 @@ const begin = (name: string, token: string) => {
   document.title = `${name} · Inspector`
   const stop = Watch.begin({ page, name, token }, ({ problem, status }) => {
     leave()
-    const wrong = status === 400 || status === 404 ? roomInput : tokenInput
+    const wrong = status === 400 ? roomInput : tokenInput
     complain(wrong, problem)
     wrong.focus()
   })

@@ -16,8 +16,14 @@ export interface Problem {
 /** What the API has answered. */
 export type Answer = { readonly value: any } | Problem
 
-/** Whether it says the same the next time: what is wrong is the token or the room. */
+/** Whether it says the same the next time: what is wrong is the token, the room, or the server. */
 export const isFinal = ({ status }: Problem) => status === 400 || status === 401 || status === 403 || status === 404
+
+// An API tells programs what it takes. Who has given it in a field is told what is wrong there.
+const said: Readonly<Record<number, string>> = {
+  401: "The server does not know this token. Give one that stands in its API_TOKEN.",
+  404: "There is no inspector on this server. Where you run it, set API_TOKEN, and give the room’s layer the Inspector."
+}
 
 /** What is wrong with a token that is given, as far as one can see. */
 export const tokenProblem = (token: string) => {
@@ -49,8 +55,10 @@ export const make = (room: string, token: string) => {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(patience)
       })
-      const value = await response.json()
-      return response.ok ? { value } : { problem: String(value.detail ?? value.title), status: response.status }
+      const { ok, status } = response
+      if (ok) return { value: await response.json() }
+      const { detail, title } = await response.json().catch(() => ({}))
+      return { problem: said[status] ?? String(detail ?? title ?? `The server answered ${status}.`), status }
     } catch {
       return { problem: "The server did not answer.", status: 0 }
     }

@@ -131,9 +131,20 @@ export const causes = (wakes: Inspection.Inspection["wakes"] | undefined): Reado
     wakes?.by.find((wakes) => wakes.cause === cause) ?? { cause, count: 0 }
   )
 
-/** What was said, or is kept, as it is: what turns the direction of a text is written out, as in JSON. */
+// A name in JSON, or in JSON that is a string of JSON and has so many backslashes before a quote; and what follows: a
+// string, anything that has parts, of which the end is not looked for, or a number.
+const secret =
+  /((?<!\\)(\\*)"[^"\\]*(?:token|authorization|secret|password)\2"\s*(?::|(?<=\[\s*\\*"[^"]*"\s*),)\s*)(?:\2"(?:(?!(?<!\\)\2").)*(?:\2")?|[[{].*|[^\s,}\]]+)/gis
+
+/** What is called a token, or a secret, is not shown. */
+const discreet = (text: string) => text.replaceAll(secret, "$1…")
+
+/** What was said, or is kept, as it is: what turns the direction of a text is written out, as in JSON. No secret is. */
 export const legible = (text: string) =>
-  text.replaceAll(/\p{Bidi_Control}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
+  discreet(text).replaceAll(
+    /\p{Bidi_Control}/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
 
 /** Enough of an id to tell it from others. */
 export const brief = (id: string) => id.slice(0, 8)

@@ -1,14 +1,17 @@
 /**
  * What a browser keeps: who one is, and, for a tab, its stays in rooms. Storage may be forbidden or full; the page works
  * without.
+ *
+ * A tab may be killed at any time. So what is not told yet is written whenever that changes, which is little; what was
+ * said, only as the page leaves or is hidden. A copy of a tab has a copy of its storage, and would say again what waits.
+ * So a page that lives signs it, and nobody else takes what a living page has signed.
  */
 import type { Entry } from "./conversation.ts"
 
-/** What is left of a stay. */
-export interface Kept {
+/** What one has typed in a stay, and the room may not know. */
+export interface Unsaid {
   readonly room: string
   readonly name: string
-  readonly entries: ReadonlyArray<Entry>
   /** What has not left, in order. */
   readonly waiting: ReadonlyArray<string>
   /** What has left, and of which nobody knows whether it has arrived. */
@@ -16,7 +19,14 @@ export interface Kept {
   readonly draft: string
 }
 
-const slot = "dormouse.stays"
+type Stay = Pick<Unsaid, "room" | "name">
+
+interface Said extends Stay {
+  readonly entries: ReadonlyArray<Entry>
+}
+
+/** What is left of a stay. */
+export interface Kept extends Unsaid, Said {}
 
 const attempt = <A>(run: () => A): A | undefined => {
   try {
@@ -31,24 +41,58 @@ export const get = (key: "name" | "room") => attempt(() => localStorage.getItem(
 export const set = (key: "name" | "room", value: string) =>
   attempt(() => localStorage.setItem(`dormouse.${key}`, value))
 
-const isKept = ({ doubtful, draft, entries, name, room, waiting }: Kept) =>
-  [room, name, draft].every((text) => typeof text === "string") &&
-  [entries, waiting, doubtful].every((list) => Array.isArray(list))
+type Slot = "page" | "said" | "unsaid"
 
-const take = (): ReadonlyArray<Kept> => {
-  // SAFETY: an older page may have written it, so its shape is looked at.
-  const kept = attempt(() => (JSON.parse(sessionStorage.getItem(slot) ?? "[]") as ReadonlyArray<Kept>).filter(isKept))
-  attempt(() => sessionStorage.removeItem(slot))
-  return kept ?? []
+const read = (slot: Slot) => attempt(() => sessionStorage.getItem(`dormouse.${slot}`)) ?? ""
+
+const remove = (slot: Slot) => attempt(() => sessionStorage.removeItem(`dormouse.${slot}`))
+
+const isWritten = (slot: Slot, text: string) =>
+  attempt(() => {
+    sessionStorage.setItem(`dormouse.${slot}`, text)
+    return true
+  }) ?? false
+
+const list = <A>(slot: Slot, isOne: (value: A) => boolean): ReadonlyArray<A> =>
+  // SAFETY: another version of the page may have written it, so the shape of each is looked at.
+  attempt(() => (JSON.parse(read(slot)) as ReadonlyArray<A>).filter(isOne)) ?? []
+
+const isSaid = ({ entries, name, room }: Said) =>
+  [room, name].every((text) => typeof text === "string") && Array.isArray(entries)
+
+const isUnsaid = ({ doubtful, draft, name, room, waiting }: Unsaid) =>
+  [room, name, draft].every((text) => typeof text === "string") && [waiting, doubtful].every(Array.isArray)
+
+const isOf = ({ name, room }: Stay) => (other: Stay) => other.room === room && other.name === name
+
+// A page that lives holds the lock of its name. Without locks, which only a secure context has, nobody can know.
+const locks: LockManager | undefined = navigator.locks
+const self = locks === undefined ? "somebody" : crypto.randomUUID()
+locks?.request(self, () => new Promise(() => {})).catch(() => {})
+
+const isGone = async (page: string) =>
+  page === "" ||
+  await locks?.request(page, { ifAvailable: true }, (lock) => lock !== null).catch(() => false) === true
+
+const restore = async (): Promise<ReadonlyArray<Kept>> => {
+  const said = list("said", isSaid)
+  const unsaid = await isGone(read("page")) ? list("unsaid", isUnsaid) : []
+  return [
+    ...unsaid.map((stay): Kept => ({ ...stay, entries: said.find(isOf(stay))?.entries ?? [] })),
+    ...said.filter((stay) => !unsaid.some(isOf(stay))).map((stay): Kept => ({
+      waiting: [],
+      doubtful: [],
+      draft: "",
+      ...stay
+    }))
+  ]
 }
 
-// The last one first. While a page lives they stand in no storage: a copy of the tab would send again what waits.
-let stays = take()
-
-const isOf = ({ name, room }: Pick<Kept, "room" | "name">) => (kept: Kept) => kept.room === room && kept.name === name
+// The last one first.
+let stays = await restore()
 
 /** Takes what was kept of a stay. */
-export const recall = (stay: Pick<Kept, "room" | "name">): Kept | undefined => {
+export const recall = (stay: Stay): Kept | undefined => {
   const found = stays.find(isOf(stay))
   stays = stays.filter((kept) => kept !== found)
   return found
@@ -60,24 +104,44 @@ export const keep = (kept: Kept) => {
   stays = [kept, ...stays]
 }
 
+const isUnfinished = ({ doubtful, draft, waiting }: Unsaid) =>
+  waiting.length + doubtful.length > 0 || draft.trim() !== ""
+
 /** The stays in which something was typed that the room may not know. */
-export const unfinished = (): ReadonlyArray<Kept> =>
-  stays.filter(({ doubtful, draft, waiting }) => waiting.length + doubtful.length > 0 || draft.trim() !== "")
+export const unfinished = (): ReadonlyArray<Kept> => stays.filter(isUnfinished)
+
+/** Writes what is not told yet, also in the stay that lasts. Says whether the browser keeps it. */
+export const saveUnsaid = (lasting?: Unsaid): boolean => {
+  const unsaid = [...(lasting === undefined ? [] : [lasting]), ...stays].filter(isUnfinished).map(
+    ({ doubtful, draft, name, room, waiting }): Unsaid => ({ room, name, waiting, doubtful, draft })
+  )
+  const write = () => isWritten("page", self) && isWritten("unsaid", JSON.stringify(unsaid))
+  if (write()) return true
+  // What was said goes first.
+  remove("said")
+  if (write()) return true
+  // What stands there may have been told since.
+  remove("unsaid")
+  return false
+}
 
 const gone: Entry = { _tag: "Note", parts: ["What was said before is gone: the browser has no room for it."] }
 
-const newest = (share: number) => (kept: Kept): Kept => {
-  const { length } = kept.entries
-  if (share === 1 || length === 0) return kept
-  return { ...kept, entries: [gone, ...kept.entries.slice(length - Math.floor(length * share))] }
+const newest = (share: number) => ({ entries, name, room }: Said): Said => {
+  const { length } = entries
+  if (share === 1 || length === 0) return { room, name, entries }
+  return { room, name, entries: [gone, ...entries.slice(length - Math.floor(length * share))] }
 }
 
-/** Keeps everything for the next page of this tab. Where that is too much, what was said goes first, the oldest before. */
-export const store = () => {
-  const isStored = (share: number) =>
-    attempt(() => {
-      sessionStorage.setItem(slot, JSON.stringify(stays.map(newest(share))))
-      return true
-    })
-  for (let share = 1; !isStored(share) && share > 0.001; share /= 2);
+/** Writes everything. Where that is too much, what was said goes first, the oldest before. */
+export const save = (lasting?: Kept) => {
+  saveUnsaid(lasting)
+  const all = lasting === undefined ? stays : [lasting, ...stays]
+  for (let share = 1; !isWritten("said", JSON.stringify(all.map(newest(share)))) && share > 0.001; share /= 2);
 }
+
+/** Leaves what is written to the next page of this tab. */
+export const release = () => remove("page")
+
+// From now on it is this page's, also where nobody joins a room.
+saveUnsaid()

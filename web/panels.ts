@@ -2,7 +2,7 @@
  * The panels of the inspector's page that show how the room is: facts and tables.
  */
 import type * as Inspection from "../src/inspector/Inspection.ts"
-import { element, exactTime, make as create, once, time } from "./dom.ts"
+import { element, exactTime, make as create, once, scrolls, time } from "./dom.ts"
 import type * as Look from "./look.ts"
 import * as Looking from "./looking.ts"
 import * as Rows from "./rows.ts"
@@ -37,10 +37,7 @@ const listOf = (texts: ReadonlyArray<string>) =>
 /** What a room keeps. What is long scrolls. */
 const kept = (text: string) => {
   const made = create("code", "body", Looking.legible(text))
-  if (text.length > 160) {
-    made.classList.add("long")
-    made.tabIndex = 0
-  }
+  if (text.length > 160) scrolls(made)
   return made
 }
 

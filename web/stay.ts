@@ -67,6 +67,8 @@ export interface Stay {
 export interface Listener {
   /** What was typed cannot be said. */
   readonly refused: (text: string, why: string) => void
+  /** What is not told yet is another. */
+  readonly changed: () => void
   /** One is not let in, and will not be. */
   readonly turnedAway: (why: string) => void
 }
@@ -75,7 +77,7 @@ export const enter = (
   conversation: Conversation.Conversation,
   { name, room }: { readonly room: string; readonly name: string },
   before: Memory.Kept | undefined,
-  { refused, turnedAway }: Listener
+  { changed, refused, turnedAway }: Listener
 ): Stay => {
   const [chat, state, count, next] = [element("chat"), element("status"), element("count"), element("next")]
   const [again, cut, field] = [element("again"), element("cut"), element("text")]
@@ -83,9 +85,10 @@ export const enter = (
   const address = `/rooms/${segment(room)}`
   let me: string | undefined
   let hasBeen = before !== undefined && before.entries.length > 0
-  // Whether the attempt has made a connection, and if not, why.
+  // Whether the attempt has made a connection, and if not, why, and how many have not, one after the other.
   let isIn = false
   let why: string | undefined
+  let refusals = 0
   let isOver = false
   let drowsy: ReturnType<typeof setTimeout> | undefined
   let unread = 0
@@ -129,7 +132,8 @@ export const enter = (
           const mine = [...typed].find(({ text }) => text === message.text)
           if (mine !== undefined) {
             typed.delete(mine)
-            return mine.settle()
+            mine.settle()
+            return changed()
           }
         } else if (document.visibilityState !== "visible") {
           unread += 1
@@ -176,10 +180,15 @@ export const enter = (
     if (isOver) return
     if (status._tag === "Connected") {
       why = undefined
+      refusals = 0
       complain(field, "")
     }
     show()
-    if (status._tag === "Waiting" && !isIn && !network.isOffline()) void ask()
+    if (status._tag === "Waiting" && !isIn && !network.isOffline()) {
+      refusals += 1
+      // A question counts as an attempt at the door, too: it is asked after 1, 2, 4, 8 … of them.
+      if (Number.isInteger(Math.log2(refusals))) void ask()
+    }
     isIn = status._tag === "Connected"
     if (status._tag === "Connected") {
       for (const mine of typed) if (mine.fate() === "waiting") mine.become("sending")
@@ -188,6 +197,7 @@ export const enter = (
       // What had left is told as unknown, in a moment. The rest waits.
       for (const mine of typed) if (mine.fate() === "sending") mine.become("waiting")
     }
+    changed()
     if (status._tag === "Waiting" || status._tag === "Closed") {
       clearTimeout(drowsy)
       chat.classList.remove("asleep")
@@ -211,6 +221,7 @@ export const enter = (
     // What the room has told has arrived, whatever came after.
     if (isOver || !typed.delete(mine)) return
     mine.remove()
+    changed()
     switch (reason?._tag) {
       case "Rejected":
         // It was not handled, unless the room has failed at it.
@@ -258,6 +269,7 @@ export const enter = (
   return {
     say,
     reconnect: () => {
+      refusals = 0
       if (connection.status._tag === "Closed") {
         connection = open()
         typed.forEach(send)

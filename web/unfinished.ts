@@ -28,6 +28,7 @@ export const show = (join: (room: string, name: string) => void, discarded: () =
     again.addEventListener("click", () => join(stay.room, stay.name))
     discard.addEventListener("click", () => {
       Memory.recall(stay)
+      Memory.saveUnsaid()
       show(join, discarded)
       discarded()
     })

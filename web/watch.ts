@@ -4,7 +4,7 @@
  */
 import type * as Status from "../src/client/Status.ts"
 import type * as Inspection from "../src/inspector/Inspection.ts"
-import { complain, element, exactTime, follow, make as create, nextAttempt, once } from "./dom.ts"
+import { complain, element, exactTime, follow, make as create, nextAttempt, once, scrolls } from "./dom.ts"
 import * as Look from "./look.ts"
 import * as Looking from "./looking.ts"
 import * as Panels from "./panels.ts"
@@ -55,7 +55,11 @@ const entryOf = (event: Inspection.Event) => {
   const parts = text.map((part) => typeof part === "string" ? part : create("bdi", "", part.who))
   const entry = create("li", "", exactTime(event.at), create("strong", "", event._tag), create("span", "", ...parts))
   entry.dataset.event = event._tag
-  if (body !== undefined && body !== "") entry.append(create("code", "body", Looking.legible(body)))
+  if (body !== undefined && body !== "") {
+    const what = create("code", "body", Looking.legible(body))
+    if (body.split("\n").length > 5) scrolls(what)
+    entry.append(what)
+  }
   return entry
 }
 

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import type { Page } from "playwright-core"
 import { assert, it } from "vitest"
-import { describeInBrowser, say, sees, shows, useBrowser } from "./browser.ts"
+import { describeInBrowser, isAtEnd, say, sees, shows, useBrowser } from "./browser.ts"
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
 const token = "a token that may everything"
@@ -148,6 +148,8 @@ describeInBrowser("both pages", () => {
       await say(page, "hello")
       await page.locator("#entries [data-fate=sent]").waitFor()
       await page.getByLabel("Message").fill("a\nb\nc\nd\ne\nf\ng")
+      // What one types takes the place of what is said above it: that follows as the next frame is drawn.
+      await isAtEnd(page)
       const [log, said, field] = await Promise.all(
         ["#log", "#entries .mine", "#text"].map((part) => page.locator(part).boundingBox())
       )

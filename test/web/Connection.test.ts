@@ -2,8 +2,8 @@
  * The page while its connection comes and goes.
  */
 import type { Page } from "playwright-core"
-import { assert, it, vi } from "vitest"
-import { describeInBrowser, say, sees, shows, useBrowser } from "./browser.ts"
+import { assert, it } from "vitest"
+import { describeInBrowser, say, sees, shows, until, useBrowser } from "./browser.ts"
 
 describeInBrowser("the page without a connection", () => {
   const { address, visit } = useBrowser()
@@ -37,7 +37,7 @@ describeInBrowser("the page without a connection", () => {
     await brian.page.getByRole("button", { name: "Cut the connection" }).click()
     await sees(ada.page, "Brian lost the connection.")
     await sees(brian.page, "You are back as Brian.")
-    await vi.waitFor(async () => assert.strictEqual(await ada.page.getByText("Brian joined.").count(), 2))
+    await until(async () => assert.strictEqual(await ada.page.getByText("Brian joined.").count(), 2))
     await say(brian.page, "Was I away?")
     await sees(ada.page, "Was I away?")
     await say(ada.page, "Not for long.")
@@ -54,7 +54,7 @@ describeInBrowser("the page without a connection", () => {
     await sees(eve.page, "Ada lost the connection.")
     await using other = await visit()
     await enter(other.page, "namesake", "Ada")
-    await vi.waitFor(async () => assert.strictEqual(await eve.page.getByText("Ada joined.").count(), 2))
+    await until(async () => assert.strictEqual(await eve.page.getByText("Ada joined.").count(), 2))
     assert.strictEqual(await eve.page.getByText("is back").count(), 0)
   })
 
@@ -101,10 +101,42 @@ describeInBrowser("the page without a connection", () => {
     await say(page, "knock")
     assert.deepStrictEqual(await fates(page), ["waiting"])
     await door.admit()
-    await page.getByRole("button", { name: "Try now" }).click()
+    // It tries again by itself.
     await sees(page, "You joined as Ada.")
     await shows(page, "#status", "Connected")
-    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["knock"]))
+    await until(async () => assert.deepStrictEqual(await saidOn(page), ["knock"]))
+  })
+
+  it("asks the door seldom, and again with every attempt that one makes oneself (PG-6)", async () => {
+    await using ada = await visit()
+    const { page } = ada
+    const door = await standAtDoor(page)
+    await page.goto(address("/"))
+    await door.refuse(429, "This address connects too often.")
+    await page.addInitScript("Math.random = () => 0.001")
+    let [attempts, questions] = [0, 0]
+    page.on("websocket", () => {
+      attempts += 1
+    })
+    page.on("request", (request) => {
+      if (request.url().includes("/rooms/")) questions += 1
+    })
+    await page.goto(address("/?room=seldom&name=Ada"))
+    await shows(page, "#status", "This address connects too often.")
+    // The browser itself slows down what fails so often.
+    await until(() => assert.isAtLeast(attempts, 9))
+    // After the first, the second, the fourth and the eighth.
+    const atMost = Math.floor(Math.log2(attempts)) + 1
+    assert.isAtMost(questions, atMost)
+    assert.isAtLeast(questions, 3)
+    // From now on there are as good as no others than one's own.
+    await page.evaluate("Math.random = () => 0.999")
+    for (let own = 0; own < 2; own++) {
+      await page.getByText(/^next attempt at .+, in (?:2\d|30) s$/).waitFor()
+      const before = questions
+      await page.getByRole("button", { name: "Try now" }).click()
+      await until(() => assert.strictEqual(questions, before + 1))
+    }
   })
 
   it("keeps nobody waiting at a door that stays shut (PG-6, PG-7)", async () => {
@@ -113,7 +145,7 @@ describeInBrowser("the page without a connection", () => {
     const door = await standAtDoor(page)
     await enter(page, "shut", "Ada")
     await say(page, "inside")
-    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["inside"]))
+    await until(async () => assert.deepStrictEqual(await saidOn(page), ["inside"]))
     await door.refuse(503, "The room could not be started.")
     await page.getByRole("button", { name: "Cut the connection" }).click()
     await shows(page, "#status", "The room could not be started.")
@@ -121,6 +153,7 @@ describeInBrowser("the page without a connection", () => {
     await say(page, "two")
 
     await door.refuse(403, "Members only.")
+    await page.getByRole("button", { name: "Try now" }).click()
     await page.locator("#status[data-state=closed]").waitFor()
     await shows(page, "#status", "Members only.")
     // What was said stays, and so does what waits; nothing more is taken.
@@ -132,7 +165,7 @@ describeInBrowser("the page without a connection", () => {
 
     await door.admit()
     await page.getByRole("button", { name: "Try now" }).click()
-    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["inside", "one", "two"]))
+    await until(async () => assert.deepStrictEqual(await saidOn(page), ["inside", "one", "two"]))
   })
 
   it("keeps what is typed while offline, and sends it in order, once (PG-7)", async () => {
@@ -156,7 +189,7 @@ describeInBrowser("the page without a connection", () => {
     await offline.click()
     await shows(page, "#status", "Connected")
     await sees(brian.page, "two")
-    await vi.waitFor(async () => assert.deepStrictEqual(await fates(page), []))
+    await until(async () => assert.deepStrictEqual(await fates(page), []))
     for (const told of [page, brian.page]) assert.deepStrictEqual(await saidOn(told), ["one", "two"])
     assert.deepStrictEqual(await page.locator("#entries .fate").allTextContents(), ["sent", "sent"])
     assert.deepStrictEqual(await page.evaluate("shifts"), [])
@@ -175,7 +208,7 @@ describeInBrowser("the page without a connection", () => {
     assert.deepStrictEqual(await fates(page), ["waiting"])
     await shows(page, "#status", "You are offline")
     await page.reload()
-    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["just after"]))
+    await until(async () => assert.deepStrictEqual(await saidOn(page), ["just after"]))
     assert.deepStrictEqual(ada.problems, [])
   })
 
@@ -210,7 +243,7 @@ describeInBrowser("the page without a connection", () => {
     assert.deepStrictEqual(await fates(page), ["waiting"])
     await page.context().setOffline(false)
     await shows(page, "#status", "Connected")
-    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["from the tunnel"]))
+    await until(async () => assert.deepStrictEqual(await saidOn(page), ["from the tunnel"]))
   })
 
   it("loses nothing on a reload: what was said, what waits, and what is being typed (PG-8)", async () => {
@@ -220,7 +253,7 @@ describeInBrowser("the page without a connection", () => {
     // The address is for others, too: the name is not in it.
     assert.strictEqual(new URL(page.url()).search, "?room=reload")
     await say(page, "before")
-    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["before"]))
+    await until(async () => assert.deepStrictEqual(await saidOn(page), ["before"]))
     await page.getByRole("button", { name: "Offline" }).click()
     await shows(page, "#status", "You are offline")
     await say(page, "while away")
@@ -229,9 +262,7 @@ describeInBrowser("the page without a connection", () => {
     await page.reload()
     await sees(page, "You are back as Ada.")
     assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
-    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["before", "while away"]))
-    // A copy of the tab would copy this, too, and send it again.
-    assert.isNull(await page.evaluate("sessionStorage.getItem('dormouse.stays')"))
+    await until(async () => assert.deepStrictEqual(await saidOn(page), ["before", "while away"]))
     await page.getByRole("button", { name: "Leave" }).click()
     await page.goto(address("/?room=reload&name=Ada"))
     await sees(page, "You joined as Ada.")
@@ -244,7 +275,7 @@ describeInBrowser("the page without a connection", () => {
     const { page } = ada
     await enter(page, "first", "Ada")
     await say(page, "before")
-    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["before"]))
+    await until(async () => assert.deepStrictEqual(await saidOn(page), ["before"]))
     await page.getByRole("button", { name: "Offline" }).click()
     await shows(page, "#status", "You are offline")
     await say(page, "I wait")
@@ -252,11 +283,9 @@ describeInBrowser("the page without a connection", () => {
 
     await enter(page, "second", "Ada")
     assert.deepStrictEqual(await saidOn(page), [])
-    // A copy of the tab would copy this, too, and send it again.
-    assert.isNull(await page.evaluate("sessionStorage.getItem('dormouse.stays')"))
     await page.goBack()
     await sees(page, "You are back as Ada.")
-    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["before", "I wait"]))
+    await until(async () => assert.deepStrictEqual(await saidOn(page), ["before", "I wait"]))
     assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
     // Under another name one is somebody else.
     await enter(page, "second", "Eve")
@@ -287,13 +316,14 @@ describeInBrowser("the page without a connection", () => {
     await sees(page, "You joined as Ada.")
     assert.strictEqual(await page.locator("#room").inputValue(), "left")
     assert.isNull(await page.locator("#room").getAttribute("aria-invalid"))
-    await vi.waitFor(async () => assert.deepStrictEqual(await saidOn(page), ["one", "two"]))
+    await until(async () => assert.deepStrictEqual(await saidOn(page), ["one", "two"]))
     assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
 
     await typeAndLeave()
     await unfinished.getByRole("button", { name: "Discard" }).click()
     assert.isTrue(await unfinished.isHidden())
     assert.strictEqual(await page.evaluate("document.activeElement.id"), "name")
+    assert.strictEqual(await page.evaluate("sessionStorage['dormouse.unsaid']"), "[]")
     await page.getByRole("button", { name: "Join the room" }).click()
     await sees(page, "You joined as Ada.")
     assert.strictEqual(await page.getByLabel("Message").inputValue(), "")

@@ -5,8 +5,8 @@ import { once } from "node:events"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Page } from "playwright-core"
-import { afterAll, assert, beforeAll, it, vi } from "vitest"
-import { describeInBrowser, useBrowser } from "./browser.ts"
+import { afterAll, assert, beforeAll, it } from "vitest"
+import { describeInBrowser, until, useBrowser } from "./browser.ts"
 
 describeInBrowser("a page of another origin", () => {
   const { address, visit } = useBrowser()
@@ -47,7 +47,7 @@ describeInBrowser("a page of another origin", () => {
       socket.onopen = () => resolve("open")
       socket.onerror = () => resolve("error")
     })`)
-    await vi.waitFor(() => assert.isAbove(statuses.length, 0))
+    await until(() => assert.isAbove(statuses.length, 0))
     await session.detach()
     return { outcome, status: statuses[0] }
   }

@@ -2,10 +2,11 @@
  * The inspector's page, in a browser, on the Worker as it is deployed.
  */
 import type { Page } from "playwright-core"
-import { assert, it, vi } from "vitest"
-import { describeInBrowser, say, sees, shows, useBrowser } from "./browser.ts"
+import { assert, it } from "vitest"
+import { describeInBrowser, say, sees, shows, until, useBrowser } from "./browser.ts"
 
-const token = "a token/that=may+everything"
+// It has brackets and other characters that stand in no subprotocol.
+const token = "a (token)/that=may+everything"
 
 describeInBrowser("the inspector", () => {
   const { address, sleep, visit } = useBrowser({ API_TOKEN: token })
@@ -43,7 +44,7 @@ describeInBrowser("the inspector", () => {
     await passes(page, "Sent", "to everybody, reached 1")
     await using brian = await visit()
     await enter(brian.page, "glass", "Brian")
-    await vi.waitFor(async () => assert.strictEqual(await page.locator("#connections tr").count(), 2))
+    await until(async () => assert.strictEqual(await page.locator("#connections tr").count(), 2))
 
     // The runtime would take ten seconds: it is the page that waits for them.
     await sleep("glass")
@@ -62,7 +63,7 @@ describeInBrowser("the inspector", () => {
 
     await brian.page.getByRole("button", { name: "Leave" }).click()
     await passes(page, "Left", "by the client, 1000")
-    await vi.waitFor(async () => assert.strictEqual(await page.locator("#connections tr").count(), 1))
+    await until(async () => assert.strictEqual(await page.locator("#connections tr").count(), 1))
     assert.deepStrictEqual([...ada.problems, ...brian.problems, ...developer.problems], [])
   })
 
@@ -105,7 +106,7 @@ describeInBrowser("the inspector", () => {
     await using developer = await visit()
     const { page } = developer
     await look(page, "glass", "another token altogether")
-    await page.locator("#token-problem:not(:empty)").waitFor()
+    await shows(page, "#token-problem", "The server does not know this token. Give one that stands in its API_TOKEN.")
     assert.isTrue(await page.locator("#inspector").isHidden())
     await page.getByLabel("Token").fill(token)
     await page.getByRole("button", { name: "Look" }).click()

@@ -61,6 +61,22 @@ describe("what is known of a room that is looked at", () => {
     assert.strictEqual(Looking.sleep({ ...room, busy: { ...room.busy, asking: 1 } }, 0, 10_001), "busy")
   })
 
+  it("shows nothing that is called a token or a secret, in JSON within JSON neither (PG-11)", () => {
+    const inside = (text: string, more: object = {}) => JSON.stringify({ text, ...more })
+    for (
+      const [secret, shown] of [
+        [`{"token":"a\\"b,c","x":1}`, `{"token":…,"x":1}`],
+        [`{"accessToken": 12, "x":1}`, `{"accessToken": …, "x":1}`],
+        [`[["authorization","Bearer a"],["b","c"]]`, `[["authorization",…],["b","c"]]`],
+        [`{"secret":{"a":"b"},"x":1}`, `{"secret":…`],
+        [`{"password":"it ends be`, `{"password":…`],
+        [`{"say":"token","text":"a token"}`, `{"say":"token","text":"a token"}`],
+        [inside(`{"token":"a\\"b","x":"y"}`, { z: 1 }), `{"text":"{\\"token\\":…,\\"x\\":\\"y\\"}","z":1}`],
+        [inside(inside(`{"token":"a","x":1}`), { z: 1 }), inside(inside(`{"token":…,"x":1}`), { z: 1 })]
+      ] as const
+    ) assert.strictEqual(Looking.legible(secret), shown)
+  })
+
   it("writes out what would turn what stands beside it (PG-2)", () => {
     assert.strictEqual(Looking.legible(`{"name":"\u202Eenod\u2069"} אבג`), `{"name":"\\u202eenod\\u2069"} אבג`)
   })

@@ -5,8 +5,8 @@ import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Page } from "playwright-core"
-import { assert, it, vi } from "vitest"
-import { describeInBrowser, say, sees, shows, useBrowser } from "./browser.ts"
+import { assert, it } from "vitest"
+import { describeInBrowser, say, sees, shows, until, useBrowser } from "./browser.ts"
 
 describeInBrowser("the page", () => {
   const { address, sleep, visit } = useBrowser()
@@ -113,7 +113,7 @@ describeInBrowser("the page", () => {
       )
       await sees(page, " left.")
     }
-    await vi.waitFor(async () => assert.strictEqual(await page.getByText(" left.").count(), 2))
+    await until(async () => assert.strictEqual(await page.getByText(" left.").count(), 2))
     // Where the words of the page begin, and where the name ends.
     const ends = await page.evaluate<Array<[name: number, words: number]>>(`
       [...document.querySelectorAll(".note")].filter((note) => note.textContent.endsWith(" left.")).map((note) => {
@@ -176,7 +176,7 @@ describeInBrowser("the page", () => {
     ] as const
     for (const [directive, code] of forbidden) {
       await page.evaluate(`violations.length = 0; { const elsewhere = "http://127.0.0.1:9/x"; ${code} }`)
-      await vi.waitFor(async () => assert.include(await violations(), directive, code))
+      await until(async () => assert.include(await violations(), directive, code))
     }
     assert.strictEqual(await page.evaluate("typeof taken"), "undefined")
     assert.isAbove(problems.length, 0)
@@ -186,7 +186,7 @@ describeInBrowser("the page", () => {
     await using mallory = await visit()
     const { page, problems } = mallory
     await page.setContent(`<iframe src="${address()}"></iframe>`)
-    await vi.waitFor(() => assert.match(problems.join(), /frame-ancestors/))
+    await until(() => assert.match(problems.join(), /frame-ancestors/))
     assert.strictEqual(await page.frames()[1]!.locator("#join, form, main").count(), 0)
   })
 
@@ -240,7 +240,7 @@ describeInBrowser("the page", () => {
       ] as const
     ) {
       await page.goto(address(`/?${query}`))
-      await vi.waitFor(async () => {
+      await until(async () => {
         assert.deepStrictEqual(await page.locator("#lobby .field .problem").allTextContents(), [...problems], query)
       })
       assert.strictEqual(await page.evaluate("document.activeElement.id"), focus, query)

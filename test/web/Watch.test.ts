@@ -1,105 +1,12 @@
 /**
- * The inspector's page, looking at a room that the test plays: what passes, and what goes wrong, when it wants.
+ * The inspector's page, looking at a room that the test plays.
  */
-import type { Page, WebSocketRoute } from "playwright-core"
-import { assert, it, vi } from "vitest"
-import type * as Inspection from "../../src/inspector/Inspection.ts"
-import { describeInBrowser, shows, useBrowser } from "./browser.ts"
-
-const at = Date.now()
-
-const idOf = (n: number) => `${String(n).padStart(8, "0")}-0000-4000-8000-000000000000` as Inspection.Connection["id"]
-
-const connection = (n: number, more: Partial<Inspection.Connection> = {}): Inspection.Connection => ({
-  id: idOf(n),
-  labels: [],
-  protocol: "plain",
-  since: at,
-  ...more
-})
-
-const roomOf = (...connections: ReadonlyArray<Inspection.Connection>): Inspection.Inspection => ({
-  _tag: "Inspection",
-  room: "stage",
-  at,
-  awake: { since: at, cause: "connect" },
-  wakes: { since: at, by: [{ cause: "connect", count: 7, last: at }] },
-  busy: { arriving: 0, asking: 0, leaving: 0 },
-  count: connections.length,
-  connections,
-  deadlines: []
-})
-
-const left = (n: number): Inspection.Event => ({
-  _tag: "Left",
-  at,
-  connection: idOf(n),
-  by: "room",
-  code: 4000,
-  reason: "",
-  wasClean: true
-})
-
-const sent: Inspection.Event = { _tag: "Sent", at, delivered: 1, failed: 0, body: { bytes: 4, text: "tick" } }
-
-const refusal = (status: number, detail: string) => ({ status, json: { detail } })
+import { assert, it } from "vitest"
+import { describeInBrowser, isAtEnd, scrollUp, shows, until } from "./browser.ts"
+import { at, connection, enter, focused, idOf, left, passed, refusal, roomOf, sent, useWatch } from "./watch.ts"
 
 describeInBrowser("one watch", () => {
-  const { address, visit } = useBrowser({ API_TOKEN: "a token" })
-
-  const enter = async (page: Page, room = "stage", token = "a token") => {
-    await page.getByLabel("Room").fill(room)
-    await page.getByLabel("Token").fill(token)
-    await page.getByLabel("Token").press("Enter")
-  }
-
-  /** A room, what the API answers by method and path, and what was asked. */
-  const play = async (page: Page, inspection: Inspection.Inspection) => {
-    const routes: Array<WebSocketRoute> = []
-    const asked: Array<string> = []
-    const answers = new Map<string, { readonly status?: number; readonly json: unknown }>()
-    let isOpen = true
-    await page.routeWebSocket(
-      /\/inspection$/,
-      (route) => isOpen ? void routes.push(route) : route.close({ code: 1012 })
-    )
-    const tell = (message: Inspection.Inspection | Inspection.Events) => routes.at(-1)!.send(JSON.stringify(message))
-    await page.route(/\/api\//, async (route) => {
-      const { pathname, searchParams } = new URL(route.request().url())
-      const what = `${route.request().method()} /${pathname.split("/").slice(4).join("/")}`
-      asked.push(searchParams.has("user") ? `${what} ${searchParams.get("user")}` : what)
-      const refused = answers.get(what)
-      if (refused !== undefined) return route.fulfill(refused)
-      if (what === "OPTIONS /inspection") return route.fulfill(refusal(405, ""))
-      await route.fulfill({ json: what === "POST /inspection" ? inspection : { closed: 1 } })
-      if (what === "POST /inspection") tell(inspection)
-    })
-    await page.goto(address("/inspect"))
-    await enter(page)
-    await shows(page, "#status", "You look")
-    return {
-      asked,
-      answers,
-      tell,
-      pass: (...events: ReadonlyArray<Inspection.Event>) => tell({ _tag: "Events", missed: 0, events }),
-      /** Ends the connection, and lets in nobody until it is opened again. */
-      shut: (code = 1012, reason = "") => {
-        isOpen = false
-        return routes.at(-1)!.close({ code, reason })
-      },
-      open: () => {
-        isOpen = true
-      }
-    }
-  }
-
-  const focused = (page: Page) =>
-    page.evaluate<string>(
-      "document.activeElement.id || document.activeElement.textContent || document.activeElement.tagName"
-    )
-
-  const sees = (page: Page, count: number) =>
-    vi.waitFor(async () => assert.strictEqual(await page.locator("#events li").count(), count))
+  const { play, visit } = useWatch()
 
   it("shows users, labels, deadlines and what waits, and disconnects a user (PG-9, PG-10)", async () => {
     await using developer = await visit()
@@ -146,7 +53,7 @@ describeInBrowser("one watch", () => {
     await page.mouse.down()
     for (let n = 0; n < 5; n++) {
       pass(sent, sent)
-      await sees(page, 2 * n + 2)
+      await passed(page, 2 * n + 2)
     }
     // Messages change no table.
     assert.strictEqual(await page.evaluate("touched"), 0)
@@ -172,15 +79,12 @@ describeInBrowser("one watch", () => {
       Object.defineProperty(document.getElementById("log"), "scrollHeight", { get() { heights++; return get.call(this) } })
     `)
     for (let n = 0; n < 4; n++) pass(...Array.from({ length: 256 }, () => sent))
-    await sees(page, 300)
+    pass(left(1))
+    await page.locator("[data-event=Left]").waitFor()
+    await passed(page, 300)
     // The layout is asked for, and made, at most twice a drawing, and not for each of 1,024 events.
     assert.isBelow(await page.evaluate("heights"), 20)
-    assert.isBelow(
-      await page.evaluate(
-        "{ const log = document.getElementById('log'); log.scrollHeight - log.scrollTop - log.clientHeight }"
-      ),
-      2
-    )
+    await isAtEnd(page)
   })
 
   it("the focus goes on where what had it goes (PG-12)", async () => {
@@ -190,7 +94,7 @@ describeInBrowser("one watch", () => {
     const press = async (n: number) => {
       await page.getByRole("button", { name: `Disconnect ${String(n).padStart(8, "0")}` }).focus()
       await page.keyboard.press("Enter")
-      await vi.waitFor(() => assert.include(asked, `DELETE /connections/${idOf(n)}`))
+      await until(() => assert.include(asked, `DELETE /connections/${idOf(n)}`))
       assert.include(await focused(page), "Disconnect")
       pass(left(n))
       await page.getByRole("button", { name: `Disconnect ${String(n).padStart(8, "0")}` }).waitFor({
@@ -209,8 +113,8 @@ describeInBrowser("one watch", () => {
 
     // What leads to the end of the log.
     for (let n = 0; n < 2; n++) pass(...Array.from({ length: 40 }, () => sent))
-    await sees(page, 83)
-    await page.evaluate("document.getElementById('log').scrollTop = 0")
+    await passed(page, 83)
+    await scrollUp(page, 0)
     pass(sent)
     await page.getByRole("button", { name: "New below" }).focus()
     await page.keyboard.press("Enter")
@@ -229,52 +133,6 @@ describeInBrowser("one watch", () => {
     await page.keyboard.press("Enter")
     await shows(page, "#status", "You look")
     assert.strictEqual(await focused(page), "room-name")
-  })
-
-  it("tells at once of a token that cannot be one (PG-11)", async () => {
-    await using developer = await visit()
-    const { page } = developer
-    await page.goto(address("/inspect/stage"))
-    for (const token of ["geheim→", "a\u0000b", "ü", "a\u200Bb"]) {
-      await page.getByLabel("Token").fill(token)
-      await page.getByLabel("Token").press("Enter")
-      await page.getByText(`Character ${[...token].findIndex((it) => !/[a-z]/.test(it)) + 1} of this is not.`).waitFor()
-      assert.isFalse(await page.locator("#inspector").isVisible())
-    }
-  })
-
-  it("tells of a refusal once it has been heard, too (PG-11)", async () => {
-    await using developer = await visit()
-    const { page } = developer
-    const { answers, shut } = await play(page, roomOf())
-    answers.set("OPTIONS /inspection", refusal(401, "This takes a bearer token."))
-    await shut()
-    await page.getByRole("alert").getByText("This takes a bearer token.").waitFor()
-    assert.isFalse(await page.locator("#inspector").isVisible())
-    assert.strictEqual(await focused(page), "token")
-  })
-
-  it("tells why a room does not answer, and asks again (PG-9, PG-11)", async () => {
-    await using developer = await visit()
-    const { page } = developer
-    const { answers, asked } = await play(page, roomOf(connection(1)))
-    const refused = page.locator("#refresh-problem")
-    for (const method of ["POST", "OPTIONS"]) {
-      answers.set(`${method} /inspection`, refusal(503, "The room did not answer."))
-    }
-    await page.getByRole("button", { name: "Ask anew" }).click()
-    await refused.getByText("The room did not answer.").waitFor()
-    await shows(page, "#status", "You look")
-    // A look that begins so does not say that it looks.
-    await page.getByRole("button", { name: "Stop" }).click()
-    await enter(page)
-    await refused.getByText("The room did not answer.").waitFor()
-    await shows(page, "#status", "Asking the room…")
-    await shows(page, "#sleep", "Asking…")
-    answers.clear()
-    await shows(page, "#status", "You look")
-    assert.strictEqual(await refused.textContent(), "")
-    assert.strictEqual(asked.filter((it) => it === "POST /inspection").length, 4)
   })
 
   it("says that it does not look where it does not, why, and looks again (PG-9)", async () => {
@@ -303,7 +161,7 @@ describeInBrowser("one watch", () => {
     const { page } = developer
     const { asked, open, pass, shut } = await play(page, roomOf(connection(1)))
     pass(sent)
-    await sees(page, 1)
+    await passed(page, 1)
     await shut()
     await page.locator("#status[data-state=waiting]").waitFor()
     const before = asked.filter((what) => what === "POST /inspection").length
@@ -311,33 +169,10 @@ describeInBrowser("one watch", () => {
     await shows(page, "#refresh-problem", "You do not look, so there is no answer.")
     assert.strictEqual(asked.filter((what) => what === "POST /inspection").length, before)
     open()
-    await page.getByRole("button", { name: "Try now" }).click()
+    // It comes back by itself.
     await shows(page, "#status", "You look")
     await page.getByText("You did not look for a while: what passed then is not here.").waitFor()
-    await sees(page, 2)
-  })
-
-  it("an answer that comes after the end of a watch is nobody's (PG-10)", async () => {
-    await using developer = await visit()
-    const { page } = developer
-    await play(page, roomOf(connection(1)))
-    let answer = () => {}
-    await page.route(/\/publications$/, async (route) => {
-      await new Promise<void>((resolve) => {
-        answer = resolve
-      })
-      await route.fulfill(refusal(400, "That fits nowhere."))
-    })
-    await page.getByRole("button", { name: "Publish" }).click()
-    await vi.waitFor(() => assert.notStrictEqual(String(answer), String(() => {})))
-    await page.getByRole("button", { name: "Stop" }).click()
-    const answered = page.waitForResponse(/\/publications$/)
-    answer()
-    await answered
-    await enter(page)
-    await shows(page, "#status", "You look")
-    assert.strictEqual(await page.getByText("That fits nowhere.").count(), 0)
-    assert.deepStrictEqual(developer.problems.filter((problem) => !problem.includes("400")), [])
+    await passed(page, 2)
   })
 
   it("begins with nothing of what another showed (PG-9, PG-10)", async () => {
@@ -356,7 +191,7 @@ describeInBrowser("one watch", () => {
     await page.getByRole("button", { name: /^Disconnect/ }).click()
     await shows(page, "#report", "1 closed.")
     pass(sent)
-    await sees(page, 1)
+    await passed(page, 1)
 
     answers.set("POST /inspection", refusal(503, "The room did not answer."))
     await page.getByRole("button", { name: "Stop" }).click()
@@ -376,7 +211,7 @@ describeInBrowser("one watch", () => {
     const user = "\u202Eenod."
     const { pass } = await play(page, roomOf(connection(1, { user, labels: [user], state: { bytes: 9, text: user } })))
     pass({ _tag: "Entered", at, id: idOf(2), user, labels: [], protocol: "plain" }, { ...sent, user })
-    await sees(page, 2)
+    await passed(page, 2)
     const loose = await page.evaluate<Array<string>>(`{
       const texts = document.createTreeWalker(document.querySelector(".panels"), NodeFilter.SHOW_TEXT)
       const found = []

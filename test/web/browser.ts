@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { type Browser, chromium, type Page } from "playwright-core"
-import { afterAll, assert, beforeAll, describe } from "vitest"
+import { afterAll, assert, beforeAll, describe, vi } from "vitest"
 import { createTestHarness, type TestHarness } from "wrangler"
 
 const executablePath = "/usr/bin/chromium"
@@ -77,6 +77,9 @@ export const useBrowser = (secrets: Readonly<Record<string, string>> = {}) => {
   }
 }
 
+/** Waits until it holds, for as long as whatever is slow may take. */
+export const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, 15_000)
+
 /** Says something on the page, as one does with a keyboard. */
 export const say = async (page: Page, text: string) => {
   await page.getByLabel("Message").fill(text)
@@ -89,3 +92,20 @@ export const sees = (page: Page, text: string) => page.getByRole("log").getByTex
 /** Waits until a part of the page says it, and nothing else. */
 export const shows = (page: Page, selector: string, text: string) =>
   page.locator(selector).getByText(text, { exact: true }).waitFor()
+
+/** Waits until the log shows its end. It follows as the next frame is drawn. */
+export const isAtEnd = (page: Page) =>
+  until(async () => {
+    const rest = await page.locator("#log").evaluate((log) => log.scrollHeight - log.scrollTop - log.clientHeight)
+    assert.isBelow(rest, 2)
+  })
+
+/** Reads further up in the log. The page hears of that a frame later, after what has come has been laid out. */
+export const scrollUp = async (page: Page, top: number) => {
+  await isAtEnd(page)
+  await page.locator("#log").evaluate((log, top) =>
+    new Promise<void>((resolve) => {
+      log.addEventListener("scroll", () => resolve(), { once: true })
+      log.scrollTop = top
+    }), top)
+}

@@ -23,7 +23,8 @@ let rooms = 0
 page.run = (title) => Effect.runPromise(Effect.scoped(Effect.suspend(tests.get(title)!)))
 
 suite((title, effect) => void tests.set(title, effect), {
-  pass: Effect.sleep(10),
+  // Two hundred of them on a slow machine take more than ten seconds.
+  pass: Effect.sleep(20),
   many: 200,
   room: Effect.sync(() => {
     rooms += 1
