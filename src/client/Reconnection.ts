@@ -158,7 +158,7 @@ export const make = Effect.fnUntraced(function*<R>(
 
     // Says whether the socket takes it.
     const ping = (request: string): boolean => {
-      if (socket.readyState !== Transport.OPEN) return true
+      if (!Transport.isOpen(socket)) return true
       try {
         socket.send(request)
         rider.pinged()
