@@ -23,9 +23,7 @@
  * const live = RpcRoomClient.layer({ url: "wss://example.com/counters/hall" })
  * ```
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
@@ -216,13 +214,7 @@ export const make = <R = never>(
       },
       status: onStatus
     })
-    yield* Effect.forkScoped(Effect.onExitPrimitive(run, (exit) => {
-      if (Exit.isSuccess(exit)) end(exit.value)
-      else if (!Cause.hasInterruptsOnly(exit.cause)) {
-        end({ code: CloseCode.abnormal, reason: String(Cause.squash(exit.cause)) })
-      }
-      return undefined
-    }))
+    yield* Effect.forkScoped(Effect.map(run, end))
 
     const request = (client: number, message: RpcMessage.RequestEncoded) =>
       Effect.suspend((): Effect.Effect<void, RpcClientError> => {
