@@ -30,6 +30,7 @@ import type { Duplex } from "node:stream"
 import { WebSocketServer } from "ws"
 import * as Claims from "../domain/Claims.ts"
 import * as Problem from "../domain/Problem.ts"
+import * as SocketRules from "../memory/SocketRules.ts"
 import * as Entries from "../services/Entries.ts"
 import type * as Handlers from "../services/Handlers.ts"
 import type * as Lifecycle from "../services/Lifecycle.ts"
@@ -301,12 +302,10 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
   }
 })
 
-const CLOSED = 3
-
 // Waits until the connection has ended. When the server ends, the wait is bounded.
 const ended = (peer: NodeSocket.Peer): Effect.Effect<void> => {
   const end = Effect.callback<void>((resume) => {
-    if (peer.readyState === CLOSED) return resume(Effect.void)
+    if (peer.readyState === SocketRules.CLOSED) return resume(Effect.void)
     peer.once("close", () => resume(Effect.void))
   })
   return Effect.onInterrupt(end, () =>
