@@ -37,6 +37,7 @@ import type * as Lifecycle from "../services/Lifecycle.ts"
 import type * as Room from "../services/Room.ts"
 import type * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as Rooms from "../services/Rooms.ts"
+import * as RoomsError from "../services/RoomsError.ts"
 import * as ListenerRoom from "./ListenerRoom.ts"
 import * as NodeSocket from "./NodeSocket.ts"
 import * as NodeStorage from "./NodeStorage.ts"
@@ -280,10 +281,12 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
       Effect.raceFirst(
         Effect.andThen(
           Deferred.await(end),
-          Effect.fail(new Rooms.RoomsError({ reason: new Rooms.Unreachable({ room: name, cause: goingDown }) }))
+          Effect.fail(
+            RoomsError.make(new RoomsError.Unreachable({ room: name, cause: goingDown }))
+          )
         ),
         Effect.scoped(Effect.flatMap(RcMap.get(rooms, name), (room) => room.call(method, payload, trace))).pipe(
-          Effect.mapError((cause) => new Rooms.RoomsError({ reason: new Rooms.Unreachable({ room: name, cause }) }))
+          Effect.mapError((cause) => RoomsError.make(new RoomsError.Unreachable({ room: name, cause })))
         )
       ),
     fetch: (request, claims) => fetch(name, request, claims)

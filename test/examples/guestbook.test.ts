@@ -8,7 +8,7 @@ import { serve } from "./served.ts"
 describe.each(["guestbook", "guestbook-object"])("%s", (example) => {
   const { enter, evict, harness, socketUrl, url } = serve(example)
 
-  if (example === "guestbook") beforeAll(() => harness().getWorker().applyD1Migrations("GUESTBOOK_DATABASE"))
+  if (example === "guestbook") beforeAll(() => harness.getWorker().applyD1Migrations("GUESTBOOK_DATABASE"))
 
   const look = (book: string, cookie = "name=Ada") => enter(`/books/${book}`, { cookie })
 

@@ -5,11 +5,12 @@ import type WebSocket from "ws"
 import * as Sleep from "../../src/durable/Sleep.ts"
 import { serve } from "./served.ts"
 
-const { enter, evict, harness } = serve("hibernation-server")
+const { enter, harness } = serve("hibernation-server")
 
 const next = async (socket: WebSocket) => String((await once(socket, "message"))[0])
 
-const sleep = () => evict("WebSocketHibernationServer", "foo")
+const sleep = () =>
+  harness.getWorker().evictDurableObject("WebSocketHibernationServer", { name: "foo", webSockets: "hibernate" })
 
 it("every text goes to all, and who leaves is forgotten by its id, before and after hibernation (EX-1)", async () => {
   const [a, b, c] = [await enter(), await enter(), await enter()]
@@ -41,6 +42,6 @@ it("the runtime says that a room sleeps, over the harness of Wrangler, too (SL-4
 })
 
 it("a request that is no WebSocket is answered 426 (LC-10)", async () => {
-  const response = await harness().fetch("/")
+  const response = await harness.fetch("/")
   assert.strictEqual(response.status, 426)
 })

@@ -3,16 +3,15 @@
  */
 import { once } from "node:events"
 import { afterAll, beforeAll } from "vitest"
-import { createTestHarness, type TestHarness } from "wrangler"
+import { createTestHarness } from "wrangler"
 import WebSocket from "ws"
 
 export const serve = (example: string) => {
   const root = new URL(`../../examples/${example}/`, import.meta.url).pathname
-  let harness: TestHarness
+  const harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml" }] })
   let url: URL
 
   beforeAll(async () => {
-    harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml" }] })
     ;({ url } = await harness.listen())
   })
 
@@ -22,7 +21,7 @@ export const serve = (example: string) => {
 
   return {
     root,
-    harness: () => harness,
+    harness,
     url: (path = "") => new URL(path, url),
     socketUrl,
     /** Opens a WebSocket. */
