@@ -4,6 +4,7 @@ import { execFileSync, fork } from "node:child_process"
 import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
+import { bundles } from "../scripts/size.ts"
 import type { Operations } from "./generator.ts"
 import { drive, type Driven } from "./ipc.ts"
 import { cpuMicros } from "./proc.ts"
@@ -36,12 +37,12 @@ export const subjects: ReadonlyArray<Subject> = [
   { name: "crossws", title: "crossws", module: "crossws", ...peer, state: false }
 ]
 
-const example = "examples/hibernation-server/src/worker.ts"
+const root = join(import.meta.dirname, "..")
 
 /** The Workers whose size is measured. */
-export const workers: Readonly<Record<string, string>> = {
-  example: join(import.meta.dirname, "..", example),
-  worker: join(import.meta.dirname, "../src/worker.ts")
+export const workers = {
+  example: join(root, bundles.example.entry),
+  worker: join(root, bundles.worker.entry)
 }
 
 const output = join(import.meta.dirname, ".out")
@@ -74,14 +75,14 @@ export const installPeers = (say: (line: string) => void): void => {
 }
 
 export const versions = (): Record<string, string> => {
-  const root = join(import.meta.dirname, "../node_modules")
+  const installed = (name: string) => versionIn(join(root, "node_modules", name))
   const versions: Record<string, string> = {
-    workerd: versionIn(join(root, "workerd")),
-    esbuild: versionIn(join(root, "esbuild")),
-    effect: versionIn(join(root, "effect")),
+    workerd: installed("workerd"),
+    esbuild: installed("esbuild"),
+    effect: installed("effect"),
     node: process.versions.node,
-    ws: versionIn(join(root, "ws")),
-    partysocket: versionIn(join(root, "partysocket"))
+    ws: installed("ws"),
+    partysocket: installed("partysocket")
   }
   for (const name of ["partyserver", "agents", "crossws"]) {
     const folder = join(peers, "node_modules", name)
@@ -124,7 +125,6 @@ export const bundle = async (
 
 /** The files of a commit, in a folder that goes with the benchmark. They are given the packages of this tree. */
 const checkout = (commit: string): string => {
-  const root = join(import.meta.dirname, "..")
   const folder = Workerd.makeFolder()
   const git = (...parameters: ReadonlyArray<string>) =>
     execFileSync("git", parameters, { cwd: root, maxBuffer: 2 ** 30, stdio: ["ignore", "pipe", "inherit"] })
@@ -136,7 +136,7 @@ const checkout = (commit: string): string => {
 
 /** The seed example as another commit has it, and as it is here: bundled, and ready to be opened. */
 export const builds = async (commit: string): Promise<ReadonlyArray<Subject>> => {
-  const seeds = [["other", join(checkout(commit), example)], ["this", workers["example"]!]] as const
+  const seeds = [["other", join(checkout(commit), bundles.example.entry)], ["this", workers.example]] as const
   const wrapper = join(import.meta.dirname, "subjects/seed.js")
   for (const [name, seed] of seeds) await bundle(wrapper, `seed-${name}`, { seed })
   return seeds.map(([name]) => ({ name, title: name, module: `seed-${name}`, ndjson: false, ...ours }))

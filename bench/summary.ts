@@ -1,4 +1,5 @@
 /** What the samples say: medians, spreads, ratios to the floor, and the measures that Dormouse holds itself to. */
+import { bundles } from "../scripts/size.ts"
 import type { Figure, Sample } from "./figures.ts"
 import * as Hostile from "./hostile.ts"
 import { subjects } from "./servers.ts"
@@ -76,7 +77,8 @@ export const check = (summaries: ReadonlyArray<Summary>): ReadonlyArray<Check> =
     above === undefined || below === undefined ? undefined : above / below
   const checks: Array<Check> = []
   const atMost = (figure: string, line: string, value: number | undefined, limit: number, unit = "") => {
-    checks.push({ figure, line, limit: `at most ${limit}${unit}`, value, holds: value !== undefined && value <= limit })
+    const holds = value !== undefined && value <= limit
+    checks.push({ figure, line, limit: `at most ${number(limit)}${unit}`, value, holds })
   }
   const atLeast = (figure: string, line: string, value: number | undefined, limit: number) => {
     checks.push({ figure, line, limit: `at least ${limit}`, value, holds: value !== undefined && value >= limit })
@@ -186,12 +188,18 @@ export const check = (summaries: ReadonlyArray<Summary>): ReadonlyArray<Check> =
   atMost("against", "round trip to that of the other build", ratio("against", "1 sockets", "ms", "this"), 1.02)
   atMost("memory", "an idle connection to the floor's", ratio("memory", "", "KiB", "dormouse"), 1.05)
   for (
-    const [name, line, kibibytes, milliseconds] of [
-      ["example", "the example's Worker", 44.9, 15],
-      ["worker", "the deployed Worker", 64, 25]
+    const [name, line, milliseconds] of [
+      ["example", "the example's Worker", 15],
+      ["worker", "the deployed Worker", 25]
     ] as const
   ) {
-    atMost("size", `${line}, gzipped`, find("size", "", "KiB gzipped", name)?.median, kibibytes, " KiB")
+    atMost(
+      "size",
+      `${line}, gzipped`,
+      find("size", "", "KiB gzipped", name)?.median,
+      bundles[name].limit / 1024,
+      " KiB"
+    )
     atMost("size", `${line}, evaluated`, find("size", "", "evaluated, CPU ms", name)?.median, milliseconds, " ms")
   }
   return checks

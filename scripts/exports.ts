@@ -37,6 +37,7 @@ export const internal: ReadonlySet<string> = new Set([
   "RpcFrames",
   "Since",
   "Spans",
+  "SocketRules",
   "SqliteStorage",
   "Stub",
   "Tables",

@@ -6,7 +6,7 @@
  * what has left since the last ping that was answered is what a connection that breaks off leaves in doubt.
  */
 import * as Effect from "effect/Effect"
-import * as CloseCode from "../domain/CloseCode.ts"
+import type * as CloseCode from "../domain/CloseCode.ts"
 import * as Limits from "../domain/Limits.ts"
 import type * as Protocol from "../services/Protocol.ts"
 import * as RoomClientError from "./RoomClientError.ts"
@@ -64,22 +64,6 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
   // For an answer of the room, by their ids.
   const confirming = new Map<string, Waiting>()
 
-  const isOpen = () => socket?.readyState === Transport.OPEN
-
-  // Says whether it has left.
-  const put = (frame: Protocol.Frame): boolean => {
-    if (!isOpen()) return false
-    try {
-      socket!.send(frame)
-      return true
-    } catch {
-      // With a code that brings it back.
-      socket!.close(CloseCode.silent)
-      socket = undefined
-      return false
-    }
-  }
-
   // Whoever hears of it may speak at once, and that comes behind what is being done.
   const settle = ({ settle }: Waiting, outcome: Effect.Effect<void, unknown>) => {
     if (settle !== undefined) queueMicrotask(() => settle(outcome))
@@ -96,7 +80,12 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
     const leaving = turn
     turn = []
     turnBytes = 0
-    if (put(leaving.length === 1 ? leaving[0]!.frame : leaving.map(({ frame }) => frame).join("\n"))) {
+    if (
+      Transport.put(
+        socket,
+        leaving.length === 1 ? leaving[0]!.frame : leaving.map(({ frame }) => frame).join("\n")
+      )
+    ) {
       leaving.forEach(left)
       doubt()
     } else {
@@ -109,7 +98,7 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
   const doubt = () => {
     if (request === undefined) {
       if (doubtful.length > doubts) doubtful.splice(0, doubtful.length - doubts)
-    } else if (doubtful.length - (pings.at(-1) ?? 0) >= doubts && put(request)) {
+    } else if (doubtful.length - (pings.at(-1) ?? 0) >= doubts && Transport.put(socket, request)) {
       ping()
     }
   }
@@ -121,10 +110,10 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
   const transmit = (item: Waiting) => {
     const joined = joins && typeof item.frame === "string" ? bytesOf(item.frame) : undefined
     if (joined === undefined || turn.length === frameLines || turnBytes + joined > frameBytes) flush()
-    if (joined !== undefined && isOpen()) {
+    if (joined !== undefined && Transport.isOpen(socket)) {
       if (turn.push(item) === 1) queueMicrotask(flush)
       turnBytes += joined + 1
-    } else if (put(item.frame)) {
+    } else if (Transport.put(socket, item.frame)) {
       left(item)
       doubt()
     } else {
@@ -134,9 +123,8 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
   }
 
   const isFull = (frame: Protocol.Frame) => {
-    if (!isOpen()) return waiting.length >= bounds.messages || waitingBytes + bytesOf(frame) > bounds.bytes
-    const before = (socket!.bufferedAmount ?? 0) + turnBytes
-    return before > 0 && before + frame.length > bufferBytes
+    if (Transport.isOpen(socket)) return Transport.isFull(socket, frame, bufferBytes, turnBytes)
+    return waiting.length >= bounds.messages || waitingBytes + bytesOf(frame) > bounds.bytes
   }
 
   const refusal = ({ frame, id }: Item): RoomClientError.RoomClientError | undefined => {
@@ -160,7 +148,7 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
   return {
     /** Says a message, now. The effect ends when it has left, or with the room's answer where it has an id. */
     send: (item: Item): Effect.Effect<void, unknown> => {
-      if (item.id === undefined && isOpen()) {
+      if (item.id === undefined && Transport.isOpen(socket)) {
         const error = refusal(item)
         if (error !== undefined) return Effect.fail(error)
         transmit(item)

@@ -67,8 +67,6 @@ export const fullJitter: Schedule.Schedule<unknown> = /* @__PURE__ */ Schedule.m
   ({ duration }) => Effect.map(Random.next, (random) => random * Math.min(Duration.toMillis(duration), 30_000))
 )
 
-const broken = (reason: string): CloseCode.Close => ({ code: CloseCode.abnormal, reason, wasClean: false })
-
 /** A connection that comes back. */
 export interface Reconnection<R> {
   /**
@@ -85,12 +83,10 @@ export const make = Effect.fnUntraced(function*<R>(
   options: Options<R>,
   rider: Rider
 ): Effect.fn.Return<Reconnection<R>, never, Scope.Scope> {
-  const { answerWithin, pingEvery, reconnect, stableAfter } = {
-    answerWithin: Duration.toMillis(options.answerWithin ?? 10_000),
-    pingEvery: Duration.toMillis(options.pingEvery ?? 25_000),
-    stableAfter: Duration.toMillis(options.stableAfter ?? 5_000),
-    reconnect: options.reconnect ?? fullJitter
-  }
+  const answerWithin = Duration.toMillis(options.answerWithin ?? 10_000)
+  const pingEvery = Duration.toMillis(options.pingEvery ?? 25_000)
+  const stableAfter = Duration.toMillis(options.stableAfter ?? 5_000)
+  const reconnect = options.reconnect ?? fullJitter
   const clock = yield* Clock.Clock
   const transport = yield* Transport.Transport
   const wakeups = yield* Transport.Wakeups
@@ -158,7 +154,7 @@ export const make = Effect.fnUntraced(function*<R>(
 
     // Says whether the socket takes it.
     const ping = (request: string): boolean => {
-      if (socket.readyState !== Transport.OPEN) return true
+      if (!Transport.isOpen(socket)) return true
       try {
         socket.send(request)
         rider.pinged()
@@ -198,10 +194,7 @@ export const make = Effect.fnUntraced(function*<R>(
       return undefined
     })
     return { close, wasStable: openedAt !== undefined && clock.currentTimeMillisUnsafe() - openedAt >= stableAfter }
-  }).pipe(
-    // What is asked may fail in any way, also by an interruption of its own. Ours does not come here.
-    Effect.catchCause((cause) => Effect.succeed({ close: broken(String(Cause.squash(cause))), wasStable: false }))
-  )
+  }).pipe(Effect.catchCause((cause) => Effect.succeed({ close: broken(cause), wasStable: false })))
 
   const run = Effect.gen(function*() {
     let step = yield* Schedule.toStep(reconnect)
@@ -227,7 +220,7 @@ export const make = Effect.fnUntraced(function*<R>(
       yield* pause(delay)
       rider.status({ _tag: "Connecting" })
     }
-  })
+  }).pipe(Effect.catchCause((cause) => Effect.succeed(broken(cause))))
 
   return { run, wake: Effect.asVoid(Queue.offer(woken, undefined)) }
 })
@@ -236,6 +229,13 @@ const leaving: CloseCode.Close = { code: CloseCode.normal, reason: "", wasClean:
 
 // RFC 9110, 5.6.2: what a subprotocol may consist of.
 const subprotocol = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/
+
+// What an app gives may fail in any way, also by an interruption of its own. Ours does not come here.
+const broken = (cause: Cause.Cause<unknown>): CloseCode.Close => ({
+  code: CloseCode.abnormal,
+  reason: String(Cause.squash(cause)),
+  wasClean: false
+})
 
 const ignored = (): void => undefined
 

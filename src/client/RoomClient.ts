@@ -16,10 +16,8 @@
  * const live = RoomClient.layer(Chat, { url: "wss://example.com/rooms/lobby", query: { name: "Ada" } })
  * ```
  */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -191,12 +189,7 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, RX = never>(
     lost: outgoing.lose,
     status: status.tell
   })
-  yield* Effect.forkScoped(Effect.onExitPrimitive(run, (exit) => {
-    if (Exit.isSuccess(exit)) end(exit.value, false)
-    else if (Cause.hasInterruptsOnly(exit.cause)) end({ code: CloseCode.normal, reason: "" }, true)
-    else end({ code: CloseCode.abnormal, reason: String(Cause.squash(exit.cause)) }, false)
-    return undefined
-  }))
+  yield* Effect.forkScoped(Effect.map(run, (close) => end(close, false)))
 
   return {
     messages: messages.stream,

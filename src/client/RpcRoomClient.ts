@@ -23,9 +23,7 @@
  * const live = RpcRoomClient.layer({ url: "wss://example.com/counters/hall" })
  * ```
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
@@ -104,34 +102,17 @@ export const make = <R = never>(
     let socket: Transport.Socket | undefined
     let ended: RpcClientError | undefined
 
-    // Says whether it has left.
-    const put = (frame: string): boolean => {
-      if (socket?.readyState !== Transport.OPEN) return false
-      try {
-        socket.send(frame)
-        return true
-      } catch {
-        // A code with which the client comes back.
-        socket.close(CloseCode.silent, "A frame could not be sent.")
-        socket = undefined
-        return false
-      }
-    }
-
-    const write = (message: RpcMessage.FromClientEncoded) => put(encode(message))
+    const write = (message: RpcMessage.FromClientEncoded) => Transport.put(socket, encode(message))
 
     const transmit = (call: Call) => {
-      if (call.frame !== undefined && put(call.frame)) call.frame = undefined
+      if (call.frame !== undefined && Transport.put(socket, call.frame)) call.frame = undefined
     }
 
     const isFull = (frame: string) => {
-      if (socket?.readyState !== Transport.OPEN) {
-        let waiting = 0
-        for (const call of calls.values()) if (call.frame !== undefined) waiting++
-        return waiting >= waitingCalls
-      }
-      const before = socket.bufferedAmount ?? 0
-      return before > 0 && before + frame.length > bufferBytes
+      if (Transport.isOpen(socket)) return Transport.isFull(socket, frame, bufferBytes)
+      let waiting = 0
+      for (const call of calls.values()) if (call.frame !== undefined) waiting++
+      return waiting >= waitingCalls
     }
 
     const settle = (id: string | number, outcome: Effect.Effect<void, RpcClientError>) => {
@@ -233,13 +214,7 @@ export const make = <R = never>(
       },
       status: onStatus
     })
-    yield* Effect.forkScoped(Effect.onExitPrimitive(run, (exit) => {
-      if (Exit.isSuccess(exit)) end(exit.value)
-      else if (!Cause.hasInterruptsOnly(exit.cause)) {
-        end({ code: CloseCode.abnormal, reason: String(Cause.squash(exit.cause)) })
-      }
-      return undefined
-    }))
+    yield* Effect.forkScoped(Effect.map(run, end))
 
     const request = (client: number, message: RpcMessage.RequestEncoded) =>
       Effect.suspend((): Effect.Effect<void, RpcClientError> => {

@@ -5,6 +5,7 @@
  * Worker, and the events `online` and `visibilitychange` where there are any.
  */
 import * as Context from "effect/Context"
+import * as CloseCode from "../domain/CloseCode.ts"
 
 /** The events of a socket. */
 export interface Events {
@@ -79,12 +80,47 @@ const Platform = globalThis as unknown as Partial<Target> & {
   readonly location?: { readonly href: string }
 }
 
-/** The address in terms of WebSockets: a relative one is the page's, and `http` is `ws`. Throws where it is none. */
+/**
+ * The address in terms of WebSockets: a relative one is the page's, and `http` is `ws`. Throws where it is none.
+ *
+ * @internal
+ */
 export const toUrl = (url: string | URL): URL => {
   const absolute = new URL(url, Platform.location?.href)
   absolute.protocol = absolute.protocol.replace("http", "ws")
   return absolute
 }
 
-/** The state of a socket through which frames can leave. */
-export const OPEN = 1
+/**
+ * Whether frames can leave through a socket.
+ *
+ * @internal
+ */
+export const isOpen = (socket: Socket | undefined): socket is Socket => socket?.readyState === 1
+
+/**
+ * Sends a frame, if its socket is open. Says whether it has left.
+ *
+ * @internal
+ */
+export const put = (socket: Socket | undefined, frame: string | Uint8Array<ArrayBuffer>): boolean => {
+  if (!isOpen(socket)) return false
+  try {
+    socket.send(frame)
+    return true
+  } catch {
+    // A code with which the client comes back.
+    socket.close(CloseCode.silent)
+    return false
+  }
+}
+
+/**
+ * Whether a frame would wait behind others, and with them be more than so many bytes. `beside` is yet to be put.
+ *
+ * @internal
+ */
+export const isFull = (socket: Socket, { length }: { readonly length: number }, bytes: number, beside = 0): boolean => {
+  const before = (socket.bufferedAmount ?? 0) + beside
+  return before > 0 && before + length > bytes
+}

@@ -142,6 +142,9 @@ export interface Close {
   readonly wasClean: boolean
 }
 
+/** How a connection ends of which nothing is heard any more. */
+export const brokenOff: Close = { code: abnormal, reason: "", wasClean: false }
+
 /**
  * Whether `socket.close(code)` takes a code: an integer from 1000 to 4999, except 1004, 1005, 1006 and 1015. Those four
  * only describe what happened.

@@ -18,6 +18,7 @@ import type * as RoomName from "../domain/RoomName.ts"
 import * as Entries from "../services/Entries.ts"
 import type * as Room from "../services/Room.ts"
 import * as Rooms from "../services/Rooms.ts"
+import * as RoomsError from "../services/RoomsError.ts"
 import * as Bindings from "./Bindings.ts"
 import * as RequestClaims from "./RequestClaims.ts"
 import type * as RoomObject from "./RoomObject.ts"
@@ -75,13 +76,13 @@ const open = (namespace: Namespace, name: RoomName.RoomName): Rooms.Link => {
   // SAFETY: the objects of the namespace are those of a `RoomObject`; of any other the call fails.
   const stub = Stub.make(() => namespace.getByName(name) as Callable)
 
-  const attempt = <A>(use: (room: Callable) => Promise<A>): Effect.Effect<A, Rooms.RoomsError> =>
+  const attempt = <A>(use: (room: Callable) => Promise<A>): Effect.Effect<A, RoomsError.RoomsError> =>
     Effect.mapError(stub(use), ({ cause, isOverloaded }) =>
-      new Rooms.RoomsError({
-        reason: isOverloaded
-          ? new Rooms.Overloaded({ room: name, cause })
-          : new Rooms.Unreachable({ room: name, cause })
-      }))
+      RoomsError.make(
+        isOverloaded
+          ? new RoomsError.Overloaded({ room: name, cause })
+          : new RoomsError.Unreachable({ room: name, cause })
+      ))
 
   return {
     call: (method, payload, trace) => attempt((room) => room.call(method, payload, trace)),

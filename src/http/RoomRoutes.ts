@@ -31,6 +31,7 @@ import type * as Claims from "../domain/Claims.ts"
 import * as Problem from "../domain/Problem.ts"
 import type * as Room from "../services/Room.ts"
 import * as Rooms from "../services/Rooms.ts"
+import * as RoomsError from "../services/RoomsError.ts"
 
 /** What lets requests in. `Doors` does. */
 export interface Door {
@@ -80,7 +81,7 @@ export const layer = <R extends Room.Any, E = never, RIn = never, DE = never, DR
         const claims = { ...yield* authorize(request, name), ...verified }
         const response = yield* Effect.catch(
           rooms.get(name).fetch(door?.strip(asked) ?? asked, claims),
-          Rooms.toLoggedProblem
+          RoomsError.toLoggedProblem
         )
         if (Object.hasOwn(response, "status")) yield* HttpEffect.appendPreResponseHandler(signed(response))
         return HttpServerResponse.raw(response, { status: response.status })

@@ -25,6 +25,7 @@ import * as Audience from "../domain/Audience.ts"
 import * as Problem from "../domain/Problem.ts"
 import type * as Room from "../services/Room.ts"
 import * as Rooms from "../services/Rooms.ts"
+import * as RoomsError from "../services/RoomsError.ts"
 import type * as ApiToken from "./ApiToken.ts"
 import type * as RoomsApi from "./RoomsApi.ts"
 import * as RoomsEndpoints from "./RoomsEndpoints.ts"
@@ -183,7 +184,7 @@ const route = <Params, Query, Payload, Success>(
   },
   run: (
     asked: { readonly params: Params; readonly query: Query; readonly payload: Payload }
-  ) => Effect.Effect<Success, Rooms.RoomsError>
+  ) => Effect.Effect<Success, RoomsError.RoomsError>
 ) => {
   const { method, path, params = noParams, payload, query = noParams, scope, success } = endpoint
   const decodeParams = decoder("path", Schema.toCodecStringTree(params))
@@ -199,7 +200,7 @@ const route = <Params, Query, Payload, Success>(
       const params = yield* decodeParams(asked.params)
       const query = yield* decodeQuery(asked.query)
       const payload = yield* decodePayload(asked.payload)
-      const value = yield* Effect.catch(run({ params, query, payload }), Rooms.toLoggedProblem)
+      const value = yield* Effect.catch(run({ params, query, payload }), RoomsError.toLoggedProblem)
       return Response.json(encode(value), {
         headers: { "cache-control": "no-store", "x-content-type-options": "nosniff" }
       })

@@ -31,6 +31,7 @@ import { type Assembly, Inside } from "../services/Assembly.ts"
 import type * as Protocol from "../services/Protocol.ts"
 import type * as Room from "../services/Room.ts"
 import * as Rooms from "../services/Rooms.ts"
+import * as RoomsError from "../services/RoomsError.ts"
 import type * as Sockets from "../services/Sockets.ts"
 import * as Feed from "./Feed.ts"
 import * as Inspection from "./Inspection.ts"
@@ -47,13 +48,13 @@ export class Inspector extends Context.Service<Inspector, {
 export const inspect = <R extends Room.Any>(
   rooms: Rooms.Always<R>,
   name: string
-): Effect.Effect<Inspection.Inspection, Rooms.RoomsError> => rooms.ask(name, ":inspection", decode)
+): Effect.Effect<Inspection.Inspection, RoomsError.RoomsError> => rooms.ask(name, ":inspection", decode)
 
 /** The same, and from now on what passes there is sent to the `InspectorRoom` of that name, while somebody is there. */
 export const look = <R extends Room.Any>(
   rooms: Rooms.Always<R>,
   name: string
-): Effect.Effect<Inspection.Inspection, Rooms.RoomsError> => rooms.ask(name, ":look", decode)
+): Effect.Effect<Inspection.Inspection, RoomsError.RoomsError> => rooms.ask(name, ":look", decode)
 
 const decode = Schema.decodeUnknownResult(Inspection.Inspection)
 

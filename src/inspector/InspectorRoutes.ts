@@ -27,6 +27,7 @@ import * as Problem from "../domain/Problem.ts"
 import * as RoomName from "../domain/RoomName.ts"
 import type * as Room from "../services/Room.ts"
 import * as Rooms from "../services/Rooms.ts"
+import * as RoomsError from "../services/RoomsError.ts"
 import * as Inspector from "./Inspector.ts"
 import * as InspectorRoom from "./InspectorRoom.ts"
 
@@ -67,7 +68,7 @@ export const make = <R extends Room.Any, E = never, RIn = never>(
         case "GET":
         case "HEAD":
           return isUpgrade(request)
-            ? yield* Effect.catch(audience.get(name).fetch(handedOn), Rooms.toLoggedProblem)
+            ? yield* Effect.catch(audience.get(name).fetch(handedOn), RoomsError.toLoggedProblem)
             : toResponse(yield* Effect.catch(Inspector.inspect(rooms, name), refuse))
         case "POST":
           return toResponse(yield* Effect.catch(Inspector.look(rooms, name), refuse))
@@ -124,10 +125,10 @@ const decoded = (offered: string): string => {
   }
 }
 
-const refuse = (error: Rooms.RoomsError) =>
+const refuse = (error: RoomsError.RoomsError) =>
   error.reason._tag === "UnknownMethod"
     ? Problem.make(404, "This room has no inspector.")
-    : Rooms.toLoggedProblem(error)
+    : RoomsError.toLoggedProblem(error)
 
 const toResponse = (inspection: unknown) =>
   Response.json(inspection, { headers: { "cache-control": "no-store", "x-content-type-options": "nosniff" } })

@@ -30,12 +30,14 @@ import type { Duplex } from "node:stream"
 import { WebSocketServer } from "ws"
 import * as Claims from "../domain/Claims.ts"
 import * as Problem from "../domain/Problem.ts"
+import * as SocketRules from "../memory/SocketRules.ts"
 import * as Entries from "../services/Entries.ts"
 import type * as Handlers from "../services/Handlers.ts"
 import type * as Lifecycle from "../services/Lifecycle.ts"
 import type * as Room from "../services/Room.ts"
 import type * as RoomRuntime from "../services/RoomRuntime.ts"
 import * as Rooms from "../services/Rooms.ts"
+import * as RoomsError from "../services/RoomsError.ts"
 import * as ListenerRoom from "./ListenerRoom.ts"
 import * as NodeSocket from "./NodeSocket.ts"
 import * as NodeStorage from "./NodeStorage.ts"
@@ -279,10 +281,12 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
       Effect.raceFirst(
         Effect.andThen(
           Deferred.await(end),
-          Effect.fail(new Rooms.RoomsError({ reason: new Rooms.Unreachable({ room: name, cause: goingDown }) }))
+          Effect.fail(
+            RoomsError.make(new RoomsError.Unreachable({ room: name, cause: goingDown }))
+          )
         ),
         Effect.scoped(Effect.flatMap(RcMap.get(rooms, name), (room) => room.call(method, payload, trace))).pipe(
-          Effect.mapError((cause) => new Rooms.RoomsError({ reason: new Rooms.Unreachable({ room: name, cause }) }))
+          Effect.mapError((cause) => RoomsError.make(new RoomsError.Unreachable({ room: name, cause })))
         )
       ),
     fetch: (request, claims) => fetch(name, request, claims)
@@ -301,12 +305,10 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E, RIn>
   }
 })
 
-const CLOSED = 3
-
 // Waits until the connection has ended. When the server ends, the wait is bounded.
 const ended = (peer: NodeSocket.Peer): Effect.Effect<void> => {
   const end = Effect.callback<void>((resume) => {
-    if (peer.readyState === CLOSED) return resume(Effect.void)
+    if (peer.readyState === SocketRules.CLOSED) return resume(Effect.void)
     peer.once("close", () => resume(Effect.void))
   })
   return Effect.onInterrupt(end, () =>

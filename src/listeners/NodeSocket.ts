@@ -5,10 +5,10 @@
  * may have written to it by then. What the room sends or closes before the upgrade waits, and goes when the WebSocket
  * is there.
  */
-import { deserialize, serialize } from "node:v8"
+import { deserialize } from "node:v8"
 import { WebSocket } from "ws"
 import * as CloseCode from "../domain/CloseCode.ts"
-import * as Limits from "../domain/Limits.ts"
+import * as SocketRules from "../memory/SocketRules.ts"
 import * as Sockets from "../services/Sockets.ts"
 import type * as ListenerSockets from "./ListenerSockets.ts"
 
@@ -36,9 +36,6 @@ export class Peer extends WebSocket {
     super.close(code, reason)
   }
 }
-
-const CLOSING = 2
-const CLOSED = 3
 
 type Frame = string | Uint8Array<ArrayBuffer>
 
@@ -83,33 +80,26 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
   send(data: string | ArrayBuffer | ArrayBufferView<ArrayBuffer>): void {
     if (!this.#isAccepted) throw new TypeError("The socket must be accepted before messages can be sent.")
     if (this.#isClosedByUs) throw new TypeError("Can't call WebSocket send() after close().")
-    if (this.#readyState === CLOSED) return
-    const frame = typeof data === "string" ? data : copy(data)
+    if (this.#readyState === SocketRules.CLOSED) return
+    // `ws` does not copy bytes before it sends them.
+    const frame = SocketRules.toFrame(data)
     if (this.#peer !== undefined) return transmit(this.#peer, frame)
     this.#waiting.push((peer) => transmit(peer, frame))
     this.#waitingBytes += Buffer.byteLength(frame)
   }
 
   close(code?: number, reason = ""): void {
-    if (code !== undefined && !CloseCode.isSendable(code)) {
-      throw new RangeError(`Invalid WebSocket close code: ${code}.`)
-    }
-    if (!CloseCode.isReason(reason)) throw new SyntaxError("The close reason is longer than 123 bytes.")
-    if (code === undefined && reason !== "") throw new RangeError("A close reason needs a code.")
+    SocketRules.checkClose(code, reason)
     if (!this.#isAccepted) throw new TypeError("The socket must be accepted before it can be closed.")
-    if (this.#isClosedByUs || this.#readyState === CLOSED) return
+    if (this.#isClosedByUs || this.#readyState === SocketRules.CLOSED) return
     this.#isClosedByUs = true
-    this.#readyState = this.#readyState === CLOSING ? CLOSED : CLOSING
+    this.#readyState = this.#readyState === SocketRules.CLOSING ? SocketRules.CLOSED : SocketRules.CLOSING
     if (this.#peer === undefined) this.#waiting.push((peer) => peer.finish(code, reason))
     else this.#peer.finish(code, reason)
   }
 
   serializeAttachment(value: unknown): void {
-    const bytes = serialize(value)
-    if (bytes.length > Limits.attachmentBytes) {
-      throw new Error(`An attachment cannot be larger than ${Limits.attachmentBytes} bytes: it has ${bytes.length}.`)
-    }
-    this.#attachment = bytes
+    this.#attachment = SocketRules.toAttachment(value)
   }
 
   deserializeAttachment(): unknown {
@@ -121,7 +111,7 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
     const waiting = this.#waiting
     this.#waiting = []
     this.#waitingBytes = 0
-    if (peer === undefined) return this.#close(brokenOff)
+    if (peer === undefined) return this.#close(CloseCode.brokenOff)
     this.#peer = peer
     peer.binaryType = "arraybuffer"
     peer.on("message", (data: Buffer | ArrayBuffer, isBinary: boolean) => {
@@ -131,19 +121,19 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
     })
     peer.on("conclude", (code: number, reason: string) => this.#close({ code, reason, wasClean: true }))
     peer.on("error", ({ message }) => this.#fail(peer.refused, message))
-    peer.on("close", () => this.#close(brokenOff))
+    peer.on("close", () => this.#close(CloseCode.brokenOff))
     for (const task of waiting) task(peer)
   }
 
   #close(close: CloseCode.Close): void {
-    if (this.#readyState === CLOSED) return
-    this.#readyState = close.wasClean && !this.#isClosedByUs ? CLOSING : CLOSED
+    if (this.#readyState === SocketRules.CLOSED) return
+    this.#readyState = close.wasClean && !this.#isClosedByUs ? SocketRules.CLOSING : SocketRules.CLOSED
     for (const listener of this.#listeners.close) listener(close)
   }
 
   // The texts of workerd.
   #fail(code: number | undefined, description: string): void {
-    this.#readyState = CLOSED
+    this.#readyState = SocketRules.CLOSED
     const error = new Error(
       code === undefined
         ? description
@@ -153,15 +143,7 @@ export class NodeSocket implements ListenerSockets.ListenerSocket {
   }
 }
 
-const brokenOff: CloseCode.Close = { code: CloseCode.abnormal, reason: "", wasClean: false }
-
 // A frame to a client that is gone is dropped. `ws` would count it as bytes that wait.
 const transmit = (peer: Peer, frame: Frame): void => {
   if (peer.readyState === Sockets.OPEN) peer.send(frame)
 }
-
-// `ws` does not copy bytes before it sends them, and the room may change them before they have left.
-const copy = (data: ArrayBuffer | ArrayBufferView<ArrayBuffer>): Uint8Array<ArrayBuffer> =>
-  data instanceof ArrayBuffer
-    ? new Uint8Array(data.slice())
-    : new Uint8Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength))

@@ -8,7 +8,9 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as CloseCode from "../domain/CloseCode.ts"
 import type * as Problem from "../domain/Problem.ts"
+import * as Sockets from "../services/Sockets.ts"
 import type * as MemoryRuntime from "./MemoryRuntime.ts"
+import * as SocketRules from "./SocketRules.ts"
 
 /** The events of a socket. */
 export interface Events {
@@ -32,16 +34,11 @@ export interface Network {
   readonly sockets: Effect.Effect<ReadonlyArray<MemoryWebSocket>>
 }
 
-const CONNECTING = 0
-const OPEN = 1
-const CLOSING = 2
-const CLOSED = 3
-
 /** The client's end of a connection, as a standard WebSocket. */
 export class MemoryWebSocket {
   binaryType = "blob"
   protocol = ""
-  readyState = CONNECTING
+  readyState = SocketRules.CONNECTING
   readonly url: string
   readonly #listeners = new Map<string, Set<(event: any) => void>>()
   readonly #network: Ways
@@ -70,8 +67,10 @@ export class MemoryWebSocket {
   }
 
   readonly send = (data: string | Uint8Array<ArrayBuffer>): void => {
-    if (this.readyState === CONNECTING) throw new DOMException("The socket is not open yet", "InvalidStateError")
-    if (this.readyState !== OPEN) return
+    if (this.readyState === SocketRules.CONNECTING) {
+      throw new DOMException("The socket is not open yet", "InvalidStateError")
+    }
+    if (this.readyState !== Sockets.OPEN) return
     const frame = typeof data === "string" ? data : data.slice().buffer
     queueMicrotask(() => {
       if (!this.#isSilent) this.#network.run(this.#client!.send(frame))
@@ -82,21 +81,21 @@ export class MemoryWebSocket {
     if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999)) {
       throw new DOMException(`No client closes with ${code}`, "InvalidAccessError")
     }
-    if (this.readyState === CONNECTING) {
-      queueMicrotask(() => this.end({ code: CloseCode.abnormal, reason: "", wasClean: false }))
-    } else if (this.readyState === OPEN) {
+    if (this.readyState === SocketRules.CONNECTING) {
+      queueMicrotask(() => this.end(CloseCode.brokenOff))
+    } else if (this.readyState === Sockets.OPEN) {
       queueMicrotask(() => {
         if (!this.#isSilent) this.#network.run(this.#client!.close(code, reason))
       })
     }
-    if (this.readyState < CLOSING) this.readyState = CLOSING
+    if (this.readyState < SocketRules.CLOSING) this.readyState = SocketRules.CLOSING
   }
 
   /** @internal */
   readonly open = (client: MemoryRuntime.Client, subprotocol: string | undefined): void => {
-    if (this.readyState !== CONNECTING) return this.#network.run(client.drop)
+    if (this.readyState !== SocketRules.CONNECTING) return this.#network.run(client.drop)
     this.#client = client
-    this.readyState = OPEN
+    this.readyState = Sockets.OPEN
     this.protocol = subprotocol ?? ""
     this.#tell("open", {})
     const message = (data: unknown) => this.#tell("message", { data: data instanceof Uint8Array ? data.buffer : data })
@@ -111,8 +110,8 @@ export class MemoryWebSocket {
 
   /** @internal */
   readonly end = (close: CloseCode.Close): void => {
-    if (this.readyState === CLOSED || this.#isSilent) return
-    this.readyState = CLOSED
+    if (this.readyState === SocketRules.CLOSED || this.#isSilent) return
+    this.readyState = SocketRules.CLOSED
     this.#network.forget(this)
     if (!close.wasClean) this.#tell("error", {})
     this.#tell("close", close)
@@ -127,7 +126,7 @@ export class MemoryWebSocket {
   /** @internal */
   readonly cut = (): Effect.Effect<void> => {
     this.#isSilent = false
-    return this.#client?.drop ?? Effect.sync(() => this.end({ code: CloseCode.abnormal, reason: "", wasClean: false }))
+    return this.#client?.drop ?? Effect.sync(() => this.end(CloseCode.brokenOff))
   }
 
   #tell<K extends keyof Events>(event: K, value: Events[K]) {
@@ -161,7 +160,7 @@ export const make = (
     transport: (url, protocols) => {
       const socket = new MemoryWebSocket(url, ways)
       sockets.add(socket)
-      const fails = () => socket.end({ code: CloseCode.abnormal, reason: "", wasClean: false })
+      const fails = () => socket.end(CloseCode.brokenOff)
       queueMicrotask(() => {
         if (isOffline) return fails()
         const headers: Record<string, string> = protocols.length === 0

@@ -10,7 +10,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { deserialize, serialize } from "node:v8"
+import { deserialize } from "node:v8"
 import * as CloseCode from "../domain/CloseCode.ts"
 import * as Limits from "../domain/Limits.ts"
 import * as Alarm from "../services/Alarm.ts"
@@ -18,6 +18,7 @@ import * as ClockAlarm from "../services/ClockAlarm.ts"
 import type * as Protocol from "../services/Protocol.ts"
 import * as Sockets from "../services/Sockets.ts"
 import * as Storage from "../services/Storage.ts"
+import * as SocketRules from "./SocketRules.ts"
 import * as SqliteStorage from "./SqliteStorage.ts"
 
 /** The events of an object, as the runtime delivers them. */
@@ -110,9 +111,6 @@ const finish = (link: Link, close: CloseCode.Close) => {
   link.listener?.closed(close)
 }
 
-const CLOSING = 2
-const CLOSED = 3
-
 class MemorySocket implements Sockets.Socket {
   readonly #link: Link
   readonly #answer: (link: Link, close: CloseCode.Close) => void
@@ -135,44 +133,31 @@ class MemorySocket implements Sockets.Socket {
     if (link.tags === undefined) throw new TypeError("The socket must be accepted before messages can be sent.")
     if (link.serverClosed) throw new TypeError("Can't call WebSocket send() after close().")
     if (link.clientGone) return
-    if (link.waiting === undefined) arrive(link, typeof data === "string" ? data : copy(data))
+    if (link.waiting === undefined) arrive(link, SocketRules.toFrame(data))
     else link.waiting += typeof data === "string" ? Limits.utf8Bytes(data) : data.byteLength
   }
 
   close(code?: number, reason = "") {
     const link = this.#link
-    if (code !== undefined && !CloseCode.isSendable(code)) {
-      throw new RangeError(`Invalid WebSocket close code: ${code}.`)
-    }
-    if (!CloseCode.isReason(reason)) throw new SyntaxError("The close reason is longer than 123 bytes.")
-    if (code === undefined && reason !== "") throw new RangeError("A close reason needs a code.")
+    SocketRules.checkClose(code, reason)
     if (link.tags === undefined) throw new TypeError("The socket must be accepted before it can be closed.")
     if (link.serverClosed || link.clientGone) return
     link.serverClosed = true
     const close = { code: code ?? CloseCode.noStatus, reason, wasClean: true }
-    const answersClient = link.readyState === CLOSING
-    link.readyState = answersClient ? CLOSED : CLOSING
+    const answersClient = link.readyState === SocketRules.CLOSING
+    link.readyState = answersClient ? SocketRules.CLOSED : SocketRules.CLOSING
     if (answersClient) finish(link, close)
     else if (!link.isMute) this.#answer(link, close)
   }
 
   serializeAttachment(value: unknown) {
-    const bytes = serialize(value)
-    if (bytes.length > Limits.attachmentBytes) {
-      throw new Error(`An attachment cannot be larger than ${Limits.attachmentBytes} bytes: it has ${bytes.length}.`)
-    }
-    this.#link.attachment = bytes
+    this.#link.attachment = SocketRules.toAttachment(value)
   }
 
   deserializeAttachment(): unknown {
     return this.#link.attachment === undefined ? null : deserialize(this.#link.attachment)
   }
 }
-
-const copy = (data: ArrayBuffer | ArrayBufferView<ArrayBuffer>): Uint8Array<ArrayBuffer> =>
-  data instanceof ArrayBuffer
-    ? new Uint8Array(data.slice())
-    : new Uint8Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength))
 
 const make = Effect.gen(function*() {
   // Those of the life that the object is in.
@@ -193,7 +178,7 @@ const make = Effect.gen(function*() {
   const clientAnswers = (link: Link, close: CloseCode.Close) => {
     finish(link, close)
     pending.push(handled((events) => {
-      link.readyState = CLOSED
+      link.readyState = SocketRules.CLOSED
       return Effect.ensuring(events.close(link.view, close), Effect.sync(() => links.delete(link)))
     }))
   }
@@ -214,8 +199,8 @@ const make = Effect.gen(function*() {
     Effect.suspend(() => {
       if (link.clientGone || link.closed !== undefined) return Effect.void
       link.clientGone = true
-      finish(link, { code: CloseCode.abnormal, reason: "", wasClean: false })
-      if (link.readyState === Sockets.OPEN) link.readyState = CLOSING
+      finish(link, CloseCode.brokenOff)
+      if (link.readyState === Sockets.OPEN) link.readyState = SocketRules.CLOSING
       return handled((events) => Effect.ensuring(event(events), Effect.sync(() => links.delete(link))))
     })
 
@@ -243,9 +228,9 @@ const make = Effect.gen(function*() {
         const close = { code: code ?? CloseCode.noStatus, reason, wasClean: true }
         if (link.serverClosed) {
           finish(link, close)
-          link.readyState = CLOSED
+          link.readyState = SocketRules.CLOSED
         } else {
-          link.readyState = CLOSING
+          link.readyState = SocketRules.CLOSING
         }
         return handled((events) =>
           Effect.ensuring(events.close(link.view, close), Effect.sync(() => links.delete(link)))
@@ -275,8 +260,8 @@ const make = Effect.gen(function*() {
 
   const breakOff = (link: Link) => {
     link.clientGone = true
-    finish(link, { code: CloseCode.abnormal, reason: "", wasClean: false })
-    link.readyState = CLOSED
+    finish(link, CloseCode.brokenOff)
+    link.readyState = SocketRules.CLOSED
   }
 
   // As workerd does: in the second sleep it forgets that we closed a socket, while the peer has not answered.

@@ -44,20 +44,15 @@ import * as RpcServer from "effect/rpc/RpcServer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type * as Audience from "../domain/Audience.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as ConnectionId from "../domain/ConnectionId.ts"
 import * as Limits from "../domain/Limits.ts"
 import * as RoomError from "../domain/RoomError.ts"
-import type * as StorageError from "../domain/StorageError.ts"
 import type { Inside } from "../services/Assembly.ts"
 import * as Broadcaster from "../services/Broadcaster.ts"
 import type * as Calls from "../services/Calls.ts"
 import * as ConnectionRegistry from "../services/ConnectionRegistry.ts"
-import type * as Deadlines from "../services/Deadlines.ts"
-import type * as Drain from "../services/Drain.ts"
 import type * as Handlers from "../services/Handlers.ts"
-import type * as Lifecycle from "../services/Lifecycle.ts"
 import type * as Outbox from "../services/Outbox.ts"
 import * as Plain from "../services/Plain.ts"
 import * as Room from "../services/Room.ts"
@@ -153,9 +148,9 @@ export interface PushOptions extends PushedStreams.PushOptions {}
  * What a program can do in its room. Nothing here depends on what is in memory: it works the same when the object has
  * slept in between.
  */
-export interface Service<in out Rpcs extends Rpc.Any, in out State, in out Payloads = {}> {
-  /** The room's own name, the one in its URL. */
-  readonly name: string
+export interface Service<in out Rpcs extends Rpc.Any, in out State, in out Payloads = {}>
+  extends Room.Connections<State, Payloads>
+{
   /** Who calls, for a handler or a middleware. */
   readonly caller: (request: Pick<Request, "client">) => Effect.Effect<ConnectionRegistry.Connection<State>>
   /**
@@ -181,31 +176,19 @@ export interface Service<in out Rpcs extends Rpc.Any, in out State, in out Paylo
     tag: StreamTag<Rpcs>,
     options?: PushOptions
   ) => Effect.Effect<Outbox.Delivery>
-  /**
-   * The connections that are open, the oldest first, with their states: the first 1,000, unless the options say
-   * otherwise.
-   */
-  readonly connections: (
-    options?: ConnectionRegistry.ListOptions
-  ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, RoomError.RoomError>
-  /** How many connections are open. */
-  readonly count: (audience?: Audience.Audience) => Effect.Effect<number>
-  /** What is kept for a connection. */
-  readonly state: (id: ConnectionId.ConnectionId) => Effect.Effect<State, RoomError.RoomError>
-  /** Replaces what is kept for a connection. It survives hibernation. If it does not fit, the old state stays. */
-  readonly setState: (id: ConnectionId.ConnectionId, state: State) => Effect.Effect<void, RoomError.RoomError>
-  /** Closes a connection: with 1000, unless another code is given, and a reason of at most 123 UTF-8 bytes. */
-  readonly close: (
-    id: ConnectionId.ConnectionId,
-    options?: Lifecycle.CloseOptions
-  ) => Effect.Effect<void, RoomError.RoomError>
-  /** The deadlines that the room declares, by their names. */
-  readonly deadlines: Deadlines.Of<Payloads>
-  /**
-   * Closes everybody in waves with 4001, so that they do not come back all at once. Succeeds with how many will be
-   * closed; who enters meanwhile stays. The room's layer needs that of `Deadlines`.
-   */
-  readonly drain: (options: Drain.Options) => Effect.Effect<number, StorageError.StorageError, Deadlines.Deadlines>
+}
+
+/**
+ * What a definition may say, as that of any room. A connection's state and its streams have 16,384 bytes together. With a
+ * journal, a row is also written when a pushed stream opens or ends.
+ */
+export interface Options<State, Methods extends Calls.Method, D extends Room.DeadlineSchemas, L, J, K>
+  extends Omit<Room.Options<State, Methods, D, L, J, K>, "autoResponse" | "order" | "wire">
+{
+  /** Calls of one connection that may be in flight: 128, unless given. One more dies at once. */
+  readonly calls?: number | undefined
+  /** Pushed streams that one connection may have open: 256, unless given, or as many as fit in its attachment. */
+  readonly streams?: number | undefined
 }
 
 /** Defines a room that answers the calls of a group. */
@@ -221,33 +204,14 @@ export const make = <
 >(
   name: Name,
   group: RpcGroup.RpcGroup<Rpcs>,
-  { calls: mostCalls = 128, limits, methods, state, streams: mostStreams = 256, ...options }: {
-    /** What is kept for a connection while the object sleeps, beside its streams; nothing, unless given. */
-    readonly state?: Schema.Codec<State, unknown> | undefined
-    /** Methods that may be called from outside, by other Workers: see `Rooms`. */
-    readonly methods?: (ReadonlyArray<Methods> & Calls.Free<Methods>) | undefined
-    /** What the room's deadlines carry, by their names. The room's layer then needs that of `Deadlines`. */
-    readonly deadlines?: D
-    /** When the room ends by itself: never, unless given. The room's layer then needs that of `Lifetime`. */
-    readonly lifetime?: L
-    /**
-     * Whether it is written down who is connected, so that the `close` handler also runs for those that a crash or a
-     * deploy has taken: it is not, unless given. The room's layer then needs that of `Journal`. A row is written also
-     * when a pushed stream opens or ends.
-     */
-    readonly journal?: J
-    /**
-     * Whether the room stands in a directory while somebody is there, so that `Rooms` can list it: it does not, unless
-     * given. The room's layer then needs that of a `Directory`.
-     */
-    readonly directory?: K
-    /** What one client may do, where it differs from what every room allows. Its state and streams have 16,384 bytes. */
-    readonly limits?: Partial<Limits.ClientLimits>
-    /** Calls of one connection that may be in flight: 128, unless given. One more dies at once. */
-    readonly calls?: number | undefined
-    /** Pushed streams that one connection may have open: 256, unless given, or as many as fit in its attachment. */
-    readonly streams?: number | undefined
-  } = {}
+  { calls: mostCalls = 128, limits, state, streams: mostStreams = 256, ...options }: Options<
+    State,
+    Methods,
+    D,
+    L,
+    J,
+    K
+  > = {}
 ): RpcRoom<Name, Rpcs, State, Methods, Room.PayloadsOf<D>, Room.Needs<D, L, J, K>> => {
   type Payloads = Room.PayloadsOf<D>
   type Needs = Room.Needs<D, L, J, K>
@@ -263,8 +227,7 @@ export const make = <
     order: "none",
     wire: RpcCalls.wire,
     // The streams of a connection stand beside its state.
-    limits: { stateBytes: Limits.attachmentBytes, ...limits },
-    ...(methods === undefined ? {} : { methods })
+    limits: { stateBytes: Limits.attachmentBytes, ...limits }
   })
   // SAFETY: the middleware is the server's own, and is provided where it is made.
   const served = group.middleware(RpcCalls.Handling) as RpcGroup.Any as RpcGroup.RpcGroup<Rpcs>

@@ -16,7 +16,7 @@ import type * as ConnectionRegistry from "./ConnectionRegistry.ts"
 import * as RoomHandlers from "./Handlers.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Room from "./Room.ts"
-import type * as Rooms from "./Rooms.ts"
+import type * as RoomsError from "./RoomsError.ts"
 import * as Spans from "./Spans.ts"
 
 /** A method that a room declares: its tag and its schemas. What `Rpc.make` of `effect/rpc` makes is one. */
@@ -52,7 +52,7 @@ export type Reply =
   /** The method's own error, encoded by its schema. */
   | { readonly _tag: "Failure"; readonly error: unknown }
   /** The call was not answered. `Rooms` has the schema of the reason. */
-  | { readonly _tag: "Refused"; readonly reason: Rooms.RefusalEncoded }
+  | { readonly _tag: "Refused"; readonly reason: RoomsError.RefusalEncoded }
 
 /** A message as a call carries it, encoded by the room's schemas; `bytes` if it is one of its binary frames. */
 export type Carried = { readonly message: unknown } | { readonly bytes: unknown }
@@ -215,7 +215,7 @@ const makeAnswer = (
 }
 
 // The fields of a reason are JSON as they are. What the runtime said stays inside: the caller learns the reason.
-const refused = (reason: Rooms.RefusalEncoded): Reply => ({
+const refused = (reason: RoomsError.RefusalEncoded): Reply => ({
   _tag: "Refused",
   reason: "cause" in reason ? { ...reason, cause: null } : { ...reason }
 })

@@ -145,15 +145,13 @@ const make = Effect.gen(function*() {
     }
   }
 
-  const lost: CloseCode.Close = { code: CloseCode.abnormal, reason: "", wasClean: false }
-
   const close = Effect.fnUntraced(function*(stored: Stored) {
     const { handlers, tracer } = assembly
     if (handlers === undefined) return
     const { connection: id } = stored
     assembly.leaving.add(id)
     yield* tell(assembly, ({ left }) => left?.(id))
-    const closing = Effect.suspend(() => handlers.close(connectionOf(stored), lost))
+    const closing = Effect.suspend(() => handlers.close(connectionOf(stored), CloseCode.brokenOff))
     const attributes = { room: assembly.name, connection: id }
     const handling = (tracer === undefined ? closing : Spans.within(tracer, "Room.close", { attributes }, closing))
       .pipe(

@@ -53,8 +53,27 @@ export interface Identifier<in out Name extends string> {
 /** The key of a definition's types. */
 export const Types: unique symbol = Symbol.for("effect-dormouse/Room")
 
+/** What a definition says, whatever its types are. */
+export interface Definition {
+  readonly format: Format
+  readonly receive: Schema.Codec<any, unknown>
+  readonly send: Schema.Codec<any, unknown>
+  readonly bytes: { readonly receive: Schema.Codec<any, any>; readonly send: Schema.Codec<any, any> } | undefined
+  readonly error: Schema.Codec<any, unknown> | undefined
+  readonly state: StateCodec.StateCodec
+  readonly methods: ReadonlyArray<Calls.Method>
+  readonly autoResponse: readonly [request: string, response: string] | undefined
+  readonly order: Lifecycle.Order
+  readonly deadlines: DeadlineSchemas
+  readonly lifetime: Lifetime | undefined
+  readonly directory: boolean
+  readonly limits: Partial<Limits.ClientLimits>
+  /** @internal */
+  readonly wire?: Wire | undefined
+}
+
 /** Any room. Functions over rooms take `R extends Room.Any`, and {@link Send} and the others give the types of `R`. */
-export interface Any extends Context.Key<any, any> {
+export interface Any extends Context.Key<any, any>, Definition {
   readonly [Types]: {
     readonly name: string
     readonly receive: unknown
@@ -65,21 +84,6 @@ export interface Any extends Context.Key<any, any> {
     readonly deadlines: unknown
     readonly needs: unknown
   }
-  readonly format: Format
-  readonly receive: Schema.Codec<any, unknown>
-  readonly send: Schema.Codec<any, unknown>
-  readonly bytes: { readonly receive: Schema.Codec<any, any>; readonly send: Schema.Codec<any, any> } | undefined
-  readonly error: Schema.Codec<any, unknown> | undefined
-  readonly state: StateCodec.StateCodec
-  readonly methods: ReadonlyArray<Calls.Method>
-  readonly autoResponse: readonly [request: string, response: string] | undefined
-  readonly order: Lifecycle.Order
-  readonly deadlines: Readonly<Record<string, Schema.Codec<any, any>>>
-  readonly lifetime: Lifetime | undefined
-  readonly directory: boolean
-  readonly limits: Partial<Limits.ClientLimits>
-  /** @internal */
-  readonly wire?: Wire | undefined
 }
 
 /**
@@ -142,7 +146,7 @@ export interface Room<
   in out Payloads = {},
   out Needs = never,
   out Refusal = never
-> extends Context.Service<Identifier<Name>, Service<Send, State, Payloads>> {
+> extends Context.Service<Identifier<Name>, Service<Send, State, Payloads>>, Definition {
   readonly [Types]: {
     readonly name: Name
     readonly receive: Receive
@@ -153,21 +157,6 @@ export interface Room<
     readonly deadlines: Payloads
     readonly needs: Needs
   }
-  readonly format: Format
-  readonly receive: Schema.Codec<any, unknown>
-  readonly send: Schema.Codec<any, unknown>
-  readonly bytes: { readonly receive: Schema.Codec<any, any>; readonly send: Schema.Codec<any, any> } | undefined
-  readonly error: Schema.Codec<any, unknown> | undefined
-  readonly state: StateCodec.StateCodec
-  readonly methods: ReadonlyArray<Calls.Method>
-  readonly autoResponse: readonly [request: string, response: string] | undefined
-  readonly order: Lifecycle.Order
-  readonly deadlines: DeadlineSchemas
-  readonly lifetime: Lifetime | undefined
-  readonly directory: boolean
-  readonly limits: Partial<Limits.ClientLimits>
-  /** @internal */
-  readonly wire?: Wire | undefined
   /**
    * Gives the room its handlers, as a plain object or as an effect that makes one. The effect runs once, when the layer
    * is built. The type of the layer names the services that the effect needs, those that the handlers need, and what the
@@ -178,23 +167,10 @@ export interface Room<
   ) => Layer.Layer<never, E, Exclude<R, Scope.Scope> | HandlerServices<H> | Handlers.Installation<Name> | Needs>
 }
 
-/**
- * What a program can do to the connections of its room. Nothing here depends on what is in memory: it works the same
- * when the object has slept in between.
- */
-export interface Service<in Send, in out State, in out Payloads = {}> {
+/** What a program can do to the connections of its room, whatever is said to them. */
+export interface Connections<in out State, in out Payloads = {}> {
   /** The room's own name, the one in its URL. */
   readonly name: string
-  /** Sends a message to one connection. */
-  readonly send: (id: ConnectionId.ConnectionId, message: Send) => Effect.Effect<void, RoomError.RoomError>
-  /**
-   * Sends a message to everybody, or to an audience. It is encoded once, and a socket that fails does not stop the
-   * rest.
-   */
-  readonly broadcast: (
-    message: Send,
-    options?: Broadcaster.BroadcastOptions
-  ) => Effect.Effect<Outbox.Delivery, RoomError.RoomError>
   /**
    * The connections that are open, the oldest first, with their states: the first 1,000, unless the options say
    * otherwise. The next page begins after the last one of this page.
@@ -220,6 +196,23 @@ export interface Service<in Send, in out State, in out Payloads = {}> {
    * closed; who enters meanwhile stays. The room's layer needs that of `Deadlines`.
    */
   readonly drain: (options: Drain.Options) => Effect.Effect<number, StorageError.StorageError, Deadlines.Deadlines>
+}
+
+/**
+ * What a program can do in its room. Nothing here depends on what is in memory: it works the same when the object has
+ * slept in between.
+ */
+export interface Service<in Send, in out State, in out Payloads = {}> extends Connections<State, Payloads> {
+  /** Sends a message to one connection. */
+  readonly send: (id: ConnectionId.ConnectionId, message: Send) => Effect.Effect<void, RoomError.RoomError>
+  /**
+   * Sends a message to everybody, or to an audience. It is encoded once, and a socket that fails does not stop the
+   * rest.
+   */
+  readonly broadcast: (
+    message: Send,
+    options?: Broadcaster.BroadcastOptions
+  ) => Effect.Effect<Outbox.Delivery, RoomError.RoomError>
 }
 
 /**
@@ -301,11 +294,12 @@ export type Needs<D extends DeadlineSchemas, L, J, K> =
   | ([J] extends [true] ? Journal.Journal : never)
   | ([K] extends [true] ? Directory.Directory : never)
 
-interface Options<State, Methods extends Calls.Method, D extends DeadlineSchemas, L, J, K> {
+/** What a definition may say beside its messages. */
+export interface Options<State, Methods extends Calls.Method, D extends DeadlineSchemas, L, J, K> {
   /** What is kept for a connection while the object sleeps; nothing, unless given. */
-  readonly state?: Schema.Codec<State, unknown>
+  readonly state?: Schema.Codec<State, unknown> | undefined
   /** Methods that may be called from outside, beside those that every room answers: see `Rooms`. */
-  readonly methods?: ReadonlyArray<Methods> & Calls.Free<Methods>
+  readonly methods?: (ReadonlyArray<Methods> & Calls.Free<Methods>) | undefined
   /**
    * A text, and the text with which the runtime answers it, without waking the object. At most 2,048 UTF-8 bytes each.
    * In a JSON room they are `ping` and `pong`, unless given.
@@ -340,7 +334,11 @@ interface Messages<Receive, Send, Frame> {
   readonly send: Schema.Codec<Send, Frame>
 }
 
-type Bytes = Uint8Array<ArrayBufferLike>
+/** The frames of a room that does not speak JSON. */
+interface Frames {
+  readonly text: string
+  readonly binary: Uint8Array<ArrayBufferLike>
+}
 
 /** Defines a room. */
 export const make: {
@@ -363,16 +361,17 @@ export const make: {
     options: Options<State, Methods, D, L, J, K> & Messages<Receive, Send, unknown> & {
       readonly format?: "json"
       /** The messages that are binary frames. A message that fits `send` here is sent as one. */
-      readonly bytes?: Messages<ReceiveBytes, SendBytes, Bytes>
+      readonly bytes?: Messages<ReceiveBytes, SendBytes, Frames["binary"]>
       /** The errors with which a handler may refuse a message. The sender is told, and nothing is logged. */
       readonly error?: Schema.Codec<Refusal, unknown>
     }
   ): Room<Name, Receive | ReceiveBytes, Send | SendBytes, State, Methods, PayloadsOf<D>, Needs<D, L, J, K>, Refusal>
-  /** A room that speaks plain text. */
+  /** A room that speaks plain text, or bytes. */
   <
     const Name extends string,
     Receive,
     Send,
+    F extends keyof Frames,
     State = undefined,
     Methods extends Calls.Method = never,
     D extends DeadlineSchemas = {},
@@ -381,22 +380,7 @@ export const make: {
     K extends boolean = false
   >(
     name: Name,
-    options: Options<State, Methods, D, L, J, K> & Messages<Receive, Send, string> & { readonly format: "text" }
-  ): Room<Name, Receive, Send, State, Methods, PayloadsOf<D>, Needs<D, L, J, K>>
-  /** A room that speaks bytes. */
-  <
-    const Name extends string,
-    Receive,
-    Send,
-    State = undefined,
-    Methods extends Calls.Method = never,
-    D extends DeadlineSchemas = {},
-    L extends Lifetime | undefined = undefined,
-    J extends boolean = false,
-    K extends boolean = false
-  >(
-    name: Name,
-    options: Options<State, Methods, D, L, J, K> & Messages<Receive, Send, Bytes> & { readonly format: "binary" }
+    options: Options<State, Methods, D, L, J, K> & Messages<Receive, Send, Frames[F]> & { readonly format: F }
   ): Room<Name, Receive, Send, State, Methods, PayloadsOf<D>, Needs<D, L, J, K>>
 } = <const Name extends string, Receive, Send, State, Methods extends Calls.Method, D extends DeadlineSchemas, L, J, K>(
   name: Name,
@@ -423,7 +407,7 @@ export const make: {
     state,
     wire
   } = options
-  const definition: Omit<Any, keyof Context.Key<any, any> | typeof Types> = {
+  const definition: Definition = {
     format,
     receive,
     send,

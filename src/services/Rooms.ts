@@ -14,7 +14,6 @@
  * })
  * ```
  */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,8 +23,6 @@ import type * as Audience from "../domain/Audience.ts"
 import * as Claims from "../domain/Claims.ts"
 import * as CloseCode from "../domain/CloseCode.ts"
 import * as ConnectionId from "../domain/ConnectionId.ts"
-import * as DirectoryUnavailable from "../domain/DirectoryUnavailable.ts"
-import * as Problem from "../domain/Problem.ts"
 import * as RoomError from "../domain/RoomError.ts"
 import * as RoomName from "../domain/RoomName.ts"
 import type * as Broadcaster from "./Broadcaster.ts"
@@ -36,6 +33,7 @@ import type * as Entries from "./Entries.ts"
 import type * as Lifecycle from "./Lifecycle.ts"
 import type * as Outbox from "./Outbox.ts"
 import type * as Room from "./Room.ts"
+import * as RoomsError from "./RoomsError.ts"
 import * as Spans from "./Spans.ts"
 
 /** Marks the service of the rooms of one definition among those of others. */
@@ -57,7 +55,7 @@ export interface Always<in out R extends Room.Any> {
    * these fails, the storage stays, and the call fails. Whoever comes afterwards finds a room that starts anew. The
    * room's layer must have that of `Lifetime`.
    */
-  readonly destroy: (name: string) => Effect.Effect<void, RoomsError>
+  readonly destroy: (name: string) => Effect.Effect<void, RoomsError.RoomsError>
   /**
    * Asks the room of a name what a part of the library answers that the room's layer brings, like `Inspector`. Without
    * that part it is an `UnknownMethod`.
@@ -66,7 +64,7 @@ export interface Always<in out R extends Room.Any> {
     name: string,
     question: `:${string}`,
     decode: (value: unknown) => Result.Result<A, Schema.SchemaError>
-  ) => Effect.Effect<A, RoomsError>
+  ) => Effect.Effect<A, RoomsError.RoomsError>
 }
 
 /** The rooms of a definition with `directory: true`. */
@@ -77,7 +75,7 @@ export interface Listing {
    * the latest. Each room that is listed is asked how many are connected, which wakes it. One that does not answer within
    * two seconds is listed without a count.
    */
-  readonly list: (options?: Entries.ListOptions) => Effect.Effect<ReadonlyArray<Entries.Listed>, RoomsError>
+  readonly list: (options?: Entries.ListOptions) => Effect.Effect<ReadonlyArray<Entries.Listed>, RoomsError.RoomsError>
 }
 
 /** Where the entries of rooms are kept that stand in a directory; nothing for others. */
@@ -92,13 +90,13 @@ export interface BuiltIns<in Send, out State> {
   readonly broadcast: (
     message: Send,
     options?: Broadcaster.BroadcastOptions
-  ) => Effect.Effect<Outbox.Delivery, RoomsError>
+  ) => Effect.Effect<Outbox.Delivery, RoomsError.RoomsError>
   /** Sends a message to one connection. */
-  readonly send: (id: ConnectionId.ConnectionId, message: Send) => Effect.Effect<void, RoomsError>
+  readonly send: (id: ConnectionId.ConnectionId, message: Send) => Effect.Effect<void, RoomsError.RoomsError>
   /** The connections that are open, the oldest first: the first 1,000, unless the options say otherwise. */
   readonly connections: (
     options?: ConnectionRegistry.ListOptions
-  ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, RoomsError>
+  ) => Effect.Effect<ReadonlyArray<ConnectionRegistry.Connection<State>>, RoomsError.RoomsError>
   /**
    * Closes a connection, or all of an audience: with 1000, unless another code is given, and a reason of at most 123
    * UTF-8 bytes. Succeeds with how many it closed. A connection that is not open is a failure; an empty audience is 0.
@@ -106,30 +104,30 @@ export interface BuiltIns<in Send, out State> {
   readonly close: (
     who: ConnectionId.ConnectionId | Audience.Audience,
     options?: Lifecycle.CloseOptions
-  ) => Effect.Effect<number, RoomsError>
+  ) => Effect.Effect<number, RoomsError.RoomsError>
   /**
    * Closes what a user has open in the room: with 4501, unless another code is given. From now on no token of the user
    * holds in this room that was issued before. Succeeds with how many it closed. The room's layer must have that of
    * `Guard`.
    */
-  readonly closeUser: (user: string, options?: Lifecycle.CloseOptions) => Effect.Effect<number, RoomsError>
+  readonly closeUser: (user: string, options?: Lifecycle.CloseOptions) => Effect.Effect<number, RoomsError.RoomsError>
   /**
    * Closes everybody in waves with 4001, so that they do not come back all at once. Succeeds with how many will be
    * closed; who enters meanwhile stays. The room's layer must have that of `Deadlines`.
    */
-  readonly drain: (options: Drain.Options) => Effect.Effect<number, RoomsError>
+  readonly drain: (options: Drain.Options) => Effect.Effect<number, RoomsError.RoomsError>
   /**
    * Hands a request for a WebSocket to the room, with the claims that the app makes about it. Succeeds with the
    * response: pass a 101 on as it is. Nothing in the request itself is a claim.
    */
-  readonly fetch: (request: Request, claims?: Claims.Claims) => Effect.Effect<Response, RoomsError>
+  readonly fetch: (request: Request, claims?: Claims.Claims) => Effect.Effect<Response, RoomsError.RoomsError>
 }
 
 /** The methods that a room declares, by their tags. */
 export type OwnMethods<Methods extends Calls.Method> = {
   readonly [M in Methods as M["_tag"]]: (
     payload: M["payloadSchema"]["Type"]
-  ) => Effect.Effect<M["successSchema"]["Type"], M["errorSchema"]["Type"] | RoomsError>
+  ) => Effect.Effect<M["successSchema"]["Type"], M["errorSchema"]["Type"] | RoomsError.RoomsError>
 }
 
 /** The key of the rooms of a definition. */
@@ -139,8 +137,8 @@ export const key = <R extends Room.Any>(room: R): Context.Service<Rooms<Room.Nam
 /** The way to one room. */
 export interface Link {
   /** Carries a call to the `Calls` of the room, and its reply back. */
-  readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string, RoomsError>
-  readonly fetch: (request: Request, claims: Claims.Claims) => Effect.Effect<Response, RoomsError>
+  readonly call: (method: string, payload: string, trace?: string) => Effect.Effect<string, RoomsError.RoomsError>
+  readonly fetch: (request: Request, claims: Claims.Claims) => Effect.Effect<Response, RoomsError.RoomsError>
 }
 
 /** Makes the service from the ways to its rooms. Use it for a transport of your own. */
@@ -188,10 +186,10 @@ export const makeListed = <R extends Room.Any>(
     payload: unknown,
     decode: (value: unknown) => Result.Result<A, Schema.SchemaError>,
     decodeError: (error: unknown) => Result.Result<E, Schema.SchemaError>
-  ): Effect.Effect<A, E | RoomsError> =>
+  ): Effect.Effect<A, E | RoomsError.RoomsError> =>
     Effect.flatMap(
       linked(link, name, method, payload === undefined ? "" : JSON.stringify(payload)),
-      (text): Effect.Effect<A, E | RoomsError> => {
+      (text): Effect.Effect<A, E | RoomsError.RoomsError> => {
         const reply = read(text)
         switch (reply?._tag) {
           case "Success": {
@@ -219,7 +217,10 @@ export const makeListed = <R extends Room.Any>(
       decode: (value: unknown) => Result.Result<A, Schema.SchemaError>
     ) => callBy(link, name, method, payload, decode, noError)
 
-    const encodedMessage = <A>(message: Send, use: (carried: Calls.Carried) => Effect.Effect<A, RoomsError>) => {
+    const encodedMessage = <A>(
+      message: Send,
+      use: (carried: Calls.Carried) => Effect.Effect<A, RoomsError.RoomsError>
+    ) => {
       const encoded: Result.Result<Calls.Carried, Schema.SchemaError> = bytes?.isMessage(message)
         ? Result.map(bytes.encode(message), (bytes) => ({ bytes }))
         : Result.map(encodeMessage(message), (message) => ({ message }))
@@ -256,7 +257,7 @@ export const makeListed = <R extends Room.Any>(
         const encoded = encodePayload(payload)
         return Result.isSuccess(encoded)
           ? callBy(link, name, tag, encoded.success, decodeSuccess, decodeError)
-          : fail(new InvalidPayload({ method: tag, detail: encoded.failure.message }))
+          : fail(new RoomsError.InvalidPayload({ method: tag, detail: encoded.failure.message }))
       }
     }
     // SAFETY: there is one function a method, of its schemas.
@@ -264,7 +265,7 @@ export const makeListed = <R extends Room.Any>(
   }
 
   const linkTo = (name: string): Link =>
-    RoomName.is(name) ? open(name) : nowhere(new RoomsError({ reason: new InvalidRoomName({ name }) }))
+    RoomName.is(name) ? open(name) : nowhere(RoomsError.make(new RoomsError.InvalidRoomName({ name })))
 
   const get = (name: string) => remote(linkTo(name), name)
 
@@ -279,7 +280,7 @@ export const makeListed = <R extends Room.Any>(
       list: (options = {}) =>
         Effect.mapError(
           entries.list(room.key, options, (name) => ask(name, ":occupancy", decodeOccupancy)),
-          (reason) => new RoomsError({ reason })
+          RoomsError.make
         )
     })
   }
@@ -297,8 +298,12 @@ const read = (text: string): Calls.Reply | undefined => {
 }
 
 // In a span of its own, where somebody traces, which goes along to the room.
-const traced = <A>(room: string, method: string, call: (trace: string | undefined) => Effect.Effect<A, RoomsError>) =>
-  Effect.withFiber<A, RoomsError>(({ context }) => {
+const traced = <A>(
+  room: string,
+  method: string,
+  call: (trace: string | undefined) => Effect.Effect<A, RoomsError.RoomsError>
+) =>
+  Effect.withFiber<A, RoomsError.RoomsError>(({ context }) => {
     const tracer = Spans.tracerOf(context)
     const here = Spans.spanOf(context)
     if (tracer === undefined) return call(here)
@@ -315,7 +320,10 @@ const withTrace = (request: Request, trace: string) => {
   return new Request(request, { headers })
 }
 
-const nowhere = (error: RoomsError): Link => ({ call: () => Effect.fail(error), fetch: () => Effect.fail(error) })
+const nowhere = (error: RoomsError.RoomsError): Link => ({
+  call: () => Effect.fail(error),
+  fetch: () => Effect.fail(error)
+})
 
 const encoder = (schema: Schema.Codec<any, any>) => Schema.encodeUnknownResult(Schema.toCodecJson(schema))
 
@@ -330,6 +338,7 @@ const decodeDelivery = Schema.decodeUnknownResult(Schema.Struct({ delivered: Sch
 const decodeOccupancy = Schema.decodeUnknownResult(
   Schema.Struct({ connections: Schema.Int, since: Schema.optionalKey(Schema.Finite) })
 )
+const decodeRefusal = Schema.decodeUnknownResult(Schema.toCodecJson(RoomsError.Refusal))
 const decodeIdentities = Schema.decodeUnknownResult(Schema.Array(Schema.Struct({
   id: ConnectionId.ConnectionId,
   user: Schema.optionalKey(Schema.String),
@@ -338,134 +347,7 @@ const decodeIdentities = Schema.decodeUnknownResult(Schema.Array(Schema.Struct({
   state: Schema.Unknown
 })))
 
-/** No room can have this name. */
-export class InvalidRoomName extends Schema.TaggedError<InvalidRoomName>()("InvalidRoomName", {
-  name: Schema.String
-}) {
-  override get message() {
-    return "A room's name is 1 to 128 of the characters A–Z, a–z, 0–9, `.`, `_`, `~` and `-`"
-  }
-}
-
-/** The room has too much to do. It was not asked again, since that would make it worse. */
-export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {
-  room: Schema.String,
-  cause: Schema.Defect()
-}) {
-  override get message() {
-    return `The room ${this.room} has more to do than it can`
-  }
-}
-
-/** No answer came from the room. Where a fresh try could help, that failed too. The call may have arrived. */
-export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
-  room: Schema.String,
-  cause: Schema.Defect()
-}) {
-  override get message() {
-    return `No answer came from the room ${this.room}`
-  }
-}
-
-/** The answer does not fit the method's schemas: the room runs another version of the code. */
-export class InvalidReply extends Schema.TaggedError<InvalidReply>()("InvalidReply", {
-  method: Schema.String,
-  detail: Schema.String
-}) {
-  override get message() {
-    return `The answer to ${this.method} has the wrong form. ${this.detail}`
-  }
-}
-
-/** The room could not be started; its log says why. `retryAfter` is in seconds: before that no start is tried. */
-export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
-  retryAfter: Schema.Finite
-}) {
-  override get message() {
-    return "The room could not be started"
-  }
-}
-
-/** The room has no such method, because it runs another version of the code. */
-export class UnknownMethod extends Schema.TaggedError<UnknownMethod>()("UnknownMethod", { method: Schema.String }) {
-  override get message() {
-    return `The room has no method ${this.method}`
-  }
-}
-
-/** The payload does not fit the method's schema. */
-export class InvalidPayload extends Schema.TaggedError<InvalidPayload>()("InvalidPayload", {
-  method: Schema.String,
-  detail: Schema.String
-}) {
-  override get message() {
-    return `The payload does not fit the method ${this.method}. ${this.detail}`
-  }
-}
-
-/** The room failed to answer; its log says why. */
-export class CallFailed extends Schema.TaggedError<CallFailed>()("CallFailed", { method: Schema.String }) {
-  override get message() {
-    return `The room failed to answer ${this.method}`
-  }
-}
-
-/** Why a room does not answer a call. */
-export const Refusal = Schema.Union([RoomError.Reason, NotReady, UnknownMethod, InvalidPayload, CallFailed])
-
-export type Refusal = typeof Refusal.Type
-
-/** The same, encoded. */
-export type RefusalEncoded = typeof Refusal.Encoded
-
-const decodeRefusal = Schema.decodeUnknownResult(Schema.toCodecJson(Refusal))
-
-/** What went wrong when a room was called; `reason` tells the cases apart. */
-export class RoomsError extends Schema.TaggedError<RoomsError>()("RoomsError", {
-  reason: Schema.Union([
-    InvalidRoomName,
-    Overloaded,
-    Unreachable,
-    InvalidReply,
-    DirectoryUnavailable.DirectoryUnavailable,
-    Refusal
-  ])
-}) {
-  override get message() {
-    return this.reason.message
-  }
-}
-
-/** What a client is told over HTTP about a call that failed. It learns nothing about the inside. */
-export const toProblem = ({ message, reason }: RoomsError): Problem.Problem => {
-  switch (reason._tag) {
-    case "InvalidRoomName":
-    case "InvalidClose":
-    case "InvalidMessage":
-    case "InvalidPayload":
-      return Problem.make(400, `${message}.`)
-    case "UnknownConnection":
-      return Problem.make(404, `${message}.`)
-    case "NotReady":
-      return Problem.make(503, "The room could not be started.", { "retry-after": `${reason.retryAfter}` })
-    case "Overloaded":
-    case "Unreachable":
-    case "DirectoryUnavailable":
-      return Problem.make(503, "The room did not answer.", { "retry-after": "1" })
-    default:
-      return Problem.make(500, "The room failed to answer.")
-  }
-}
-
-/** The same as the failure of an effect. A fault of the server is logged, since the client learns nothing about it. */
-export const toLoggedProblem = (error: RoomsError): Effect.Effect<never, Problem.Problem> => {
-  const problem = toProblem(error)
-  return problem.status < 500
-    ? Effect.fail(problem)
-    : Effect.andThen(Effect.logError(problem.detail, Cause.fail(error.reason)), Effect.fail(problem))
-}
-
-const fail = (reason: RoomsError["reason"]) => Effect.fail(new RoomsError({ reason }))
+const fail = (reason: RoomsError.RoomsError["reason"]) => Effect.fail(RoomsError.make(reason))
 
 const invalidReply = (method: string, { message }: { readonly message: string }) =>
-  fail(new InvalidReply({ method, detail: message }))
+  fail(new RoomsError.InvalidReply({ method, detail: message }))

@@ -216,15 +216,19 @@ it.effect("a token that interrupts itself, hangs, or cannot be sent is an attemp
     assert.deepStrictEqual(yield* room.status, { _tag: "Connected" })
   }))
 
-it.effect("a schedule that dies ends the client, which tells why (CC-2)", () =>
+it.effect("a schedule that dies or interrupts itself ends the client, which tells why (CC-2)", () =>
   Effect.gen(function*() {
-    const reconnect = Schedule.modifyDelay(Schedule.forever, () => Effect.die(new Error("no schedule")))
-    const room = yield* Driven.enter(Wall, { reconnect })
-    room.last().end()
-    yield* settle
-    assert.deepInclude(yield* room.status, { _tag: "Closed", code: 1006, reason: "Error: no schedule" })
-    const { reason } = yield* errorOf(room.listening)
-    assert.strictEqual(reason._tag, "Closed")
+    const failures = [
+      [Effect.die(new Error("no schedule")), "Error: no schedule"],
+      [Effect.interrupt, "Error: All fibers interrupted without error"]
+    ] as const
+    for (const [fails, reason] of failures) {
+      const room = yield* Driven.enter(Wall, { reconnect: Schedule.modifyDelay(Schedule.forever, () => fails) })
+      room.last().end()
+      yield* settle
+      assert.deepInclude(yield* room.status, { _tag: "Closed", code: 1006, reason })
+      assert.strictEqual((yield* errorOf(room.listening)).reason._tag, "Closed")
+    }
   }))
 
 it.effect("a drain that is told again and again is obeyed once, and then with pauses (CC-2)", () =>

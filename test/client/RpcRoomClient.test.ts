@@ -319,15 +319,21 @@ const driven = Effect.fnUntraced(function*(options: Partial<RpcRoomClient.Option
   return { ...network, calls, protocol, statuses, lastId: () => idOf(network.last().sent.at(-1)) }
 })
 
-it.effect("a schedule that dies ends the calls, and tells why (CC-2, CC-14)", () =>
+it.effect("a schedule that dies or interrupts itself ends the calls, and tells why (CC-2, CC-14)", () =>
   Effect.gen(function*() {
-    const reconnect = Schedule.modifyDelay(Schedule.forever, () => Effect.die(new Error("no schedule")))
-    const { calls, last, statuses } = yield* driven({ reconnect })
-    last().end()
-    yield* settle
-    assert.deepInclude(statuses.at(-1), { _tag: "Closed", code: 1006, reason: "Error: no schedule" })
-    const { reason } = yield* Effect.flip(calls.Echo({ text: "a" }))
-    assert.strictEqual(reason._tag, "SocketCloseError")
+    const failures = [
+      [Effect.die(new Error("no schedule")), "Error: no schedule"],
+      [Effect.interrupt, "Error: All fibers interrupted without error"]
+    ] as const
+    for (const [fails, why] of failures) {
+      const reconnect = Schedule.modifyDelay(Schedule.forever, () => fails)
+      const { calls, last, statuses } = yield* driven({ reconnect })
+      last().end()
+      yield* settle
+      assert.deepInclude(statuses.at(-1), { _tag: "Closed", code: 1006, reason: why })
+      const { reason } = yield* Effect.flip(calls.Echo({ text: "a" }))
+      assert.strictEqual(reason._tag, "SocketCloseError")
+    }
   }))
 
 it.effect("a frame of which nothing can be made ends what it is about, and throws nowhere (CC-14)", () =>

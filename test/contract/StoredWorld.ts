@@ -1,7 +1,7 @@
 /**
  * What the contracts of stored things need of the world that a room lives in: its storage outlives everything but its end.
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Claims from "../../src/domain/Claims.ts"
 import type * as CloseCode from "../../src/domain/CloseCode.ts"
@@ -35,4 +35,21 @@ export interface StoredWorld<R extends Room.Any> {
   readonly evict: Effect.Effect<void>
   /** The object goes with all its connections, and its storage stays. */
   readonly crash: Effect.Effect<void>
+}
+
+/** The same world with a room that sleeps before every step. */
+export const asleep = <R extends Room.Any>(world: StoredWorld<R>): StoredWorld<R> => {
+  const asleep = <A, E, R>(step: Effect.Effect<A, E, R>) => Effect.andThen(world.evict, step)
+  return {
+    ...world,
+    run: (effect) => asleep(world.run(effect)),
+    call: (method, payload) => asleep(world.call(method, payload)),
+    elapse: (millis) => asleep(world.elapse(millis)),
+    connect: (query, claims) =>
+      asleep(Effect.map(world.connect(query, claims), (client) => ({
+        ...client,
+        send: (text: string) => asleep(client.send(text)),
+        sendFrame: (frame: string) => asleep(client.sendFrame(frame))
+      })))
+  }
 }

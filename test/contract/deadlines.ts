@@ -12,7 +12,7 @@ import * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as Alarm from "../../src/services/Alarm.ts"
 import * as Storage from "../../src/services/Storage.ts"
 import { Diary, ran } from "./Diary.ts"
-import type { StoredWorld } from "./StoredWorld.ts"
+import { asleep, type StoredWorld } from "./StoredWorld.ts"
 
 type DeadlinesWorld = StoredWorld<typeof Diary>
 
@@ -31,19 +31,7 @@ export const contract = (
   const suite = concurrent ? describe.concurrent : describe
   for (const sleeps of canSleep ? [false, true] : [false]) {
     const test = (title: string, body: (world: DeadlinesWorld) => Effect.Effect<void, unknown, Scope.Scope>) =>
-      it.effect(title, () =>
-        Effect.flatMap(makeWorld, (world) => {
-          const asleep = <A, E, R>(step: Effect.Effect<A, E, R>) => Effect.andThen(world.evict, step)
-          return body(
-            sleeps
-              ? {
-                ...world,
-                run: (effect) => asleep(world.run(effect)),
-                elapse: (millis) => asleep(world.elapse(millis))
-              }
-              : world
-          )
-        }))
+      it.effect(title, () => Effect.flatMap(makeWorld, (world) => body(sleeps ? asleep(world) : world)))
 
     suite(`Deadlines, ${title}, ${sleeps ? "asleep before every step" : "awake"}`, () => {
       test("a deadline fires at or after its time, in order of time, and once (DL-1)", ({ elapse, run }) =>

@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as Audience from "../../src/domain/Audience.ts"
 import * as Principal from "../../src/doors/Principal.ts"
 import { Gate, limits } from "./Gate.ts"
-import type { StoredClient, StoredWorld } from "./StoredWorld.ts"
+import { asleep, type StoredClient, type StoredWorld } from "./StoredWorld.ts"
 
 const errorOf = (frame: string | undefined) => {
   const { _tag, code } = JSON.parse(frame ?? "{}")
@@ -29,24 +29,7 @@ export const contract = (
         world: StoredWorld<typeof Gate>,
         awake: StoredWorld<typeof Gate>
       ) => Effect.Effect<void, unknown, Scope.Scope>
-    ) =>
-      it.effect(title, () =>
-        Effect.flatMap(makeWorld, (world) => {
-          const asleep = <A, E, R>(step: Effect.Effect<A, E, R>) => sleeps ? Effect.andThen(world.evict, step) : step
-          const its: StoredWorld<typeof Gate> = {
-            ...world,
-            run: (effect) => asleep(world.run(effect)),
-            call: (method, payload) => asleep(world.call(method, payload)),
-            elapse: (millis) => asleep(world.elapse(millis)),
-            connect: (query, claims) =>
-              asleep(Effect.map(world.connect(query, claims), (client) => ({
-                ...client,
-                send: (text: string) => asleep(client.send(text)),
-                sendFrame: (frame: string) => asleep(client.sendFrame(frame))
-              })))
-          }
-          return body(its, world)
-        }))
+    ) => it.effect(title, () => Effect.flatMap(makeWorld, (world) => body(sleeps ? asleep(world) : world, world)))
 
     const claims = (principal: Partial<Principal.Principal>, address?: string) =>
       Principal.toClaims({ ...Principal.anonymous, ...principal }, address)

@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Storage from "../../src/services/Storage.ts"
 import { generation, Inn, retiring, told } from "./Inn.ts"
-import type { StoredWorld } from "./StoredWorld.ts"
+import { asleep, type StoredWorld } from "./StoredWorld.ts"
 
 const toldOf = (name: string) => told.filter(([room]) => room === name).map(([, what]) => what)
 
@@ -30,23 +30,16 @@ export const contract = (
         awake: StoredWorld<typeof Inn>
       ) => Effect.Effect<void, unknown, Scope.Scope>
     ) =>
-      it.effect(title, () =>
-        Effect.flatMap(makeWorld, (world) => {
-          const asleep = <A, E, R>(step: Effect.Effect<A, E, R>) => Effect.andThen(world.evict, step)
-          const its = sleeps
-            ? {
-              ...world,
-              run: <A, E>(effect: Effect.Effect<A, E, any>) => asleep(world.run(effect)),
-              elapse: (millis: number) => asleep(world.elapse(millis)),
-              connect: (query?: string) => asleep(world.connect(query))
-            }
-            : world
-          return Effect.flatMap(world.run(Inn.useSync((room) => room.name)), (name) => {
-            for (let n = told.length - 1; n >= 0; n--) if (told[n]![0] === name) told.splice(n, 1)
-            retiring.delete(name)
-            return body(its, name, world)
-          })
-        }))
+      it.effect(
+        title,
+        () =>
+          Effect.flatMap(makeWorld, (world) =>
+            Effect.flatMap(world.run(Inn.useSync((room) => room.name)), (name) => {
+              for (let n = told.length - 1; n >= 0; n--) if (told[n]![0] === name) told.splice(n, 1)
+              retiring.delete(name)
+              return body(sleeps ? asleep(world) : world, name, world)
+            }))
+      )
 
     suite(`Lifetime, ${title}, ${sleeps ? "asleep before every step" : "awake"}`, () => {
       test(

@@ -13,6 +13,7 @@ import * as Audience from "../../src/domain/Audience.ts"
 import * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as Room from "../../src/services/Room.ts"
 import type * as Rooms from "../../src/services/Rooms.ts"
+import type * as RoomsError from "../../src/services/RoomsError.ts"
 import { Lobby, NotEnough, since } from "./Lobby.ts"
 
 export interface Client {
@@ -135,7 +136,7 @@ export const contract = (
           const ada = yield* connect()
           const id = (yield* room.connections())[0]!.id
           yield* sleep
-          const reason = <A>(call: Effect.Effect<A, Rooms.RoomsError>) =>
+          const reason = <A>(call: Effect.Effect<A, RoomsError.RoomsError>) =>
             Effect.map(Effect.flip(call), (error) => error.reason)
           const unknown = yield* reason(room.send(nobody, { text: "" }))
           assert.deepInclude(unknown, { _tag: "UnknownConnection", connection: nobody })
@@ -229,7 +230,7 @@ export const contract = (
             ]
           })
           const room = world.rooms(Newer).get(name) as any
-          const reason = (call: Effect.Effect<unknown, Rooms.RoomsError>) =>
+          const reason = (call: Effect.Effect<unknown, RoomsError.RoomsError>) =>
             Effect.map(Effect.flip(call), (error) => error.reason._tag)
           assert.strictEqual(yield* reason(room.teleport()), "UnknownMethod")
           assert.strictEqual(yield* reason(room.earn("five")), "InvalidPayload")

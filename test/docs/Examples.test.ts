@@ -180,7 +180,7 @@ it.effect("RoomError's example goes on where nobody is (EX-2)", () =>
     assert.deepStrictEqual(yield* ada.received, [{ text: "psst" }])
   }))
 
-it.effect("the examples of Rooms and MemoryRooms reach who is there (EX-2)", () => {
+it.effect("the examples of Rooms, RoomsError and MemoryRooms reach who is there (EX-2)", () => {
   const Lobby = Room.make("lobby", { receive: Schema.Never, send: Schema.Struct({ text: Schema.String }) })
 
   const announce = Effect.fnUntraced(function*(name: string, text: string) {
@@ -188,11 +188,17 @@ it.effect("the examples of Rooms and MemoryRooms reach who is there (EX-2)", () 
     const { delivered } = yield* rooms.get(name).broadcast({ text })
     return delivered
   })
+
+  const hint = (name: string, text: string) =>
+    announce(name, text).pipe(
+      Effect.catchReason("RoomsError", "Overloaded", () => Effect.succeed(0))
+    )
   return Effect.gen(function*() {
     const rooms = yield* MemoryRooms.key(Lobby)
     const ada = yield* (yield* rooms.room("lobby")).connect()
     assert.strictEqual(yield* announce("lobby", "tea is ready"), 1)
     assert.deepStrictEqual(yield* ada.received, [{ text: "tea is ready" }])
+    assert.strictEqual(yield* hint("lobby", "there is cake, too"), 1)
   }).pipe(Effect.provide(MemoryRooms.layer(Lobby, Lobby.toLayer(Effect.succeed({})))))
 })
 

@@ -3,10 +3,10 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { afterEach, beforeEach, vi } from "vitest"
 import * as Alarm from "../../src/services/Alarm.ts"
 import * as Sockets from "../../src/services/Sockets.ts"
 import { Ask, Probe } from "../contract/Probe.ts"
+import { logged } from "./logged.ts"
 import type { Env } from "./worker.ts"
 import * as World from "./world.ts"
 
@@ -14,18 +14,7 @@ import * as World from "./world.ts"
 const { BROKEN, PROBE } = env as unknown as Env
 const { Fail, Hold, Speak } = Ask.cases
 
-const lines: Array<string> = []
-
-beforeEach(() => {
-  lines.length = 0
-  vi.spyOn(console, "log").mockImplementation((line) => {
-    lines.push(String(line))
-  })
-})
-
-afterEach(() => {
-  vi.restoreAllMocks()
-})
+const lines = logged()
 
 it.effect("two objects of one class share nothing (RM-1)", () =>
   Effect.gen(function*() {

@@ -4,24 +4,13 @@ import { env } from "cloudflare:workers"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
-import { afterEach, beforeEach, vi } from "vitest"
 import * as DurableRooms from "../../src/durable/DurableRooms.ts"
 import type * as Room from "../../src/services/Room.ts"
 import { Lobby } from "../contract/Lobby.ts"
 import { contract } from "../contract/rooms.ts"
+import { logged } from "./logged.ts"
 
-const lines: Array<string> = []
-
-beforeEach(() => {
-  lines.length = 0
-  vi.spyOn(console, "log").mockImplementation((line) => {
-    lines.push(String(line))
-  })
-})
-
-afterEach(() => {
-  vi.restoreAllMocks()
-})
+const lines = logged()
 
 let names = 0
 

@@ -10,29 +10,18 @@ import * as References from "effect/References"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { afterEach, beforeEach, vi } from "vitest"
 import type * as RoomObject from "../../src/durable/RoomObject.ts"
 import type * as RpcRoom from "../../src/rpc/RpcRoom.ts"
 import { contract, read } from "../rpc/suite.ts"
 import { Ticker } from "../rpc/Ticker.ts"
 import { client, type Services, type World } from "../rpc/World.ts"
+import { logged } from "./logged.ts"
 import type { Env } from "./worker.ts"
 
 // SAFETY: the bindings are those of this folder's wrangler.toml.
 const { TICKER } = env as unknown as Env
 
-const lines: Array<string> = []
-
-beforeEach(() => {
-  lines.length = 0
-  vi.spyOn(console, "log").mockImplementation((line) => {
-    lines.push(String(line))
-  })
-})
-
-afterEach(() => {
-  vi.restoreAllMocks()
-})
+const lines = logged()
 
 type TickerObject = Pick<RoomObject.RoomObject<typeof Ticker.room, RpcRoom.Identifier<"ticker">>, "run">
 

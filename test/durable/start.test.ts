@@ -2,22 +2,11 @@ import { assert, it } from "@effect/vitest"
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import * as Effect from "effect/Effect"
-import { afterEach, beforeEach, vi } from "vitest"
 import { fateOf } from "./flaky.ts"
+import { logged } from "./logged.ts"
 import * as World from "./world.ts"
 
-const lines: Array<string> = []
-
-beforeEach(() => {
-  lines.length = 0
-  vi.spyOn(console, "log").mockImplementation((line) => {
-    lines.push(String(line))
-  })
-})
-
-afterEach(() => {
-  vi.restoreAllMocks()
-})
+const lines = logged()
 
 const evict = (stub: World.Stub) => Effect.promise(() => evictDurableObject(stub))
 

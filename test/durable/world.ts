@@ -71,6 +71,16 @@ export const connect = Effect.fnUntraced(function*(
   }
 })
 
+/** Whether the runtime answers a heartbeat on the socket of a response. */
+export const isAlive = Effect.fnUntraced(function*({ webSocket }: Response) {
+  webSocket!.accept()
+  const pong = new Promise((resolve) => webSocket!.addEventListener("message", ({ data }) => resolve(data)))
+  webSocket!.send("ping")
+  const answer = yield* Effect.promise(() => pong)
+  webSocket!.close()
+  return answer === "pong"
+})
+
 /** The world of one object, for the contracts of stored things. Time is real. After a crash a stub is broken. */
 export const stored = <R extends Room.Any>(stub: () => DurableObjectStub): StoredWorld<R> => {
   type Instance = Pick<RoomObject.RoomObject<R>, "call" | "run">

@@ -1,25 +1,8 @@
-import { once } from "node:events"
-import { afterAll, assert, beforeAll, it } from "vitest"
-import { createTestHarness, type TestHarness } from "wrangler"
+import { assert, it } from "vitest"
 import WebSocket from "ws"
+import { serve } from "./served.ts"
 
-const root = new URL("../../examples/ease", import.meta.url).pathname
-
-let harness: TestHarness
-let url: URL
-
-beforeAll(async () => {
-  harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml" }] })
-  ;({ url } = await harness.listen())
-})
-
-afterAll(() => harness.close())
-
-const enter = async (path: string, headers: Record<string, string> = {}) => {
-  const socket = new WebSocket(new URL(path, url.href.replace(/^http/, "ws")), { headers })
-  await once(socket, "open")
-  return socket
-}
+const { enter, evict, socketUrl } = serve("ease")
 
 const say = (socket: WebSocket, message: unknown) => socket.send(JSON.stringify(message))
 
@@ -35,18 +18,15 @@ const hear = (socket: WebSocket, count: number) =>
     socket.on("message", listen)
   })
 
-const sleep = (object: string, name: string) =>
-  harness.getWorker().evictDurableObject(object, { name, webSockets: "hibernate" })
-
 it("who comes later hears what the room's database has, awake and asleep (EX-5)", async () => {
   const ada = await enter("/chats/hut")
   for (const text of ["hi", "still here"]) {
     const heard = hear(ada, 1)
     say(ada, text)
     assert.deepStrictEqual(await heard, [text])
-    await sleep("ChatRoom", "hut")
+    await evict("ChatRoom", "hut")
   }
-  const bob = new WebSocket(new URL("/chats/hut", url.href.replace(/^http/, "ws")))
+  const bob = new WebSocket(socketUrl("/chats/hut"))
   assert.deepStrictEqual(await hear(bob, 2), ["hi", "still here"])
   for (const socket of [ada, bob]) socket.close()
 })
@@ -67,7 +47,7 @@ it("several messages on one alarm are told in the order of their moments, by an 
   const heard = hear(ada, 2)
   say(ada, { text: "second", seconds: 2 })
   say(ada, { text: "first", seconds: 1 })
-  await sleep("RemindersRoom", "hut")
+  await evict("RemindersRoom", "hut")
   assert.deepStrictEqual(await heard, [{ text: "first" }, { text: "second" }])
   ada.close()
 })

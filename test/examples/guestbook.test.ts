@@ -1,35 +1,23 @@
 import { once } from "node:events"
 import type { IncomingMessage } from "node:http"
-import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { createTestHarness, type TestHarness } from "wrangler"
+import { assert, beforeAll, describe, it } from "vitest"
 import WebSocket from "ws"
+import { serve } from "./served.ts"
 
 // The entries are in D1, and in each room's own object.
 describe.each(["guestbook", "guestbook-object"])("%s", (example) => {
-  let harness: TestHarness
-  let url: URL
+  const { enter, evict, harness, socketUrl, url } = serve(example)
 
-  beforeAll(async () => {
-    const root = new URL(`../../examples/${example}`, import.meta.url).pathname
-    harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml" }] })
-    ;({ url } = await harness.listen())
-    if (example === "guestbook") await harness.getWorker().applyD1Migrations("GUESTBOOK_DATABASE")
-  })
+  if (example === "guestbook") beforeAll(() => harness.getWorker().applyD1Migrations("GUESTBOOK_DATABASE"))
 
-  afterAll(() => harness.close())
-
-  const look = async (book: string, cookie = "name=Ada") => {
-    const socket = new WebSocket(new URL(`/books/${book}`, url.href.replace(/^http/, "ws")), { headers: { cookie } })
-    await once(socket, "open")
-    return socket
-  }
+  const look = (book: string, cookie = "name=Ada") => enter(`/books/${book}`, { cookie })
 
   const next = async (socket: WebSocket) => JSON.parse(String((await once(socket, "message"))[0]))
 
-  const read = async (book: string, what = "entries") => (await fetch(new URL(`/books/${book}/${what}`, url))).json()
+  const read = async (book: string, what = "entries") => (await fetch(url(`/books/${book}/${what}`))).json()
 
   const announce = async (book: string, text: string) => {
-    const response = await fetch(new URL(`/books/${book}/announcements`, url), {
+    const response = await fetch(url(`/books/${book}/announcements`), {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ text })
@@ -37,8 +25,7 @@ describe.each(["guestbook", "guestbook-object"])("%s", (example) => {
     return response.json()
   }
 
-  const sleep = (book: string) =>
-    harness.getWorker().evictDurableObject("GuestbookRoom", { name: book, webSockets: "hibernate" })
+  const sleep = (book: string) => evict("GuestbookRoom", book)
 
   it("what is signed is read over HTTP, and announced to who looks, awake and asleep (EX-3, EX-8)", async () => {
     const [ada, bob] = [await look("hut"), await look("hut", "name=Bob")]
@@ -70,7 +57,7 @@ describe.each(["guestbook", "guestbook-object"])("%s", (example) => {
   })
 
   it("who has no name is turned away before the upgrade (LC-9, HT-2)", async () => {
-    const socket = new WebSocket(new URL("/books/hut", url.href.replace(/^http/, "ws")))
+    const socket = new WebSocket(socketUrl("/books/hut"))
     const [, response] = await once(socket, "unexpected-response")
     assert.strictEqual(response.statusCode, 401)
     assert.strictEqual(response.headers["content-type"], "application/problem+json")
@@ -79,8 +66,8 @@ describe.each(["guestbook", "guestbook-object"])("%s", (example) => {
   })
 
   it("a page of another origin may not enter with the visitor's cookie (OR-1, HT-5)", async () => {
-    for (const [origin, status] of [[url.origin, 101], ["https://elsewhere.invalid", 403], ["null", 403]] as const) {
-      const socket = new WebSocket(new URL("/books/hut", url.href.replace(/^http/, "ws")), {
+    for (const [origin, status] of [[url().origin, 101], ["https://elsewhere.invalid", 403], ["null", 403]] as const) {
+      const socket = new WebSocket(socketUrl("/books/hut"), {
         headers: { cookie: "name=Ada" },
         origin
       })

@@ -1,27 +1,11 @@
 import * as Effect from "effect/Effect"
 import { once } from "node:events"
-import { afterAll, assert, beforeAll, it } from "vitest"
-import { createTestHarness, type TestHarness } from "wrangler"
-import WebSocket from "ws"
+import { assert, it } from "vitest"
+import type WebSocket from "ws"
 import * as Sleep from "../../src/durable/Sleep.ts"
+import { serve } from "./served.ts"
 
-const root = new URL("../../examples/hibernation-server", import.meta.url).pathname
-
-let harness: TestHarness
-let url: URL
-
-beforeAll(async () => {
-  harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml" }] })
-  ;({ url } = await harness.listen())
-})
-
-afterAll(() => harness.close())
-
-const connect = async () => {
-  const socket = new WebSocket(url.href.replace(/^http/, "ws"))
-  await once(socket, "open")
-  return socket
-}
+const { enter, harness } = serve("hibernation-server")
 
 const next = async (socket: WebSocket) => String((await once(socket, "message"))[0])
 
@@ -29,7 +13,7 @@ const sleep = () =>
   harness.getWorker().evictDurableObject("WebSocketHibernationServer", { name: "foo", webSockets: "hibernate" })
 
 it("every text goes to all, and who leaves is forgotten by its id, before and after hibernation (EX-1)", async () => {
-  const [a, b, c] = [await connect(), await connect(), await connect()]
+  const [a, b, c] = [await enter(), await enter(), await enter()]
   const say = async (text: string, listeners: ReadonlyArray<WebSocket>) => {
     const heard = Promise.all(listeners.map(next))
     a.send(text)
@@ -50,7 +34,7 @@ it("every text goes to all, and who leaves is forgotten by its id, before and af
 })
 
 it("the runtime says that a room sleeps, over the harness of Wrangler, too (SL-4)", async () => {
-  const socket = await connect()
+  const socket = await enter()
   await Effect.runPromise(Sleep.assertSleeps({ evict: sleep }))
   // It sleeps already.
   await Effect.runPromise(Sleep.assertSleeps({ evict: sleep }))

@@ -7,25 +7,13 @@ import * as Socket from "effect/socket/Socket"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
-import { afterAll, beforeAll } from "vitest"
-import { createTestHarness, type TestHarness } from "wrangler"
 import { CounterRpcs } from "../../examples/rpc/src/Counter.ts"
 import { read } from "../rpc/suite.ts"
+import { serve } from "./served.ts"
 
-const root = new URL("../../examples/rpc/", import.meta.url).pathname
+const { evict, root, socketUrl } = serve("rpc")
 
-let harness: TestHarness
-let url: string
-
-beforeAll(async () => {
-  harness = createTestHarness({ root, workers: [{ configPath: "./wrangler.toml" }] })
-  url = (await harness.listen()).url.href.replace(/^http/, "ws")
-})
-
-afterAll(() => harness.close())
-
-const end = (webSockets: "hibernate" | "close") =>
-  harness.getWorker().evictDurableObject("CounterRoom", { name: "main", webSockets })
+const end = (webSockets: "hibernate" | "close") => evict("CounterRoom", "main", webSockets)
 
 it.live("the counter is counted and watched through forced hibernations (RP-11)", () =>
   Effect.gen(function*() {
@@ -41,7 +29,7 @@ it.live("the counter is counted and watched through forced hibernations (RP-11)"
     Effect.provide(
       RpcClient.layerProtocolSocket().pipe(
         Layer.provide(RpcSerialization.layerJson),
-        Layer.provide(Socket.layerWebSocket(Effect.sync(() => url))),
+        Layer.provide(Socket.layerWebSocket(Effect.sync(() => socketUrl().href))),
         Layer.provide(Socket.layerWebSocketConstructorGlobal)
       )
     )
@@ -49,7 +37,7 @@ it.live("the counter is counted and watched through forced hibernations (RP-11)"
 
 it("the example's client counts on, hibernation or not, and comes back where its connection broke off (RP-11)", async () => {
   const client = spawn(process.execPath, [`${root}src/client.ts`], {
-    env: { ...process.env, COUNTER: url },
+    env: { ...process.env, COUNTER: socketUrl().href },
     stdio: ["ignore", "pipe", "inherit"]
   })
   const lines = createInterface({ input: client.stdout })[Symbol.asyncIterator]()

@@ -12,6 +12,7 @@ import * as RoomRoutes from "../../src/http/RoomRoutes.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
+import * as RoomsError from "../../src/services/RoomsError.ts"
 
 const Lobby = Room.make("lobby", { receive: Schema.String, send: Schema.String })
 
@@ -124,15 +125,15 @@ it.effect("a room that does not answer is told to the client as a problem, and t
     const cause = new Error("the network is down")
     for (
       const [reason, status, why] of [
-        [new Rooms.Unreachable({ room: "tea", cause }), 503, "the network is down"],
-        [new Rooms.Overloaded({ room: "tea", cause }), 503, "the network is down"],
-        [new Rooms.InvalidReply({ method: "fetch", detail: "of another version" }), 500, "of another version"],
-        [new Rooms.InvalidRoomName({ name: "tea" }), 400, undefined]
+        [new RoomsError.Unreachable({ room: "tea", cause }), 503, "the network is down"],
+        [new RoomsError.Overloaded({ room: "tea", cause }), 503, "the network is down"],
+        [new RoomsError.InvalidReply({ method: "fetch", detail: "of another version" }), 500, "of another version"],
+        [new RoomsError.InvalidRoomName({ name: "tea" }), 400, undefined]
       ] as const
     ) {
       const lines: Array<string> = []
       const logger = Logger.layer([Logger.map(Logger.formatJson, (line) => void lines.push(line))])
-      const failed = Effect.fail(new Rooms.RoomsError({ reason }))
+      const failed = Effect.fail(new RoomsError.RoomsError({ reason }))
       const Down = Layer.succeed(
         Rooms.key(Lobby),
         Rooms.make(Lobby, () => ({ call: () => failed, fetch: () => failed }))

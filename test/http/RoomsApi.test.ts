@@ -24,6 +24,7 @@ import * as RoomsApiRoutes from "../../src/http/RoomsApiRoutes.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
+import * as RoomsError from "../../src/services/RoomsError.ts"
 import { Lobby, LobbyLive, Purse, since } from "../contract/Lobby.ts"
 
 const authorize = ApiToken.authorize(Redacted.make("the token"))
@@ -340,14 +341,14 @@ it.effect("a room's failure is 503 where another try may help, else 500, and tel
   Effect.gen(function*() {
     const cause = new Error("the secret of the lobby")
     const failures = [
-      [new Rooms.Overloaded({ room: "lobby", cause }), 503],
-      [new Rooms.Unreachable({ room: "lobby", cause }), 503],
-      [new Rooms.NotReady({ retryAfter: 1 }), 503],
-      [new Rooms.CallFailed({ method: "the secret of the lobby" }), 500],
-      [new Rooms.InvalidReply({ method: "broadcast", detail: "the secret of the lobby" }), 500]
+      [new RoomsError.Overloaded({ room: "lobby", cause }), 503],
+      [new RoomsError.Unreachable({ room: "lobby", cause }), 503],
+      [new RoomsError.NotReady({ retryAfter: 1 }), 503],
+      [new RoomsError.CallFailed({ method: "the secret of the lobby" }), 500],
+      [new RoomsError.InvalidReply({ method: "broadcast", detail: "the secret of the lobby" }), 500]
     ] as const
     for (const [reason, status] of failures) {
-      const failed = Effect.fail(new Rooms.RoomsError({ reason }))
+      const failed = Effect.fail(new RoomsError.RoomsError({ reason }))
       const broken = Layer.succeed(
         Rooms.key(Lobby),
         Rooms.make(Lobby, () => ({ call: () => failed, fetch: () => failed }))

@@ -14,9 +14,9 @@ import * as Entries from "../../src/services/Entries.ts"
 import * as Lifetime from "../../src/services/Lifetime.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
-import * as Sockets from "../../src/services/Sockets.ts"
 import * as Storage from "../../src/services/Storage.ts"
 import { type Fate, fated, Hall, HallLive } from "../contract/Hall.ts"
+import * as Looks from "./Looks.ts"
 import * as Outage from "./Outage.ts"
 
 const make = Effect.fnUntraced(function*(entries: Layer.Layer<Entries.Entries>) {
@@ -221,26 +221,16 @@ it.effect("a start that failed leaves nothing behind that touches the room's own
 
 it.effect("who leaves costs no look at all the others (DR-2)", () =>
   Effect.gen(function*() {
-    let looks = 0
-    const Looking = Layer.effect(
-      Sockets.Sockets,
-      Effect.map(Sockets.Sockets, (sockets) => ({
-        ...sockets,
-        list: (tag?: string) => {
-          if (tag === undefined) looks++
-          return sockets.list(tag)
-        }
-      }))
-    )
-    const live = Layer.provideMerge(HallLive, Looking)
+    const all = Looks.make()
+    const live = Layer.provideMerge(HallLive, all.layer)
     const room = yield* MemoryRoom.make(Hall, live)
     const early = yield* Effect.replicateEffect(room.connect(), 20)
     yield* room.evict
     const late = yield* Effect.replicateEffect(room.connect(), 20)
     yield* room.assertSleeps
-    looks = 0
+    all.looks = 0
     for (const client of [...late, ...early]) yield* client.close(1000)
-    assert.isAtMost(looks, 6)
+    assert.isAtMost(all.looks, 6)
   }))
 
 it.effect("those who were there before a sleep leave while a newcomer is there: the room becomes empty (DR-2)", () =>

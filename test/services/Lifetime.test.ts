@@ -13,8 +13,8 @@ import { Inside } from "../../src/services/Assembly.ts"
 import * as Journal from "../../src/services/Journal.ts"
 import * as Lifetime from "../../src/services/Lifetime.ts"
 import * as Room from "../../src/services/Room.ts"
-import * as Sockets from "../../src/services/Sockets.ts"
 import * as Storage from "../../src/services/Storage.ts"
+import * as Looks from "./Looks.ts"
 import * as Outage from "./Outage.ts"
 
 const Brief = Room.make("brief", {
@@ -351,31 +351,21 @@ it.effect("after a start that succeeded the pauses begin anew (LC-17)", () =>
 
 it.effect("who leaves costs no look at all the others (LT-2)", () =>
   Effect.gen(function*() {
-    let looks = 0
-    const Looking = Layer.effect(
-      Sockets.Sockets,
-      Effect.map(Sockets.Sockets, (sockets) => ({
-        ...sockets,
-        list: (tag?: string) => {
-          if (tag === undefined) looks++
-          return sockets.list(tag)
-        }
-      }))
-    )
+    const all = Looks.make()
     const told: Array<string> = []
     const Crowd = Room.make("crowd", { ...messages, lifetime: { emptyFor: "1 minute" } })
     const live = Crowd.toLayer({ retire: Effect.sync(() => void told.push("retire")) }).pipe(
       Layer.provide(Lifetime.layer),
-      Layer.provideMerge(Looking)
+      Layer.provideMerge(all.layer)
     )
     const room = yield* MemoryRoom.make(Crowd, live)
     const early = yield* Effect.replicateEffect(room.connect(), 20)
     yield* room.evict
     const late = yield* Effect.replicateEffect(room.connect(), 20)
     yield* macrotask
-    looks = 0
+    all.looks = 0
     for (const client of [...late, ...early]) yield* client.close(1000)
-    assert.isAtMost(looks, 8)
+    assert.isAtMost(all.looks, 8)
     yield* tick(61)
     assert.deepStrictEqual(told, ["retire"])
   }))

@@ -9,6 +9,7 @@ import * as ConnectionId from "../../src/domain/ConnectionId.ts"
 import * as RoomError from "../../src/domain/RoomError.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
+import * as RoomsError from "../../src/services/RoomsError.ts"
 
 const Desk = Room.make("desk", {
   receive: Schema.Int,
@@ -51,7 +52,7 @@ const makeRooms = (answer: string | object) => {
 }
 
 const reasonOf = <A, E>(call: Effect.Effect<A, E>) =>
-  Effect.map(Effect.flip(call), (error) => (error as unknown as Rooms.RoomsError).reason)
+  Effect.map(Effect.flip(call), (error) => (error as unknown as RoomsError.RoomsError).reason)
 
 const success = (value?: unknown) => ({ _tag: "Success", value })
 
@@ -100,7 +101,7 @@ it.effect("what fits no schema, and a code that no frame carries, is not called 
     const { asked, room } = makeRooms(success())
     const wrong = { at: "no date" as unknown as Date }
     for (const call of [room.broadcast(wrong), room.send(id, wrong)]) {
-      const reason = yield* reasonOf<unknown, Rooms.RoomsError>(call)
+      const reason = yield* reasonOf<unknown, RoomsError.RoomsError>(call)
       assert.strictEqual(reason._tag, "InvalidMessage")
       assert.isAbove(reason.message.length, 20)
     }
@@ -185,7 +186,7 @@ it.effect("a room of a name that no room can have is nowhere (RO-4)", () =>
     const { names } = makeRooms(success())
     const rooms = Rooms.make(Desk, () => assert.fail("There is no such room"))
     for (const call of [rooms.get("a b").connections(), rooms.get("a b").fetch(new Request("https://room.invalid"))]) {
-      const reason = yield* reasonOf<unknown, Rooms.RoomsError>(call)
+      const reason = yield* reasonOf<unknown, RoomsError.RoomsError>(call)
       assert.deepInclude(reason, { _tag: "InvalidRoomName", name: "a b" })
       assert.include(reason.message, "1 to 128")
     }
@@ -198,34 +199,35 @@ it("the rooms of each definition have a key of their own (RM-1)", () => {
   assert.strictEqual(Rooms.key(Desk).key, Rooms.key(Desk).key)
 })
 
-const reasons: ReadonlyArray<readonly [reason: Rooms.RoomsError["reason"], status: number, retryAfter?: string]> = [
-  [new Rooms.InvalidRoomName({ name: "a b" }), 400],
-  [new RoomError.InvalidClose({ code: 1, reason: "" }), 400],
-  [new RoomError.InvalidMessage({ detail: "why" }), 400],
-  [new Rooms.InvalidPayload({ method: "earn", detail: "why" }), 400],
-  [new RoomError.UnknownConnection({ connection: id }), 404],
-  [new Rooms.NotReady({ retryAfter: 4 }), 503, "4"],
-  [new Rooms.Overloaded({ room: "lobby", cause: "secret" }), 503, "1"],
-  [new Rooms.Unreachable({ room: "lobby", cause: "secret" }), 503, "1"],
-  [new Rooms.InvalidReply({ method: "earn", detail: "secret" }), 500],
-  [new Rooms.UnknownMethod({ method: "earn" }), 500],
-  [new Rooms.CallFailed({ method: "earn" }), 500],
-  [new RoomError.StateTooLarge({ connection: id, limit: 1 }), 500]
-]
+const reasons: ReadonlyArray<readonly [reason: RoomsError.RoomsError["reason"], status: number, retryAfter?: string]> =
+  [
+    [new RoomsError.InvalidRoomName({ name: "a b" }), 400],
+    [new RoomError.InvalidClose({ code: 1, reason: "" }), 400],
+    [new RoomError.InvalidMessage({ detail: "why" }), 400],
+    [new RoomsError.InvalidPayload({ method: "earn", detail: "why" }), 400],
+    [new RoomError.UnknownConnection({ connection: id }), 404],
+    [new RoomsError.NotReady({ retryAfter: 4 }), 503, "4"],
+    [new RoomsError.Overloaded({ room: "lobby", cause: "secret" }), 503, "1"],
+    [new RoomsError.Unreachable({ room: "lobby", cause: "secret" }), 503, "1"],
+    [new RoomsError.InvalidReply({ method: "earn", detail: "secret" }), 500],
+    [new RoomsError.UnknownMethod({ method: "earn" }), 500],
+    [new RoomsError.CallFailed({ method: "earn" }), 500],
+    [new RoomError.StateTooLarge({ connection: id, limit: 1 }), 500]
+  ]
 
 it.effect.each(reasons)(
   "a client over HTTP learns what is its own fault, and of ours nothing: %s (HT-4, AI-6)",
   ([reason, status, retryAfter]) =>
     Effect.gen(function*() {
       const logged: Array<string> = []
-      const error = new Rooms.RoomsError({ reason })
+      const error = new RoomsError.RoomsError({ reason })
       assert.strictEqual(error.message, reason.message)
-      const problem = Rooms.toProblem(error)
+      const problem = RoomsError.toProblem(error)
       assert.deepStrictEqual([problem.status, problem.headers["retry-after"]], [status, retryAfter])
       if (status < 500) assert.strictEqual(problem.detail, `${reason.message}.`)
       assert.notInclude(problem.detail, "secret")
       const logger = Logger.layer([Logger.make(({ message }) => void logged.push(String(message)))])
-      const failure = yield* Effect.flip(Rooms.toLoggedProblem(error)).pipe(Effect.provide(logger))
+      const failure = yield* Effect.flip(RoomsError.toLoggedProblem(error)).pipe(Effect.provide(logger))
       assert.deepStrictEqual([failure.status, failure.detail], [problem.status, problem.detail])
       assert.deepStrictEqual(logged, status < 500 ? [] : [problem.detail])
     })

@@ -19,6 +19,7 @@ import * as RoomRoutes from "../../src/http/RoomRoutes.ts"
 import * as MemoryRooms from "../../src/memory/MemoryRooms.ts"
 import * as Room from "../../src/services/Room.ts"
 import * as Rooms from "../../src/services/Rooms.ts"
+import * as RoomsError from "../../src/services/RoomsError.ts"
 
 declare global {
   namespace Cloudflare {
@@ -79,7 +80,7 @@ it("a call takes the payload that its schema says, and gives its answer or its e
     // @ts-expect-error: a built-in call fails with no error of a method
     Effect.catchTag(bank.broadcast({ rate: 1 }), "NotEnough", () => Effect.succeed(1))
   )
-  expectTypeOf(bank.spend({ coins: 1 })).toEqualTypeOf<Effect.Effect<number, NotEnough | Rooms.RoomsError>>()
+  expectTypeOf(bank.spend({ coins: 1 })).toEqualTypeOf<Effect.Effect<number, NotEnough | RoomsError.RoomsError>>()
 })
 
 it("what is sent from outside is what the room sends", () => {

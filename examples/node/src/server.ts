@@ -24,6 +24,7 @@ import * as NodeRooms from "../../../src/listeners/NodeRooms.ts"
 import * as NodeServer from "../../../src/listeners/NodeServer.ts"
 import * as LogLine from "../../../src/services/LogLine.ts"
 import * as Rooms from "../../../src/services/Rooms.ts"
+import * as RoomsError from "../../../src/services/RoomsError.ts"
 
 const help = `A chat in plain Node.
 
@@ -67,7 +68,7 @@ const makeHandler = Effect.gen(function*() {
     }
     return Effect.catch(
       rooms.get(RoomName.fromPathSegment(room) ?? "").fetch(request),
-      Rooms.toLoggedProblem
+      RoomsError.toLoggedProblem
     )
   }
 })
