@@ -33,6 +33,12 @@ const frameLines = 64
 /** So many messages in doubt cost a ping of their own. */
 const doubts = 256
 
+/**
+ * And so do frames of so many characters: a slow network has little to carry between a ping and its answer, and a ping
+ * behind all that a socket holds would come too late.
+ */
+const doubtedLength = 131_072
+
 // It costs a third of a send: only what waits or is joined is counted.
 const bytesOf = (frame: Protocol.Frame) => typeof frame === "string" ? Limits.utf8Bytes(frame) : frame.length
 
@@ -61,8 +67,17 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
   // For a sign that it has arrived, in order, and how many of them were there when each ping left.
   let doubtful: Array<unknown> = []
   const pings: Array<number> = []
+  // The length of what has left since the last ping.
+  let unasked = 0
   // For an answer of the room, by their ids.
   const confirming = new Map<string, Waiting>()
+
+  // Says whether it has left.
+  const put = (frame: Protocol.Frame): boolean => {
+    const hasLeft = Transport.put(socket, frame)
+    if (hasLeft) unasked += frame.length
+    return hasLeft
+  }
 
   // Whoever hears of it may speak at once, and that comes behind what is being done.
   const settle = ({ settle }: Waiting, outcome: Effect.Effect<void, unknown>) => {
@@ -80,12 +95,7 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
     const leaving = turn
     turn = []
     turnBytes = 0
-    if (
-      Transport.put(
-        socket,
-        leaving.length === 1 ? leaving[0]!.frame : leaving.map(({ frame }) => frame).join("\n")
-      )
-    ) {
+    if (put(leaving.length === 1 ? leaving[0]!.frame : leaving.map(({ frame }) => frame).join("\n"))) {
       leaving.forEach(left)
       doubt()
     } else {
@@ -98,12 +108,13 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
   const doubt = () => {
     if (request === undefined) {
       if (doubtful.length > doubts) doubtful.splice(0, doubtful.length - doubts)
-    } else if (doubtful.length - (pings.at(-1) ?? 0) >= doubts && Transport.put(socket, request)) {
-      ping()
+    } else if (doubtful.length - (pings.at(-1) ?? 0) >= doubts || unasked >= doubtedLength) {
+      if (put(request)) ping()
     }
   }
 
   const ping = () => {
+    unasked = 0
     pings.push(doubtful.length)
   }
 
@@ -113,7 +124,7 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
     if (joined !== undefined && Transport.isOpen(socket)) {
       if (turn.push(item) === 1) queueMicrotask(flush)
       turnBytes += joined + 1
-    } else if (Transport.put(socket, item.frame)) {
+    } else if (put(item.frame)) {
       left(item)
       doubt()
     } else {
@@ -198,6 +209,7 @@ export const make = ({ bounds, bufferBytes, frameBytes, request, unknown }: {
       flush()
       socket = undefined
       pings.length = 0
+      unasked = 0
       const lost = doubtful
       doubtful = []
       const stay = new Set(waiting)

@@ -19,7 +19,10 @@ import * as CloseCode from "../domain/CloseCode.ts"
 import type * as Status from "./Status.ts"
 import * as Transport from "./Transport.ts"
 
-/** A value, or an effect that gives it and is run for every attempt. An effect that fails is an attempt that failed. */
+/**
+ * A value, or an effect that gives it and is run for every attempt. An effect that fails is an attempt that failed. What
+ * it acquires is released before the handshake.
+ */
 export type Asked<A, R = never> = A | Effect.Effect<A, unknown, R>
 
 /** Where the room is, and how a client comes back to it. */
@@ -112,7 +115,8 @@ export const make = Effect.fnUntraced(function*<R>(
   })
 
   const attempt = Effect.gen(function*() {
-    const { protocols, url } = yield* Effect.timeoutOrElse(address, {
+    // What an address has acquired is released as soon as it is known.
+    const { protocols, url } = yield* Effect.timeoutOrElse(Effect.scoped(address), {
       duration: answerWithin,
       orElse: () => Effect.fail("What the connection needs was not there in time.")
     })
@@ -189,7 +193,11 @@ export const make = Effect.fnUntraced(function*<R>(
 
     const close = yield* Effect.onExitPrimitive(Effect.raceFirst(ended, heartbeat), (exit) => {
       deafen()
-      if (openedAt !== undefined) rider.lost(Exit.isSuccess(exit) ? exit.value : leaving)
+      if (openedAt !== undefined) {
+        // What woke this connection is no reason to hurry for the next.
+        Queue.takeUnsafe(woken)
+        rider.lost(Exit.isSuccess(exit) ? exit.value : leaving)
+      }
       socket.close(...farewell)
       return undefined
     })
@@ -216,7 +224,6 @@ export const make = Effect.fnUntraced(function*<R>(
         delay += Duration.toMillis(next[1])
       } else cameBack = true
       rider.status({ _tag: "Waiting", until: clock.currentTimeMillisUnsafe() + delay, code, reason })
-      yield* Queue.clear(woken)
       yield* pause(delay)
       rider.status({ _tag: "Connecting" })
     }

@@ -20,6 +20,7 @@ import * as Scope from "effect/Scope"
 import * as Claims from "../domain/Claims.ts"
 import type * as CloseCode from "../domain/CloseCode.ts"
 import type * as Problem from "../domain/Problem.ts"
+import type * as Doors from "../doors/Doors.ts"
 import * as Awake from "../services/Awake.ts"
 import * as Entries from "../services/Entries.ts"
 import * as Protocol from "../services/Protocol.ts"
@@ -68,6 +69,8 @@ export interface ConnectOptions {
 export interface Options extends RoomRuntime.Options {
   /** The room's own name; `memory`, unless given. */
   readonly name?: string
+  /** Who comes over the network has to pass these, as at a Worker; everybody may enter, unless given. */
+  readonly doors?: Doors.Doors["Service"]
 }
 
 /** A room in memory. `App` is what its layer provides beside the room. */
@@ -109,7 +112,7 @@ export interface MemoryRoom<R extends Room.Any, App = never> {
 export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
   room: R,
   live: Layer.Layer<App, E, Services<R>>,
-  { name = "memory", ...options }: Options = {}
+  { doors, name = "memory", ...options }: Options = {}
 ): Effect.fn.Return<MemoryRoom<R, App>, never, Scope.Scope> {
   type Receive = Room.Receive<R>
   type Send = Room.Send<R>
@@ -183,9 +186,17 @@ export const make = Effect.fnUntraced(function*<R extends Room.Any, App, E>(
     return { client, ...handshake }
   })
 
+  const arrive = Effect.fnUntraced(function*(url: string, headers: Readonly<Record<string, string>>) {
+    if (doors === undefined) return yield* enter(url, { headers })
+    const request = new Request(url.replace(/^ws/, "http"), { headers: { upgrade: "websocket", ...headers } })
+    const claims = yield* doors.enter(request, name)
+    const stripped = doors.strip(request)
+    return yield* enter(stripped.url, { claims, headers: Object.fromEntries(stripped.headers) })
+  })
+
   return {
     connect: (url = "/", options = {}) => Effect.map(enter(url, options), ({ client }) => clientOf(client)),
-    network: MemoryNetwork.make((url, headers) => enter(url, { headers }), yield* Effect.context<never>()),
+    network: MemoryNetwork.make(arrive, yield* Effect.context<never>()),
     evict: Effect.gen(function*() {
       // An object sleeps when nothing is under way.
       yield* macrotask

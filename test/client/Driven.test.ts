@@ -133,6 +133,15 @@ it.effect("what the room would close the connection for does not leave (CC-1)", 
     }
   }))
 
+it.effect("what leaves in one frame is no more than the room takes in one (CC-1, CC-8)", () =>
+  Effect.gen(function*() {
+    const room = yield* Driven.enter(Room.make("small", { receive: Note, send: Note, limits: { messageBytes: 40 } }))
+    room.last().open()
+    for (const text of ["ab", "cde", "f", "g"]) yield* room.send(say(text))
+    yield* settle
+    assert.deepStrictEqual(room.last().sent, [`{"text":"ab"}\n{"text":"cde"}`, `{"text":"f"}\n{"text":"g"}`])
+  }))
+
 it.effect("whoever keeps up hears a frame that has more messages than may wait (CC-1)", () =>
   Effect.gen(function*() {
     const room = yield* Driven.enter(Wall, { listenerMessages: 4 })

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import * as RoomClient from "../../src/client/RoomClient.ts"
 import * as Transport from "../../src/client/Transport.ts"
 import type * as Room from "../../src/services/Room.ts"
@@ -81,7 +82,7 @@ export const make = () => {
 /** A client of a room on such sockets, with all that it hears. It comes back after a second. */
 export const enter = Effect.fnUntraced(function*<R extends Room.Any>(
   room: R,
-  options: Partial<RoomClient.Options> = {}
+  options: Partial<RoomClient.Options<Scope.Scope>> = {}
 ) {
   const network = make()
   const client = yield* RoomClient.make(room, { url: "ws://x/", reconnect: Schedule.spaced(1_000), ...options }).pipe(

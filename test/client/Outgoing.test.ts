@@ -43,7 +43,7 @@ it.effect("what is joined has at most 65,536 bytes, its separators among them, a
       yield* Fiber.interrupt(yield* start(room.send(say("taken back"), { id: "1" })))
       for (const text of texts) yield* room.send(say(text))
       yield* settle
-      assert.lengthOf(socket.sent.splice(0), frames)
+      assert.lengthOf(socket.sent.splice(0).filter((frame) => frame !== "ping"), frames)
     }
   }))
 
@@ -201,4 +201,24 @@ it.effect("what was said before its scope closes leaves, and what of it is in do
     assert.deepInclude(yield* Fiber.join(confirmed), { _tag: "Unknown", code: 1000 })
     yield* Fiber.join(troubles.fiber)
     assert.deepStrictEqual(troubles.all, [{ _tag: "Unknown", messages: [say("b")] }])
+  }))
+
+it.effect("a slow network is asked after each 128 KiB, so that what it carries is no silence (CC-4, CC-6)", () =>
+  Effect.gen(function*() {
+    const room = yield* Driven.enter(Wall)
+    const socket = room.last()
+    socket.open("plain")
+    yield* pass(20_000)
+    const pings = () => socket.sent.filter((frame) => frame === "ping").length
+    for (let n = 0; n < 16; n++) yield* room.send(say("x".repeat(131_072 / 4 - beside)))
+    assert.strictEqual(pings(), 4)
+    // It carries 16 KiB a second, and has 512 to carry.
+    for (let n = 0; n < 4; n++) {
+      yield* pass(8_000)
+      socket.frame("pong")
+    }
+    assert.deepStrictEqual(socket.closes, [])
+    socket.end()
+    yield* settle
+    assert.deepStrictEqual(room.trouble, [])
   }))

@@ -9,6 +9,7 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { TestClock } from "effect/testing"
+import * as Connect from "../../src/client/Connect.ts"
 import * as Reconnection from "../../src/client/Reconnection.ts"
 import type * as RoomClient from "../../src/client/RoomClient.ts"
 import * as Transport from "../../src/client/Transport.ts"
@@ -107,6 +108,49 @@ it.effect("what woke a connection that lived shortens no pause (CC-10)", () =>
     room.last().end()
     assert.strictEqual(yield* pauseOf(room), 1_000)
     assert.lengthOf(room.sockets, 1)
+  }))
+
+it.effect("a network that is back while an attempt is under way shortens the pause after it, once (CC-10)", () =>
+  Effect.gen(function*() {
+    const room = yield* Driven.enter(Wall)
+    yield* room.wake
+    room.last().end()
+    yield* settle
+    assert.lengthOf(room.sockets, 2)
+    room.last().end()
+    assert.strictEqual(yield* pauseOf(room), 1_000)
+    assert.lengthOf(room.sockets, 2)
+  }))
+
+it.effect("who wakes the client as it begins to wait is heard (CC-10)", () =>
+  Effect.gen(function*() {
+    const network = Driven.make()
+    const connection = Connect.connect(Wall, {
+      url: "ws://x/",
+      transport: network.transport,
+      reconnect: Schedule.spaced(60_000),
+      onStatus: ({ _tag }) => {
+        if (_tag === "Waiting" && network.sockets.length < 3) connection.wake()
+      }
+    })
+    for (let attempt = 1; attempt < 4; attempt++) {
+      yield* settle
+      assert.lengthOf(network.sockets, Math.min(attempt, 3))
+      network.last().end()
+    }
+    yield* Effect.promise(connection.close)
+  }))
+
+it.effect("what an address acquires is released before the handshake (CC-3, CC-9)", () =>
+  Effect.gen(function*() {
+    let held = 0
+    const token = Effect.as(
+      Effect.acquireRelease(Effect.sync(() => held++), () => Effect.sync(() => held--)),
+      "token"
+    )
+    const room = yield* Driven.enter(Wall, { token })
+    assert.deepStrictEqual(room.offered, [["bearer", "token", "ndjson", "plain"]])
+    assert.strictEqual(held, 0)
   }))
 
 it.effect("who does not answer is closed with 4000: a handshake, and a ping, also where its timer is a bit late (CC-4)", () =>

@@ -271,6 +271,27 @@ it.effect("a connection that ends as it opens loses no call, and one made as it 
     yield* Fiber.interrupt(echo)
   }))
 
+it.effect("who calls again as a silent connection is given up waits for the next (CC-4, CC-14)", () =>
+  Effect.gen(function*() {
+    const network = Driven.make()
+    const protocol = yield* RpcRoomClient.make({ url: "ws://x/", reconnect: Schedule.spaced(1_000) }).pipe(
+      Effect.provideService(Transport.Transport, network.transport)
+    )
+    const calls = yield* Effect.provideService(RpcClient.make(Calls), RpcClient.Protocol, protocol)
+    yield* settle
+    network.last().open("plain")
+    const called = yield* begin(Effect.catch(calls.Echo({ text: "first" }), () => calls.Echo({ text: "second" })))
+    yield* pass(35_000)
+    assert.lengthOf(network.last().closes, 1)
+    yield* pass(1_000)
+    network.last().open("plain")
+    assert.deepStrictEqual(
+      network.sockets.map(({ sent }) => ["first", "second"].filter((text) => sent.join().includes(text))),
+      [["first"], ["second"]]
+    )
+    yield* Fiber.interrupt(called)
+  }))
+
 it.effect("a call that the network does not take fails at once (CC-5, CC-14)", () =>
   Effect.gen(function*() {
     const { calls, frames, wire } = yield* build({ bufferBytes: 1_000 })

@@ -6,13 +6,18 @@ import * as Schema from "effect/Schema"
 import * as jose from "jose"
 import { once } from "node:events"
 import WebSocket from "ws"
+import * as RoomClient from "../../src/client/RoomClient.ts"
+import * as Transport from "../../src/client/Transport.ts"
 import * as Doors from "../../src/doors/Doors.ts"
 import * as JwtAuthenticator from "../../src/doors/JwtAuthenticator.ts"
 import * as Principal from "../../src/doors/Principal.ts"
 import * as Rates from "../../src/doors/Rates.ts"
 import * as RoomRoutes from "../../src/http/RoomRoutes.ts"
 import * as NodeRooms from "../../src/listeners/NodeRooms.ts"
+import * as MemoryRoom from "../../src/memory/MemoryRoom.ts"
 import * as Room from "../../src/services/Room.ts"
+import { pass, settle } from "../client/world.ts"
+import { collect } from "../contract/client.ts"
 import * as App from "../listeners/app.ts"
 
 // Rooms behind doors, over TCP. A room tells who came, and all that it was asked.
@@ -38,11 +43,12 @@ const sign = (claims: jose.JWTPayload) =>
       .sign(new TextEncoder().encode(Redacted.value(secret)))
   )
 
+const DoorsLive = Doors.layer().pipe(
+  Layer.provide([JwtAuthenticator.layer({ secret, unexpiring: true }), Rates.layerMemory({ connects: 20 })])
+)
+
 const serve = Effect.gen(function*() {
   const halls = yield* Layer.build(NodeRooms.layer(Hall, HallLive))
-  const DoorsLive = Doors.layer().pipe(
-    Layer.provide([JwtAuthenticator.layer({ secret, unexpiring: true }), Rates.layerMemory({ connects: 20 })])
-  )
   return yield* App.serveRoutes(
     RoomRoutes.layer(Hall, { doors: Doors.Doors }).pipe(
       Layer.provide(DoorsLive),
@@ -50,6 +56,25 @@ const serve = Effect.gen(function*() {
     )
   )
 })
+
+it.effect("a typed client enters a room in memory through the doors, which ask anew each time (AU-2, AU-3, CC-3)", () =>
+  Effect.gen(function*() {
+    const doors = yield* Effect.service(Doors.Doors).pipe(Effect.provide(DoorsLive))
+    const room = yield* MemoryRoom.make(Hall, HallLive, { name: "tea", doors })
+    const token = yield* sign({ sub: "ada" })
+    let given = "expired"
+    const client = yield* RoomClient.make(Hall, {
+      url: "ws://memory/rooms/tea?color=red",
+      token: Effect.sync(() => given)
+    }).pipe(Effect.provideService(Transport.Transport, room.network.transport))
+    const { all } = yield* collect(client.messages)
+    yield* settle
+    assert.strictEqual((yield* client.status)._tag, "Waiting")
+    given = token
+    yield* pass(500)
+    assert.strictEqual((yield* client.status)._tag, "Connected")
+    assert.deepStrictEqual(all, [`ada ["http://memory/rooms/tea?color=red",null,"ndjson, plain"]`])
+  }))
 
 it.live("a token comes in by each of its ways over TCP, and the room does not see it (AU-2, AU-3)", () =>
   Effect.gen(function*() {
