@@ -4,8 +4,9 @@ import { availableParallelism, cpus, loadavg, release, totalmem, type } from "no
 import { join } from "node:path"
 import { performance } from "node:perf_hooks"
 import { parseArgs } from "node:util"
-import { against, type Figure, figures, type Sample } from "./figures.ts"
+import { against, figures } from "./figures.ts"
 import { type Report, verdict, write } from "./report.ts"
+import type { Figure, Sample } from "./rounds.ts"
 import { bundle, installPeers, moduleOf, subjects, versions } from "./servers.ts"
 import { check, number, summarize, tables } from "./summary.ts"
 

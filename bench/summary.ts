@@ -1,7 +1,7 @@
 /** What the samples say: medians, spreads, ratios to the floor, and the measures that Dormouse holds itself to. */
 import { bundles } from "../scripts/size.ts"
-import type { Figure, Sample } from "./figures.ts"
 import * as Hostile from "./hostile.ts"
+import type { Figure, Sample } from "./rounds.ts"
 import { subjects } from "./servers.ts"
 
 export interface Summary {
