@@ -6,9 +6,11 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
@@ -122,6 +124,7 @@ export const make = Effect.fnUntraced(function*<R>(
     })
     const socket = transport(url, protocols)
     socket.binaryType = "arraybuffer"
+    const opening = Deferred.makeUnsafe<void>()
     let openedAt: number | undefined
     let heard = false
     let farewell: readonly [code: number, reason?: string] = [CloseCode.normal]
@@ -130,6 +133,7 @@ export const make = Effect.fnUntraced(function*<R>(
     const ended = Effect.callback<CloseCode.Close>((resume) => {
       const open = () => {
         openedAt = clock.currentTimeMillisUnsafe()
+        Deferred.doneUnsafe(opening, Effect.void)
         rider.opened(socket)
         rider.status({ _tag: "Connected" })
       }
@@ -182,13 +186,11 @@ export const make = Effect.fnUntraced(function*<R>(
     })
 
     const heartbeat: Effect.Effect<CloseCode.Close> = Effect.gen(function*() {
-      yield* Effect.sleep(answerWithin)
-      if (openedAt === undefined) return yield* gaveUp
+      if (Option.isNone(yield* Effect.timeoutOption(Deferred.await(opening), answerWithin))) return yield* gaveUp
       if (rider.autoResponse === undefined) return yield* Effect.never
-      while (true) {
-        yield* pause(Math.max(0, pingEvery - answerWithin))
-        if (!(yield* ask(rider.autoResponse[0]))) return yield* gaveUp
-      }
+      yield* pause(Math.max(answerWithin, pingEvery))
+      while (yield* ask(rider.autoResponse[0])) yield* pause(Math.max(0, pingEvery - answerWithin))
+      return yield* gaveUp
     })
 
     const close = yield* Effect.onExitPrimitive(Effect.raceFirst(ended, heartbeat), (exit) => {

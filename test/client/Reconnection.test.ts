@@ -99,6 +99,20 @@ it.effect("a token that expires after a stable connection brings the client back
     assert.lengthOf(room.sockets, 4)
   }))
 
+it.effect("a connection that is woken pings at once, however young it is (CC-10)", () =>
+  Effect.gen(function*() {
+    const room = yield* Driven.enter(Wall)
+    yield* pass(9_000)
+    room.last().open()
+    yield* settle
+    assert.deepStrictEqual(room.last().sent, [])
+    yield* room.wake
+    yield* settle
+    assert.deepStrictEqual(room.last().sent, ["ping"])
+    yield* pass(10_000)
+    assert.lengthOf(room.last().closes, 1)
+  }))
+
 it.effect("what woke a connection that lived shortens no pause (CC-10)", () =>
   Effect.gen(function*() {
     const room = yield* Driven.enter(Wall)
