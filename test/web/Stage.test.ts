@@ -83,6 +83,8 @@ describeInBrowser("the page in a room that the test plays", () => {
     // A frame of the network has a hundred: however slow the machine is, there are few to draw.
     for (let n = 0; n < 400; n += 100) tell(...Array.from({ length: 100 }, (_, more) => `burst ${n + more}`))
     await sees(page, "burst 399")
+    // It is the conversation that scrolls, and not the page.
+    assert.isTrue(await page.evaluate("document.documentElement.scrollHeight <= innerHeight"))
     assert.isBelow(await layouts() - before, 100)
     await isAtEnd(page)
     assert.isTrue(await page.getByRole("button", { name: "New below" }).isHidden())
