@@ -11,6 +11,7 @@ import * as Conversation from "./conversation.ts"
 import { complain, element, nextAttempt, segment } from "./dom.ts"
 import * as Door from "./door.ts"
 import type * as Memory from "./memory.ts"
+import { another } from "./names.ts"
 import * as Network from "./network.ts"
 
 // The runtime puts a room to sleep when nothing has happened in it for this long.
@@ -125,10 +126,10 @@ export const enter = (
         hasBeen = true
         return counted(message.connections)
       case "Joined":
-        conversation.note({ who: message.name }, " joined.")
+        conversation.note({ who: another(message.name) }, " joined.")
         return counted(message.connections)
       case "Left":
-        conversation.note({ who: message.name }, farewell(message.code))
+        conversation.note({ who: another(message.name) }, farewell(message.code))
         return counted(message.connections)
       case "Said": {
         if (message.connection === me) {
