@@ -3,7 +3,7 @@
  * told yet.
  */
 import { element, follow, make as create, scrolls, time } from "./dom.ts"
-import { hue, initial, visible } from "./names.ts"
+import { another, hue, initial, visible } from "./names.ts"
 
 /** A remark of the page; `who` are the parts of it that people have typed. */
 export interface Note {
@@ -46,6 +46,9 @@ export const myself = ""
 // Whichever way it is written, it turns nothing but itself.
 const isolated = (text: string, className = "") => create("bdi", className, visible(text))
 
+// Whoever listens hears first whose words follow: “You” alone are one's own, and no name begins an entry.
+const heard = (text: string) => create("span", "unseen", text)
+
 // Without a look at the layout: more than a screen of a phone, or nearly.
 const isHigh = (text: string) => text.length > 500 || text.split("\n", 17).length > 16
 
@@ -66,12 +69,14 @@ export const make = () => {
     entry.dataset.from = from
     entry.dataset.at = String(at)
     entry.style.setProperty("--hue", hue(name))
-    const meta = create("p", "meta", isolated(isMine ? "You" : name, "who"), " ", time(at))
+    const who = isMine ? [isolated("You", "who")] : [heard("From "), isolated(another(name), "who")]
+    const meta = create("p", "meta", ...who, " ", time(at))
     const avatar = create("span", "avatar", initial(name))
     avatar.ariaHidden = "true"
-    const what = create("p", "text", text)
+    const shown = visible(text)
+    const what = create("p", "text", shown)
     what.dir = "auto"
-    if (isHigh(text)) scrolls(what)
+    if (isHigh(shown)) scrolls(what)
     entry.append(avatar, create("div", "bubble", meta, what))
     return { entry, meta }
   }
@@ -91,7 +96,7 @@ export const make = () => {
   const show = (entry: Entry) => {
     if (entry._tag === "Said") return said(entry).entry
     const parts = entry.parts.map((part) => typeof part === "string" ? part : create("strong", "", isolated(part.who)))
-    return create("li", entry.isError === true ? "note error" : "note", ...parts)
+    return create("li", entry.isError === true ? "note error" : "note", heard("Note: "), ...parts)
   }
 
   const add = (entry: Entry) => {

@@ -11,6 +11,12 @@ const canBeSeen = (text: string) => /[^\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Default_Ignorab
 /** What somebody has typed, and where nothing of it can be seen, that. */
 export const visible = (text: string) => canBeSeen(text) ? text : "(invisible)"
 
+// To each of them the page says “You” of oneself. It is heard the same with whatever is no letter and no digit.
+const isYou = (name: string) => name.normalize("NFKC").replaceAll(/[^\p{L}\p{N}]/gu, "").toLowerCase() === "you"
+
+/** The name of another: nobody else is shown as oneself. */
+export const another = (name: string) => isYou(name) ? "“You” (somebody else)" : name
+
 /** What stands for a name: its first character that can be seen. */
 export const initial = (name: string) => [...name].find(canBeSeen)?.toUpperCase() ?? "?"
 
@@ -19,6 +25,8 @@ export const nameProblem = (name: string) =>
     ? "Tell the others what to call you."
     : !canBeSeen(name)
     ? "Nobody can see this name."
+    : isYou(name)
+    ? "Everybody is “You” to themselves. Take another name."
     : characters(name) > 64
     ? "A name has at most 64 characters."
     : ""

@@ -11,6 +11,7 @@ import * as Conversation from "./conversation.ts"
 import { complain, element, nextAttempt, segment } from "./dom.ts"
 import * as Door from "./door.ts"
 import type * as Memory from "./memory.ts"
+import { another } from "./names.ts"
 import * as Network from "./network.ts"
 
 // The runtime puts a room to sleep when nothing has happened in it for this long.
@@ -33,9 +34,10 @@ const farewell = (code: number) => {
 /** How the connection stands, in a word for the style and one for people. `why` it is none, if the door has told. */
 const describe = (
   status: Status.Status,
-  { hasBeen, isOffline, why }: {
+  { hasBeen, isOffline, isOpen, why }: {
     readonly hasBeen: boolean
     readonly isOffline: boolean
+    readonly isOpen: boolean
     readonly why: string | undefined
   }
 ): readonly [state: string, text: string] => {
@@ -43,7 +45,9 @@ const describe = (
     case "Connecting":
       return ["connecting", "Connecting…"]
     case "Connected":
-      return ["open", "Connected"]
+      if (isOpen) return ["open", "Connected"]
+      // It takes no more, and how it ends is not known yet.
+      return ["closing", isOffline ? "You are offline" : "Disconnecting…"]
     case "Waiting":
       if (isOffline) return ["waiting", "You are offline"]
       return ["waiting", why ?? (hasBeen ? "Connection lost, trying again…" : "No connection yet, trying again…")]
@@ -122,10 +126,10 @@ export const enter = (
         hasBeen = true
         return counted(message.connections)
       case "Joined":
-        conversation.note({ who: message.name }, " joined.")
+        conversation.note({ who: another(message.name) }, " joined.")
         return counted(message.connections)
       case "Left":
-        conversation.note({ who: message.name }, farewell(message.code))
+        conversation.note({ who: another(message.name) }, farewell(message.code))
         return counted(message.connections)
       case "Said": {
         if (message.connection === me) {
@@ -152,7 +156,7 @@ export const enter = (
 
   const show = () => {
     const { status } = connection
-    const [now, words] = describe(status, { hasBeen, isOffline: network.isOffline(), why })
+    const [now, words] = describe(status, { hasBeen, isOffline: network.isOffline(), isOpen: network.isOpen(), why })
     if (state.dataset.state !== now) state.dataset.state = now
     // What is the same is not read out again.
     if (state.textContent !== words) state.textContent = words
@@ -160,8 +164,13 @@ export const enter = (
     // Nobody loses what he stands on.
     const isOn = document.activeElement === again
     if (now === "open" && isOn) field.focus()
-    again.classList.toggle("away", now === "open" || now === "connecting" && !isOn)
+    again.classList.toggle("away", now === "open" || (now === "connecting" || now === "closing") && !isOn)
     cut.ariaDisabled = String(now !== "open")
+    if (now === "open") return
+    // Who is there, and whether the room sleeps, nobody knows any more.
+    count.textContent = ""
+    clearTimeout(drowsy)
+    chat.classList.remove("asleep")
   }
 
   const ask = async () => {
@@ -193,15 +202,10 @@ export const enter = (
     if (status._tag === "Connected") {
       for (const mine of typed) if (mine.fate() === "waiting") mine.become("sending")
     } else {
-      count.textContent = ""
       // What had left is told as unknown, in a moment. The rest waits.
       for (const mine of typed) if (mine.fate() === "sending") mine.become("waiting")
     }
     changed()
-    if (status._tag === "Waiting" || status._tag === "Closed") {
-      clearTimeout(drowsy)
-      chat.classList.remove("asleep")
-    }
   }
 
   const open = (): Connection<typeof Chat> =>
@@ -276,7 +280,10 @@ export const enter = (
       } else connection.wake()
       show()
     },
-    cut: network.cut,
+    cut: () => {
+      network.cut()
+      show()
+    },
     offline: (value) => {
       network.offline(value)
       if (!value) connection.wake()

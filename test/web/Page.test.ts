@@ -80,10 +80,10 @@ describeInBrowser("the page", () => {
     assert.deepStrictEqual(
       await ada.page.locator(".note").allTextContents(),
       [
-        "You joined as Ada.",
-        "Nobody else is here yet. Send somebody this page’s address.",
-        `${name} joined.`,
-        `${name} left.`
+        "Note: You joined as Ada.",
+        "Note: Nobody else is here yet. Send somebody this page’s address.",
+        `Note: ${name} joined.`,
+        `Note: ${name} left.`
       ]
     )
     assert.strictEqual(await ada.page.locator(".who").textContent(), name)
@@ -119,13 +119,13 @@ describeInBrowser("the page", () => {
       [...document.querySelectorAll(".note")].filter((note) => note.textContent.endsWith(" left.")).map((note) => {
         const range = document.createRange()
         range.selectNodeContents(note.lastChild)
-        return [note.firstElementChild.getBoundingClientRect().right, range.getBoundingClientRect().left]
+        return [note.querySelector("strong").getBoundingClientRect().right, range.getBoundingClientRect().left]
       })
     `)
     for (const [name, words] of ends) assert.isAtMost(name, words + 1)
     assert.deepStrictEqual(await page.getByText(" left.").allTextContents(), [
-      `${names[0]} left.`,
-      "(invisible) left."
+      `Note: ${names[0]} left.`,
+      "Note: (invisible) left."
     ])
     assert.deepStrictEqual(await page.locator(".said .who").allTextContents(), [names[0], "(invisible)"])
     assert.strictEqual(await page.locator(".said .avatar").first().textContent(), "E")

@@ -83,6 +83,8 @@ describeInBrowser("the page in a room that the test plays", () => {
     // A frame of the network has a hundred: however slow the machine is, there are few to draw.
     for (let n = 0; n < 400; n += 100) tell(...Array.from({ length: 100 }, (_, more) => `burst ${n + more}`))
     await sees(page, "burst 399")
+    // It is the conversation that scrolls, and not the page.
+    assert.isTrue(await page.evaluate("document.documentElement.scrollHeight <= innerHeight"))
     assert.isBelow(await layouts() - before, 100)
     await isAtEnd(page)
     assert.isTrue(await page.getByRole("button", { name: "New below" }).isHidden())
@@ -232,5 +234,47 @@ describeInBrowser("the page in a room that the test plays", () => {
     await shows(page, "#status", "Connected")
     await until(async () => assert.strictEqual(await page.locator("#text-problem").textContent(), ""))
     assert.isNull(await page.getByLabel("Message").getAttribute("aria-invalid"))
+  })
+
+  it("says that it is connected only while it is, and hears the end of what it has cut (PG-6)", async () => {
+    await using ada = await visitStage()
+    const { page, routes, stage } = ada
+    const closes = async (text: string) => {
+      await shows(page, "#status", text)
+      assert.strictEqual(await page.locator("#status").getAttribute("data-state"), "closing")
+      assert.strictEqual(await page.locator("#count").textContent(), "")
+      assert.strictEqual(await page.locator("#cut").getAttribute("aria-disabled"), "true")
+      assert.isTrue(await page.locator("#again").isHidden())
+    }
+    await shows(page, "#count", "only you here")
+    stage.closes = false
+    stage.answers = false
+    await page.getByRole("button", { name: "Cut the connection" }).click()
+    await closes("Disconnecting…")
+    await page.clock.runFor(12_000)
+    await closes("Disconnecting…")
+    // Not even its picture says how the room is.
+    assert.isFalse(await page.locator("#chat").evaluate(({ classList }) => classList.contains("asleep")))
+    await say(page, "late")
+    assert.strictEqual(await page.locator("#typed .fate").textContent(), "waiting")
+    await page.getByRole("button", { name: "Offline" }).click()
+    await closes("You are offline")
+    await page.getByRole("button", { name: "Offline" }).click()
+    // What the room says last counts.
+    await routes[0]!.close({ code: 4500, reason: "enough" })
+    await shows(page, "#status", "Closed by the room: enough")
+
+    stage.answers = true
+    await page.getByRole("button", { name: "Try now" }).click()
+    await shows(page, "#status", "Connected")
+    stage.answers = false
+    await page.getByRole("button", { name: "Cut the connection" }).click()
+    await closes("Disconnecting…")
+    // In a network that is silent it is given up like any other.
+    await page.clock.runFor(25_000)
+    await closes("Disconnecting…")
+    await page.clock.runFor(10_000)
+    await shows(page, "#status", "Connection lost, trying again…")
+    assert.lengthOf(routes, 2)
   })
 })

@@ -4,7 +4,8 @@
 import type { Page, WebSocketRoute } from "playwright-core"
 import { sees, useBrowser } from "./browser.ts"
 
-const idOf = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`
+/** The connection that somebody has. */
+export const idOf = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`
 
 /** Runs the browser and the Worker, for the tests of one `describe`. */
 export const useStage = () => {
@@ -13,7 +14,7 @@ export const useStage = () => {
   const play = async (page: Page) => {
     const routes: Array<WebSocketRoute> = []
     const frames: Array<string> = []
-    const stage = { answers: true }
+    const stage = { answers: true, closes: true }
     await page.clock.install({ time: 0 })
     await page.clock.pauseAt(1_000)
     await page.routeWebSocket(/\/rooms\//, (route) => {
@@ -21,6 +22,10 @@ export const useStage = () => {
       route.onMessage((frame) => {
         frames.push(String(frame))
         if (frame === "ping" && stage.answers) route.send("pong")
+      })
+      // Without that a connection that the page closes stays half closed.
+      route.onClose((code = 1005, reason = "") => {
+        if (stage.closes) void route.close({ code, reason })
       })
       if (stage.answers) {
         route.send(JSON.stringify({ _tag: "Welcome", connection: idOf(routes.length), name: "Ada", connections: 1 }))
@@ -35,6 +40,8 @@ export const useStage = () => {
       stage,
       routes,
       frames,
+      /** The room sends messages, in one frame. */
+      send,
       /** What the page has said, and the room has heard. */
       said: () => frames.filter((frame) => frame !== "ping").map((frame): string => JSON.parse(frame).text),
       /** Somebody else says something, or more at once. */
