@@ -160,8 +160,7 @@ element("leave").addEventListener("click", () => {
 
 // Once: what is kept then is the next page's of this tab. If that is a page that was only frozen, it begins anew with it.
 addEventListener("pagehide", () => {
-  Memory.save(lasting())
-  Memory.release()
+  Memory.leave(lasting())
   // What waits is the next page's to say.
   stay?.leave()
   stay = undefined

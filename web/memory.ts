@@ -3,9 +3,9 @@
  * without.
  *
  * A tab may be killed at any time. So what is not told yet is written whenever that changes, which is little; what was
- * said, only as the page leaves or is hidden. A copy of a tab has a copy of its storage, and would say again what waits.
- * So a page that lives signs it, and nobody else takes what a living page has signed.
+ * said, only as the page leaves or is hidden. Who takes it up, `claim.ts` says.
  */
+import * as Claim from "./claim.ts"
 import type { Entry } from "./conversation.ts"
 
 /** What one has typed in a stay, and the room may not know. */
@@ -28,34 +28,26 @@ interface Said extends Stay {
 /** What is left of a stay. */
 export interface Kept extends Unsaid, Said {}
 
-const attempt = <A>(run: () => A): A | undefined => {
-  try {
-    return run()
-  } catch {
-    return undefined
-  }
-}
-
-export const get = (key: "name" | "room") => attempt(() => localStorage.getItem(`dormouse.${key}`)) ?? ""
+export const get = (key: "name" | "room") => Claim.attempt(() => localStorage.getItem(`dormouse.${key}`)) ?? ""
 
 export const set = (key: "name" | "room", value: string) =>
-  attempt(() => localStorage.setItem(`dormouse.${key}`, value))
+  Claim.attempt(() => localStorage.setItem(`dormouse.${key}`, value))
 
 type Slot = "page" | "said" | "unsaid"
 
-const read = (slot: Slot) => attempt(() => sessionStorage.getItem(`dormouse.${slot}`)) ?? ""
+const read = (slot: Slot) => Claim.attempt(() => sessionStorage.getItem(`dormouse.${slot}`)) ?? ""
 
-const remove = (slot: Slot) => attempt(() => sessionStorage.removeItem(`dormouse.${slot}`))
+const remove = (slot: Slot) => Claim.attempt(() => sessionStorage.removeItem(`dormouse.${slot}`))
 
 const isWritten = (slot: Slot, text: string) =>
-  attempt(() => {
+  Claim.attempt(() => {
     sessionStorage.setItem(`dormouse.${slot}`, text)
     return true
   }) ?? false
 
 const list = <A>(slot: Slot, isOne: (value: A) => boolean): ReadonlyArray<A> =>
   // SAFETY: another version of the page may have written it, so the shape of each is looked at.
-  attempt(() => (JSON.parse(read(slot)) as ReadonlyArray<A>).filter(isOne)) ?? []
+  Claim.attempt(() => (JSON.parse(read(slot)) as ReadonlyArray<A>).filter(isOne)) ?? []
 
 const isSaid = ({ entries, name, room }: Said) =>
   [room, name].every((text) => typeof text === "string") && Array.isArray(entries)
@@ -65,18 +57,9 @@ const isUnsaid = ({ doubtful, draft, name, room, waiting }: Unsaid) =>
 
 const isOf = ({ name, room }: Stay) => (other: Stay) => other.room === room && other.name === name
 
-// A page that lives holds the lock of its name. Without locks, which only a secure context has, nobody can know.
-const locks: LockManager | undefined = navigator.locks
-const self = locks === undefined ? "somebody" : crypto.randomUUID()
-locks?.request(self, () => new Promise(() => {})).catch(() => {})
-
-const isGone = async (page: string) =>
-  page === "" ||
-  await locks?.request(page, { ifAvailable: true }, (lock) => lock !== null).catch(() => false) === true
-
 const restore = async (): Promise<ReadonlyArray<Kept>> => {
   const said = list("said", isSaid)
-  const unsaid = await isGone(read("page")) ? list("unsaid", isUnsaid) : []
+  const unsaid = await Claim.isMine(read("page")) ? list("unsaid", isUnsaid) : []
   return [
     ...unsaid.map((stay): Kept => ({ ...stay, entries: said.find(isOf(stay))?.entries ?? [] })),
     ...said.filter((stay) => !unsaid.some(isOf(stay))).map((stay): Kept => ({
@@ -90,6 +73,8 @@ const restore = async (): Promise<ReadonlyArray<Kept>> => {
 
 // The last one first.
 let stays = await restore()
+
+const self = Claim.living()
 
 /** Takes what was kept of a stay. */
 export const recall = (stay: Stay): Kept | undefined => {
@@ -111,16 +96,22 @@ const isUnfinished = ({ doubtful, draft, waiting }: Unsaid) =>
 export const unfinished = (): ReadonlyArray<Kept> => stays.filter(isUnfinished)
 
 /** Writes what is not told yet, also in the stay that lasts. Says whether the browser keeps it. */
-export const saveUnsaid = (lasting?: Unsaid): boolean => {
+export const saveUnsaid = (lasting?: Unsaid, by = self): boolean => {
   const unsaid = [...(lasting === undefined ? [] : [lasting]), ...stays].filter(isUnfinished).map(
     ({ doubtful, draft, name, room, waiting }): Unsaid => ({ room, name, waiting, doubtful, draft })
   )
-  const write = () => isWritten("page", self) && isWritten("unsaid", JSON.stringify(unsaid))
+  if (unsaid.length === 0) {
+    by.forget()
+    remove("unsaid")
+    return true
+  }
+  const write = () => isWritten("page", by.next()) && isWritten("unsaid", JSON.stringify(unsaid)) && by.publish()
   if (write()) return true
   // What was said goes first.
   remove("said")
   if (write()) return true
   // What stands there may have been told since.
+  by.forget()
   remove("unsaid")
   return false
 }
@@ -134,14 +125,17 @@ const newest = (share: number) => ({ entries, name, room }: Said): Said => {
 }
 
 /** Writes everything. Where that is too much, what was said goes first, the oldest before. */
-export const save = (lasting?: Kept) => {
-  saveUnsaid(lasting)
+export const save = (lasting?: Kept, by = self) => {
+  saveUnsaid(lasting, by)
   const all = lasting === undefined ? stays : [lasting, ...stays]
   for (let share = 1; !isWritten("said", JSON.stringify(all.map(newest(share)))) && share > 0.001; share /= 2);
 }
 
-/** Leaves what is written to the next page of this tab. */
-export const release = () => remove("page")
+/** Leaves everything to the next page of this tab. */
+export const leave = (lasting?: Kept) => {
+  self.forget()
+  save(lasting, Claim.leaving())
+}
 
 // From now on it is this page's, also where nobody joins a room.
 saveUnsaid()

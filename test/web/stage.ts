@@ -76,6 +76,15 @@ export const useStage = () => {
 /** What a tab keeps. */
 export const stored = (page: Page) => page.evaluate<Record<string, string>>("({ ...sessionStorage })")
 
+/** No event tells a page that it is killed. */
+export const kill = async (page: Page) => {
+  const session = await page.context().newCDPSession(page)
+  const crashed = page.waitForEvent("crash")
+  session.send("Page.crash").catch(() => {})
+  await crashed
+  await page.close()
+}
+
 /** A page is shown, or not. */
 export const show = (page: Page, state: "visible" | "hidden") =>
   page.evaluate(`{
