@@ -8,12 +8,15 @@ export interface Refusal {
   readonly isFinal: boolean
 }
 
+/** So many milliseconds an answer may take. */
+const patience = 10_000
+
 const passing = new Set([408, 425, 429])
 
 /** Asks at the room's address. `undefined` where nobody answers, or where the door is open. */
 export const ask = async (address: string): Promise<Refusal | undefined> => {
   try {
-    const response = await fetch(address, { cache: "no-store" })
+    const response = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(patience) })
     const { status } = response
     // Who is let in is asked for a WebSocket.
     if (response.ok || status === 426) return undefined

@@ -58,7 +58,8 @@ export const make = (room: string, token: string) => {
       const { ok, status } = response
       if (ok) return { value: await response.json() }
       const { detail, title } = await response.json().catch(() => ({}))
-      return { problem: said[status] ?? String(detail ?? title ?? `The server answered ${status}.`), status }
+      const own = path === "/inspection" ? said[status] : undefined
+      return { problem: own ?? String(detail ?? title ?? `The server answered ${status}.`), status }
     } catch {
       return { problem: "The server did not answer.", status: 0 }
     }

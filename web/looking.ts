@@ -134,7 +134,7 @@ export const causes = (wakes: Inspection.Inspection["wakes"] | undefined): Reado
 // A name in JSON, or in JSON that is a string of JSON and has so many backslashes before a quote; and what follows: a
 // string, anything that has parts, of which the end is not looked for, or a number.
 const secret =
-  /((?<!\\)(\\*)"[^"\\]*(?:token|authorization|secret|password)\2"\s*(?::|(?<=\[\s*\\*"[^"]*"\s*),)\s*)(?:\2"(?:(?!(?<!\\)\2").)*(?:\2")?|[[{].*|[^\s,}\]]+)/gis
+  /((?<!\\)(\\*)"[^"\\]*(?:token|authorization|secret|password)\2"(?:\s|\\+[nrt])*(?::|(?<=\[(?:\s|\\+[nrt])*\\*"[^"]*"(?:\s|\\+[nrt])*),)(?:\s|\\+[nrt])*)(?:\2"(?:(?!(?<!\\)\2").)*(?:\2")?|[[{].*|[^\s,}\]]+)/gis
 
 /** What is called a token, or a secret, is not shown. */
 const discreet = (text: string) => text.replaceAll(secret, "$1…")

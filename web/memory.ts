@@ -47,13 +47,21 @@ const isWritten = (slot: Slot, text: string) =>
 
 const list = <A>(slot: Slot, isOne: (value: A) => boolean): ReadonlyArray<A> =>
   // SAFETY: another version of the page may have written it, so the shape of each is looked at.
-  Claim.attempt(() => (JSON.parse(read(slot)) as ReadonlyArray<A>).filter(isOne)) ?? []
+  Claim.attempt(() =>
+    (JSON.parse(read(slot)) as ReadonlyArray<A>).filter((value) => Claim.attempt(() => isOne(value)) === true)
+  ) ?? []
 
-const isSaid = ({ entries, name, room }: Said) =>
-  [room, name].every((text) => typeof text === "string") && Array.isArray(entries)
+const isText = (value: unknown) => typeof value === "string"
+
+const isEntry = (entry: Entry): boolean =>
+  entry._tag === "Said"
+    ? [entry.from, entry.name, entry.text].every(isText) && !Number.isNaN(new Date(entry.at).valueOf())
+    : entry._tag === "Note" && entry.parts.every((part) => isText(typeof part === "string" ? part : part.who))
+
+const isSaid = ({ entries, name, room }: Said) => [room, name].every(isText) && entries.every(isEntry)
 
 const isUnsaid = ({ doubtful, draft, name, room, waiting }: Unsaid) =>
-  [room, name, draft].every((text) => typeof text === "string") && [waiting, doubtful].every(Array.isArray)
+  [room, name, draft, ...waiting, ...doubtful].every(isText)
 
 const isOf = ({ name, room }: Stay) => (other: Stay) => other.room === room && other.name === name
 

@@ -173,10 +173,12 @@ export const enter = (
     chat.classList.remove("asleep")
   }
 
+  let questions = 0
   const ask = async () => {
     const asked = connection
+    const question = ++questions
     const refusal = await Door.ask(`${address}?${new URLSearchParams({ name })}`)
-    if (isOver || asked !== connection || connection.status._tag === "Connected") return
+    if (isOver || question !== questions || asked !== connection || connection.status._tag === "Connected") return
     why = refusal?.why
     if (refusal?.isFinal === true) {
       if (!hasBeen) return turnedAway(refusal.why)
@@ -205,7 +207,8 @@ export const enter = (
       // What had left is told as unknown, in a moment. The rest waits.
       for (const mine of typed) if (mine.fate() === "sending") mine.become("waiting")
     }
-    changed()
+    // As long as it is not told what is unknown, whoever takes this up should take it for that.
+    if (status._tag === "Connected" || status._tag === "Connecting") changed()
   }
 
   const open = (): Connection<typeof Chat> =>

@@ -72,7 +72,9 @@ describe("what is known of a room that is looked at", () => {
         [`{"password":"it ends be`, `{"password":…`],
         [`{"say":"token","text":"a token"}`, `{"say":"token","text":"a token"}`],
         [inside(`{"token":"a\\"b","x":"y"}`, { z: 1 }), `{"text":"{\\"token\\":…,\\"x\\":\\"y\\"}","z":1}`],
-        [inside(inside(`{"token":"a","x":1}`), { z: 1 }), inside(inside(`{"token":…,"x":1}`), { z: 1 })]
+        [inside(inside(`{"token":"a","x":1}`), { z: 1 }), inside(inside(`{"token":…,"x":1}`), { z: 1 })],
+        [inside(`[\n["authorization",\n"Bearer a"]]`), inside(`[\n["authorization",\n…]]`)],
+        [inside(`{"token"\n:\n"a b"}`), inside(`{"token"\n:\n…}`)]
       ] as const
     ) assert.strictEqual(Looking.legible(secret), shown)
   })

@@ -58,6 +58,19 @@ describeInBrowser("what a tab keeps", () => {
     }
   })
 
+  it("loses nothing to an entry that cannot be shown (PG-8)", async () => {
+    await using ada = await visitStage()
+    const { page } = ada
+    await page.getByLabel("Message").fill("half a sen")
+    for (const entry of ["null", "{}", `{"_tag":"Said","from":"","name":"Ada","text":"a","at":1e300}`]) {
+      await page.evaluate("void dispatchEvent(new PageTransitionEvent('pagehide'))")
+      await page.evaluate(`sessionStorage["dormouse.said"] = '[{"room":"stage","name":"Ada","entries":[${entry}]}]'`)
+      await page.reload()
+      await sees(page, "You joined as Ada.")
+      assert.strictEqual(await page.getByLabel("Message").inputValue(), "half a sen")
+    }
+  })
+
   it("begins anew, where it was only frozen, with what the tab has kept since (PG-7, PG-8)", async () => {
     await using ada = await visitStage()
     const { page, routes } = ada
@@ -159,6 +172,24 @@ describeInBrowser("what a tab keeps", () => {
       await say(next.page, "two")
       await until(() => assert.deepStrictEqual(next.said(), ["two"]))
     }
+  })
+
+  it("keeps what has left as what may have arrived, until that is told (PG-7, PG-8)", async () => {
+    await using ada = await visitStage()
+    const { page, routes, said } = ada
+    await page.evaluate(`{
+      written = []
+      const { setItem } = Storage.prototype
+      Storage.prototype.setItem = function(slot, value) {
+        if (slot === "dormouse.unsaid") written.push(...JSON.parse(value).flatMap(({ waiting }) => waiting))
+        setItem.call(this, slot, value)
+      }
+    }`)
+    await say(page, "one")
+    await until(() => assert.deepStrictEqual(said(), ["one"]))
+    await routes[0]!.close({ code: 1012 })
+    await sees(page, "This may not have arrived: one")
+    assert.notInclude(await page.evaluate<ReadonlyArray<string>>("written"), "one")
   })
 
   it("says what waits in one of many copies of a tab that is gone, and only the last of it (PG-8)", async () => {

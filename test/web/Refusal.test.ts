@@ -80,6 +80,15 @@ describeInBrowser("a watch that is refused", () => {
     await shows(page, "#message-problem", "The server did not answer.")
   })
 
+  it("says why a connection cannot be disconnected, and blames the server for nothing (PG-10, PG-11)", async () => {
+    await using developer = await visit()
+    const { page } = developer
+    await play(page, roomOf(connection(1)))
+    await page.route(/\/connections\//, (route) => route.fulfill(refusal(404, "No open connection has this id.")))
+    await page.getByRole("button", { name: "Disconnect 00000001" }).click()
+    await page.getByText("No open connection has this id.").waitFor()
+  })
+
   it("shows no secret of a frame or of a state, and no frame as high as it likes (PG-9, PG-11)", async () => {
     await using developer = await visit()
     const { page } = developer

@@ -205,6 +205,12 @@ describeInBrowser("the page in a room that the test plays", () => {
     assert.strictEqual((await text.boundingBox())!.height, height)
     // It is no stop on the way for whoever says little.
     assert.strictEqual(await page.locator(".said .text[tabindex]").count(), 1)
+
+    await page.setViewportSize({ width: 320, height: 600 })
+    tell("W ".repeat(249))
+    const wide = page.locator(".said .text", { hasText: "W W W" })
+    await wide.waitFor()
+    assert.isAtMost((await wide.boundingBox())!.height, 300)
   })
 
   it("shows the time at which one has said it, also after a reload (PG-8)", async () => {
