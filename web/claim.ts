@@ -71,6 +71,8 @@ const take = (page: string, count: string): boolean =>
 
 /** Whether one may take up what is signed so. Nobody else may, then. */
 export const isMine = async (signature: string): Promise<boolean> => {
+  // At once: whoever comes for the first time may type already.
+  if (signature === "") return false
   const [page = "", count = ""] = signature.split(" ")
   // Without locks, which only a secure context has, nobody knows who lives.
   if (locks === undefined) return page.startsWith(left) && take(page, count)
