@@ -117,6 +117,8 @@ describeInBrowser("both pages", () => {
     await page.keyboard.press("Enter")
     assert.strictEqual(await focus(), "cut")
 
+    // It is there once the connection has ended.
+    await page.locator("#again").waitFor()
     await page.locator("#again").focus()
     await page.evaluate("seen.clear()")
     // Some attempts later it stands there still.
